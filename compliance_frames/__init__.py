@@ -1,0 +1,1 @@
+"""Bring stored Twitter/X corpora back into line with what people chose."""

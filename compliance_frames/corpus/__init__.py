@@ -1,0 +1,1 @@
+"""The corpus tower: datasets live here, and it knows no HTTP."""

@@ -1,0 +1,1 @@
+"""Any frame to sorted unique IDs, and IDs to upload bodies."""

@@ -1,0 +1,1 @@
+"""Jobs that outlive the process that began them."""

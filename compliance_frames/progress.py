@@ -1,0 +1,40 @@
+"""How far a long step has come, told to whoever wants to draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["read", "upload", "wait", "download", "plan", "clean", "verify"]
+Unit = Literal["rows", "bytes", "files", "jobs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of a step under way.
+
+    Attributes:
+        stage: which step it is.
+        task: which piece of it, in words a person knows: a chunk, a job, a file. Reports of one task
+            carry the same words, so that a display can keep one line for it.
+        done: how much is done, in ``unit``.
+        total: how much there is, or None where nobody knows.
+        unit: what ``done`` and ``total`` count.
+        note: what else is worth saying, e.g. a job's state and age.
+    """
+
+    stage: Stage
+    task: str
+    done: int
+    total: int | None
+    unit: Unit
+    note: str = ""
+
+
+#: Called from any thread, often; it must be quick and must not raise.
+ProgressCallback = Callable[[Progress], None]
+
+
+def silent(_: Progress) -> None:
+    """Take a report and say nothing: the default wherever a callback is wanted."""

@@ -1,0 +1,76 @@
+"""The Arrow schemas and closed vocabularies that every room of the house speaks."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import pyarrow as pa
+
+#: What a compliance job asks about.
+JobType = Literal["tweets", "users"]
+#: Why the service flags an ID. A reason outside this list is kept as it came; the policy must settle it.
+Reason = Literal["deleted", "deactivated", "suspended", "protected", "bounced", "scrub_geo"]
+#: What happens to the rows of a flagged ID.
+Treatment = Literal["drop", "scrub_geo", "keep"]
+#: What happens to the rows of an ID that was never asked.
+Unchecked = Literal["error", "keep", "drop"]
+
+#: What each known reason asks for, unless the policy is told otherwise.
+TREATMENTS: Final[dict[str, Treatment]] = {
+    "deleted": "drop",
+    "deactivated": "drop",
+    "suspended": "drop",
+    "protected": "drop",
+    "bounced": "drop",
+    "scrub_geo": "scrub_geo",
+}
+
+_TIME: Final = pa.timestamp("ms", tz="UTC")
+_WORD: Final = pa.dictionary(pa.int32(), pa.string())
+
+#: One row per flagged ID, sorted by (type, id), unique in (type, id).
+RESULTS: Final = pa.schema(
+    [
+        pa.field("type", _WORD, nullable=False),
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("action", _WORD, nullable=False),
+        pa.field("reason", _WORD, nullable=False),
+        pa.field("created_at", _TIME),
+        pa.field("redacted_at", _TIME),
+        pa.field("job_id", pa.int64(), nullable=False),
+        pa.field("checked_at", _TIME, nullable=False),
+    ]
+)
+
+#: One row per chunk of a ledger: what was asked, where it stands.
+JOBS: Final = pa.schema(
+    [
+        pa.field("chunk", pa.int64(), nullable=False),
+        pa.field("type", _WORD, nullable=False),
+        pa.field("state", _WORD, nullable=False),
+        pa.field("ids", pa.int64(), nullable=False),
+        pa.field("first_id", pa.int64(), nullable=False),
+        pa.field("last_id", pa.int64(), nullable=False),
+        pa.field("flagged", pa.int64()),
+        pa.field("job_id", pa.int64()),
+        pa.field("job_name", pa.string()),
+        pa.field("created_at", _TIME),
+        pa.field("changed_at", _TIME, nullable=False),
+        pa.field("attempts", pa.int64(), nullable=False),
+        pa.field("error", pa.string()),
+    ]
+)
+
+#: One row per file of a plan: what will be done to it, and why.
+FILES: Final = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        pa.field("decision", _WORD, nullable=False),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("rows", pa.int64()),
+        pa.field("rows_dropped", pa.int64(), nullable=False),
+        pa.field("rows_scrubbed", pa.int64(), nullable=False),
+        pa.field("rows_unchecked", pa.int64()),
+        pa.field("why", pa.string(), nullable=False),
+    ]
+)

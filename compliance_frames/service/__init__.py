@@ -1,0 +1,1 @@
+"""The service tower: HTTP lives here, and knows no dataset."""
