@@ -1,0 +1,24 @@
+"""What every room's tests may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real exchanges and real tweets, which lies outside the project."""
+    folder = Path(os.environ.get("COMPLIANCE_FRAMES_SHARED", Path(__file__).parents[2] / "shared"))
+    if not (folder / "recorded").is_dir():
+        pytest.skip(f"no recorded exchanges at {folder}; set COMPLIANCE_FRAMES_SHARED to the folder that holds them")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token or address in the developer's environment never reaches a test."""
+    monkeypatch.delenv("X_BEARER_TOKEN", raising=False)
+    monkeypatch.delenv("COMPLIANCE_FRAMES_BASE_URL", raising=False)
