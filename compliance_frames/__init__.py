@@ -1,1 +1,95 @@
-"""Bring stored Twitter/X corpora back into line with what people chose."""
+"""Bring stored Twitter/X corpora back into line with what people chose.
+
+Six verbs, in the order in which data goes through them::
+
+    import polars as pl
+    import compliance_frames as cf
+
+    tweets  = pl.scan_parquet("corpus/**/*.parquet")
+    flagged = cf.check(tweets, "tweets", id_column="id", ledger="corpus.ledger")
+    authors = cf.check(tweets, "users", id_column="author_id", ledger="corpus.ledger")
+    plan    = cf.plan("corpus/", flagged, authors)
+    report  = cf.clean(plan, "clean/")
+    cf.verify("clean/", flagged, authors)
+
+``cf.match`` and ``cf.apply`` do the same for a frame in memory. ``cf.submit`` and ``cf.collect`` are the
+halves of ``cf.check``, for jobs that outlive a notebook. Every error is a ``cf.ComplianceFramesError``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from compliance_frames.corpus.clean import CleanReport, clean
+    from compliance_frames.corpus.columns import Columns
+    from compliance_frames.corpus.frames import apply, match
+    from compliance_frames.corpus.plan import Plan, plan
+    from compliance_frames.corpus.policy import Policy
+    from compliance_frames.errors import ComplianceFramesError
+    from compliance_frames.jobs.ledger import Ledger
+    from compliance_frames.jobs.run import Submission, check, collect, submit
+    from compliance_frames.proof.verify import Proof, verify
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CleanReport",
+    "Columns",
+    "ComplianceFramesError",
+    "Ledger",
+    "Plan",
+    "Policy",
+    "Proof",
+    "Submission",
+    "apply",
+    "check",
+    "clean",
+    "collect",
+    "match",
+    "plan",
+    "submit",
+    "verify",
+]
+
+# A name is looked up when it is first used: reading an Arrow table needs no HTTP client, and the command
+# line's help needs neither.
+_ROOMS = {
+    "CleanReport": "corpus.clean",
+    "Columns": "corpus.columns",
+    "ComplianceFramesError": "errors",
+    "Ledger": "jobs.ledger",
+    "Plan": "corpus.plan",
+    "Policy": "corpus.policy",
+    "Proof": "proof.verify",
+    "Submission": "jobs.run",
+    "apply": "corpus.frames",
+    "check": "jobs.run",
+    "clean": "corpus.clean",
+    "collect": "jobs.run",
+    "match": "corpus.frames",
+    "plan": "corpus.plan",
+    "submit": "jobs.run",
+    "verify": "proof.verify",
+}
+
+
+_MODULES = {"emulator", "errors", "sample", "schemas"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _ROOMS:
+        value = getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+        globals()[name] = value
+        return value
+    close = difflib.get_close_matches(name, [*_ROOMS, *_MODULES], n=1)
+    hint = f". Did you mean {close[0]!r}?" if close else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})
