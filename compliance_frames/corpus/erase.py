@@ -1,0 +1,351 @@
+"""Take what was flagged out of a table, and say exactly how much that was."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from compliance_frames.corpus.arrays import Mask, edited, elements_kept, kept, nulled
+from compliance_frames.corpus.columns import (
+    Columns,
+    author_in,
+    column_at,
+    field_at,
+    geo_in,
+    id_in,
+    is_list,
+    is_retweet,
+    steps_to,
+)
+from compliance_frames.corpus.erasures import Erasures as Erasures
+from compliance_frames.corpus.erasures import IdArray
+from compliance_frames.errors import PlanError, UncheckedIdsError
+from compliance_frames.ids.intake import parse_ids
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many rows came, stayed, went and changed; counts add up with ``+``.
+
+    Attributes:
+        rows_in: rows before.
+        rows_kept: rows after; ``rows_in = rows_kept + rows_dropped``.
+        rows_dropped: rows taken out, those taken out for being unchecked among them.
+        rows_scrubbed: kept rows that had a place to null. A row that has none already is not touched, not counted.
+        rows_unchecked: rows of tweets that were never asked, or without an ID, which no result drops anyway.
+        cells_nulled: tweets of others that were taken out of kept rows, and places of those that had one.
+    """
+
+    rows_in: int = 0
+    rows_kept: int = 0
+    rows_dropped: int = 0
+    rows_scrubbed: int = 0
+    rows_unchecked: int = 0
+    cells_nulled: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        both = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return Counts(*(mine + theirs for mine, theirs in both))
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything at all has to change."""
+        return bool(self.rows_dropped or self.rows_scrubbed or self.cells_nulled)
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """What happens to each row of a table; one entry for each row.
+
+    Attributes:
+        drop: the row goes.
+        scrub: the row stays, and has a place that goes.
+        unchecked: nobody asked about the row's tweet, and no result drops it.
+        embedded: path of embedded tweets to how many cells of it go in each row.
+    """
+
+    drop: Mask
+    scrub: Mask
+    unchecked: Mask
+    embedded: dict[str, NDArray[np.int64]]
+
+    @property
+    def counts(self) -> Counts:
+        """The sums of it all; embedded tweets in rows that go are not counted."""
+        dropped = int(self.drop.sum())
+        cells = sum(int(cells[~self.drop].sum()) for cells in self.embedded.values())
+        return Counts(
+            rows_in=len(self.drop),
+            rows_kept=len(self.drop) - dropped,
+            rows_dropped=dropped,
+            rows_scrubbed=int(self.scrub.sum()),
+            rows_unchecked=int(self.unchecked.sum()),
+            cells_nulled=cells,
+        )
+
+
+def masks(table: pa.Table, columns: Columns, erasures: Erasures, *, places: pa.Table | None = None) -> Masks:
+    """Decide for each row of a table.
+
+    Args:
+        table: holds at least the ID columns of ``columns`` and, unless ``places`` does, those of places.
+        columns: what :func:`~compliance_frames.corpus.columns.find_columns` found in the whole schema.
+        erasures: what to erase.
+        places: the columns of places of the same rows, where ``table`` does not hold them.
+
+    Raises:
+        IdError: an ID column holds something else.
+        PlanError: a place has to go and no column of places is known.
+
+    >>> table = pa.table({"id": [1, 2], "geo": ["Berlin", "Oslo"]})
+    >>> masks(table, Columns("id", geo=("geo",)), Erasures(drop_tweets=np.array([2]))).drop
+    array([False,  True])
+    """
+    found = hits(table, columns, erasures)
+    return located(found, places if places is not None else table, columns) if found.scrub.any() else found
+
+
+def hits(table: pa.Table, columns: Columns, erasures: Erasures) -> Masks:
+    """Decide for each row by its IDs alone: ``scrub`` may hold rows that have no place to null.
+
+    >>> hits(pa.table({"id": [1, 2]}), Columns("id"), Erasures(scrub_tweets=np.array([2]))).scrub
+    array([False,  True])
+    """
+    ids = parse_ids(column_at(table, columns.id), column=columns.id)
+    drop, scrub = _member(ids, erasures.drop_tweets), _member(ids, erasures.scrub_tweets)
+    if columns.author_id is not None and (len(erasures.drop_authors) or len(erasures.scrub_authors)):
+        authors = parse_ids(column_at(table, columns.author_id), column=columns.author_id)
+        drop |= _member(authors, erasures.drop_authors)
+        scrub |= _member(authors, erasures.scrub_authors)
+    for path in columns.references:
+        drop |= _retweets(table, path, erasures)
+    embedded = {path: _embedded(table, path, erasures) for path in columns.embedded}
+    for path, (gone, _) in embedded.items():
+        if is_retweet(path) and not is_list(_type_at(table.schema, path)):
+            drop |= gone > 0
+    asked = erasures.asked_tweets
+    unchecked = np.zeros(len(table), bool) if asked is None else ~_member(ids, asked) & ~drop
+    if erasures.unchecked == "drop":
+        drop = drop | unchecked
+    return Masks(drop, scrub & ~drop, unchecked, {path: gone + bare for path, (gone, bare) in embedded.items()})
+
+
+def located(found: Masks, places: pa.Table, columns: Columns) -> Masks:
+    """The same decisions, with rows to scrub only where there is a place to null.
+
+    Raises:
+        PlanError: no column of places is known.
+
+    >>> found = Masks(np.array([False]), np.array([True]), np.array([False]), {})
+    >>> located(found, pa.table({"geo": pa.nulls(1)}), Columns("id", geo=("geo",))).scrub
+    array([False])
+    """
+    if columns.geo is None:
+        rows = int(found.scrub.sum())
+        raise PlanError(
+            f"{rows:,} row{'s' * (rows != 1)} must lose their place (scrub_geo), and no column of places was found; "
+            'name them with geo=["…"], or say that there are none with geo=[] (command line: --geo COLUMN)'
+        )
+    some = (_valid(column_at(places, path)) for path in columns.geo)
+    placed = reduce(np.logical_or, some, np.zeros(len(found.scrub), bool))
+    return dataclasses.replace(found, scrub=found.scrub & placed)
+
+
+def erase(table: pa.Table, columns: Columns, erasures: Erasures) -> tuple[pa.Table, Counts]:
+    """A table without what was flagged: rows dropped, places nulled, tweets of others inside rows taken out.
+
+    Order, schema, nullability and metadata stay. An embedded tweet in a struct becomes null; one in a list is
+    taken out of the list. Dictionaries are reduced to the values still in use, so that nothing that was erased
+    stays in a buffer of a column that changed. A table with nothing to erase comes back as it is.
+
+    Raises:
+        IdError: an ID column holds something else.
+        PlanError: a place has to go and no column of places is known, or the column must not be null.
+        UncheckedIdsError: a row was never asked, and ``erasures.unchecked`` is ``"error"``.
+
+    >>> table = pa.table({"id": [1, 2], "geo": ["Berlin", "Oslo"]})
+    >>> clean, counts = erase(table, Columns("id", geo=("geo",)), Erasures(scrub_tweets=np.array([2])))
+    >>> clean.to_pydict(), counts.rows_scrubbed
+    ({'id': [1, 2], 'geo': ['Berlin', None]}, 1)
+    """
+    found = masks(table, columns, erasures)
+    counts = found.counts
+    if erasures.unchecked == "error" and counts.rows_unchecked:
+        raise UncheckedIdsError(unchecked_message(counts.rows_unchecked, files=None))
+    if not counts.touched:
+        return table, counts
+    whole = [kept(column, ~found.drop) for column in table.columns] if counts.rows_dropped else table.columns
+    made = pa.Table.from_arrays(whole, schema=table.schema)
+    if counts.rows_scrubbed:
+        made = without_places(made, columns, found.scrub[~found.drop])
+    for path, cells in found.embedded.items():
+        if cells[~found.drop].any():
+            made = without_embedded(made, path, erasures)
+    return made, counts
+
+
+def without_places(table: pa.Table, columns: Columns, where: Mask) -> pa.Table:
+    """The table with every column of places nulled in some rows.
+
+    Raises:
+        PlanError: a column of places must not be null.
+
+    >>> without_places(pa.table({"geo": ["Oslo"]}), Columns("id", geo=("geo",)), np.array([True])).to_pydict()
+    {'geo': [None]}
+    """
+    for path in columns.geo or ():
+        steps = steps_to(table.schema, path)
+        assert steps is not None
+        _must_be_nullable(table.schema, path)
+        table = _with_column(table, steps[0], nulled(table.column(steps[0]), steps[1:], where))
+    return table
+
+
+def without_embedded(table: pa.Table, path: str, erasures: Erasures) -> pa.Table:
+    """The table with the embedded tweets at ``path`` taken out that are to be dropped, and places of those to scrub.
+
+    Raises:
+        PlanError: an embedded tweet is to be nulled where the schema allows no null.
+
+    >>> quotes = pa.table({"quoted_status": [{"id": 7, "text": "hello"}, {"id": 8, "text": "world"}]})
+    >>> without_embedded(quotes, "quoted_status", Erasures(drop_tweets=np.array([7]))).to_pylist()
+    [{'quoted_status': None}, {'quoted_status': {'id': 8, 'text': 'world'}}]
+    """
+    steps = steps_to(table.schema, path)
+    assert steps is not None
+    if not is_list(_type_at(table.schema, path)):
+        _must_be_nullable(table.schema, path)
+
+    def edit(leaf: Any) -> Any:
+        values = leaf.flatten() if is_list(leaf.type) else leaf
+        gone, placed = _tweets_to_erase(values, erasures, path)
+        for place in geo_in(values.type) if placed.any() else ():
+            below = steps_to(pa.schema(list(values.type)), place)
+            assert below is not None
+            _must_be_nullable(pa.schema(list(values.type)), place, inside=path)
+            values = nulled(pa.chunked_array([values]), below, placed & ~gone).chunk(0)
+        if is_list(leaf.type):
+            return elements_kept(leaf, ~gone, values)
+        return nulled(pa.chunked_array([values]), (), gone).chunk(0)
+
+    column = table.column(steps[0])
+    chunks = [edited(chunk, steps[1:], edit) for chunk in column.chunks]
+    return _with_column(table, steps[0], pa.chunked_array(chunks, type=column.type))
+
+
+def unchecked_message(rows: int, *, files: int | None) -> str:
+    """How many rows were never asked, and the calls that settle it.
+
+    >>> unchecked_message(1, files=2)[:44]
+    '1 row in 2 files holds a tweet ID that was n'
+    """
+    where = "" if files is None else f" in {files:,} file{'s' * (files != 1)}"
+    return (
+        f"{rows:,} row{'s' * (rows != 1)}{where} {'holds' if rows == 1 else 'hold'} a tweet ID that was never asked "
+        'about, or none: ask with check(…, "tweets", ledger=…), or settle it with unchecked="keep" or '
+        'unchecked="drop" (command line: --unchecked keep)'
+    )
+
+
+def _bools(values: Any) -> Mask:
+    mask: Mask = values.fill_null(False).to_numpy(zero_copy_only=False)
+    return mask.astype(bool)
+
+
+def _valid(values: Any) -> Mask:
+    return _bools(values.is_valid())
+
+
+def _member(values: Any, ids: IdArray) -> Mask:
+    """Which values stand among sorted IDs; a null does not."""
+    if not len(ids):
+        return np.zeros(len(values), bool)
+    asked = values.fill_null(0).to_numpy(zero_copy_only=False)
+    at = np.minimum(np.searchsorted(ids, asked), len(ids) - 1)
+    found: Mask = (ids[at] == asked) & _valid(values)
+    return found
+
+
+def _retweets(table: pa.Table, path: str, erasures: Erasures) -> Mask:
+    """Rows that repeat a tweet which is dropped, by their list of references or a flat ID of the original."""
+    column = column_at(table, path)
+    if not is_list(column.type):
+        return _member(parse_ids(column, column=path), erasures.drop_tweets)
+    return _rows(column, lambda values: _is_dropped_original(values, erasures, path)) > 0
+
+
+def _is_dropped_original(values: Any, erasures: Erasures, path: str) -> Mask:
+    kinds = values.field("type").cast(pa.string())
+    return _bools(pc.equal(kinds, pa.scalar("retweeted"))) & _flagged(
+        values, erasures.drop_tweets, erasures.drop_authors, path
+    )
+
+
+def _embedded(table: pa.Table, path: str, erasures: Erasures) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each row: how many embedded tweets go, and how many stay that have a place that goes."""
+    column = column_at(table, path)
+    gone = _rows(column, lambda values: _tweets_to_erase(values, erasures, path)[0])
+    return gone, _rows(column, lambda values: _tweets_to_erase(values, erasures, path)[1])
+
+
+def _tweets_to_erase(values: Any, erasures: Erasures, path: str) -> tuple[Mask, Mask]:
+    """Of structs that hold tweets: which go, and which stay and have a place that goes."""
+    gone = _flagged(values, erasures.drop_tweets, erasures.drop_authors, path)
+    bare = _flagged(values, erasures.scrub_tweets, erasures.scrub_authors, path) & ~gone
+    if not bare.any():
+        return gone, bare
+    whole = pa.table({"tweet": values})
+    some = (_valid(column_at(whole, f"tweet.{place}")) for place in geo_in(values.type))
+    return gone, bare & reduce(np.logical_or, some, np.zeros(len(values), bool))
+
+
+def _flagged(values: Any, tweets: IdArray, authors: IdArray, path: str) -> Mask:
+    """Which structs hold a tweet whose ID or author is among these."""
+    inside = pa.table({"tweet": values})
+    found = np.zeros(len(values), bool)
+    for name, ids in ((id_in(values.type), tweets), (author_in(values.type), authors)):
+        if name is not None and len(ids):
+            found |= _member(parse_ids(column_at(inside, f"tweet.{name}"), column=f"{path}.{name}"), ids)
+    return found
+
+
+def _rows(column: pa.ChunkedArray[Any], flag: Callable[[Any], Mask]) -> NDArray[np.int64]:
+    """How many flagged structs each row of a column of structs, or of lists of structs, holds."""
+    found = [np.empty(0, np.int64)]
+    chunks: list[Any] = column.chunks
+    for chunk in chunks:
+        if is_list(chunk.type):
+            parents = pc.list_parent_indices(chunk).to_numpy(zero_copy_only=False)
+            found.append(np.bincount(parents[flag(chunk.flatten())], minlength=len(chunk)))
+        else:
+            found.append(flag(chunk).astype(np.int64))
+    return np.concatenate(found)
+
+
+def _type_at(schema: pa.Schema, path: str) -> Any:
+    field = field_at(schema, path)
+    assert field is not None
+    return field.type
+
+
+def _must_be_nullable(schema: pa.Schema, path: str, *, inside: str = "") -> None:
+    field = field_at(schema, path)
+    if field is not None and not field.nullable:
+        whole = f"{inside}.{path}" if inside else path
+        raise PlanError(
+            f"column {whole!r} is declared as never null, so that nothing in it can be nulled; "
+            "rewrite the dataset with a nullable column, or leave it out of geo=[…]"
+        )
+
+
+def _with_column(table: pa.Table, at: int, column: pa.ChunkedArray[Any]) -> pa.Table:
+    columns = [column if place == at else other for place, other in enumerate(table.columns)]
+    return pa.Table.from_arrays(columns, schema=table.schema)
