@@ -1,0 +1,333 @@
+"""The commit record of a cleaned dataset: what was read, what was written, and by which rules.
+
+It lies *beside* the dataset (``clean.manifest.json`` for ``clean/``), because readers of a dataset directory stumble
+over foreign files inside it. It holds counts, sizes, digests and relative file names: no tweet or user ID, no text, and
+no path of the machine that wrote it. The file is one JSON object::
+
+    {
+      "format": "compliance-frames manifest",
+      "version": 1,                          a reader refuses a version that is newer than itself
+      "digest": "9f86…",                     SHA-256 of all the rest, so that damage is seen
+      "tool_version": "0.1.0",
+      "written_at": "2024-05-01T12:00:00+00:00",
+      "source": "corpus",                    the dataset's name, not its path
+      "plan_digest": "2c26…",                what was planned; the same plan gives the same dataset
+      "policy": {"deleted": "drop", …},
+      "unchecked": "keep",                   what became of rows whose ID was never asked
+      "job_ids": ["1423091…"],               JSON numbers lose digits in some readers
+      "checked_at": ["…", "…"] or null,      the oldest and the newest answer used
+      "columns": [{"id": "id", "author_id": "author_id", "geo": ["geo"], …}],
+      "files": [{"path": "date=2024-05-01/part-0.parquet", "columns": 0, "sha256": "…", …}],
+      "ignored": [".DS_Store"]               hidden and temporary files, which were not taken
+    }
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Literal, TypeVar, get_args
+
+from compliance_frames.errors import VerificationError
+from compliance_frames.schemas import Treatment, Unchecked
+
+FORMAT: Final = "compliance-frames manifest"
+VERSION: Final = 1
+
+Decision = Literal["copy", "rewrite"]
+_Record = TypeVar("_Record", "ColumnPaths", "FileRecord")
+
+
+@dataclass(frozen=True)
+class ColumnPaths:
+    """The columns that were looked at in some of the files, each named by its path (``"user.id_str"``).
+
+    Attributes:
+        id: the tweet's ID.
+        author_id: its author's ID, or None where there is no such column.
+        created_at: when it was written, or None.
+        geo: the columns with places; None where none was found, ``()`` where it was told that there are none.
+        references: lists of ``{type, id}``, and flat columns with the ID of the tweet that a row repeats.
+        embedded: structs, or lists of structs, that hold other tweets whole.
+    """
+
+    id: str
+    author_id: str | None = None
+    created_at: str | None = None
+    geo: tuple[str, ...] | None = None
+    references: tuple[str, ...] = ()
+    embedded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One file of the dataset, as it was and as it is.
+
+    Attributes:
+        path: relative to the dataset, with ``/`` between its parts.
+        decision: ``"copy"``: the same bytes; ``"rewrite"``: decoded, erased, encoded as the source was.
+        columns: which entry of :attr:`Manifest.columns` says where its IDs are; None where it is not Parquet.
+        source_bytes: size of the source file.
+        source_sha256: SHA-256 of the source file, in hexadecimal.
+        bytes: size of the cleaned file.
+        sha256: SHA-256 of the cleaned file, in hexadecimal.
+        rows_in: rows of the source; None where it is not Parquet.
+        rows_kept: rows of the cleaned file; ``rows_in == rows_kept + rows_dropped``. None where it is not Parquet.
+        rows_dropped: rows that are gone.
+        rows_scrubbed: rows kept with their places nulled.
+        rows_unchecked: rows whose ID was never asked; 0 where nobody knows what was asked.
+        notes: one sentence for each thing that could not be kept as it was in the source.
+    """
+
+    path: str
+    decision: Decision
+    columns: int | None
+    source_bytes: int
+    source_sha256: str
+    bytes: int
+    sha256: str
+    rows_in: int | None
+    rows_kept: int | None
+    rows_dropped: int = 0
+    rows_scrubbed: int = 0
+    rows_unchecked: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a cleaned dataset is made of, and from what.
+
+    Attributes:
+        tool_version: of the package that wrote it.
+        written_at: when, with its time zone.
+        source: the name of the source dataset, without the way to it.
+        plan_digest: digest of the plan that was carried out.
+        policy: reason to treatment.
+        unchecked: what became of rows whose ID was never asked.
+        job_ids: the compliance jobs whose results were applied.
+        checked_at: the oldest and the newest answer applied, or None where there was none.
+        columns: each distinct set of columns that some file was read by.
+        files: every file of the dataset, in the order of their paths.
+        ignored: files of the source that were not taken: hidden and temporary ones.
+        version: of this format.
+
+    >>> record = FileRecord("a.parquet", "copy", 0, 9, "ab" * 32, 9, "ab" * 32, rows_in=1, rows_kept=1)
+    >>> manifest = Manifest(
+    ...     tool_version="0.1.0", written_at=datetime.fromisoformat("2024-05-01T12:00:00+00:00"), source="corpus",
+    ...     plan_digest="2c26", policy={"deleted": "drop"}, unchecked="keep", job_ids=(7,), checked_at=None,
+    ...     columns=(ColumnPaths("id"),), files=(record,))
+    >>> Manifest.from_json(manifest.to_json()) == manifest
+    True
+    >>> manifest.columns_of(record).id
+    'id'
+    """
+
+    tool_version: str
+    written_at: datetime
+    source: str
+    plan_digest: str
+    policy: Mapping[str, Treatment]
+    unchecked: Unchecked
+    job_ids: tuple[int, ...]
+    checked_at: tuple[datetime, datetime] | None
+    columns: tuple[ColumnPaths, ...]
+    files: tuple[FileRecord, ...]
+    ignored: tuple[str, ...] = ()
+    version: int = field(default=VERSION)
+
+    def columns_of(self, record: FileRecord) -> ColumnPaths:
+        """The columns that a Parquet file of the dataset was read by.
+
+        Raises:
+            ValueError: the file is not Parquet, so nobody looked into it.
+        """
+        if record.columns is None:
+            raise ValueError(f"{record.path} is not Parquet: it has no columns")
+        return self.columns[record.columns]
+
+    def to_json(self) -> str:
+        """The manifest as text, the same for equal manifests."""
+        content = _content(self)
+        return json.dumps({**content, "digest": _digest(content)}, ensure_ascii=False, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """The manifest that a text holds.
+
+        Raises:
+            VerificationError: it is no manifest, was damaged, or is of a newer version.
+        """
+        content = _checked(text)
+        try:
+            return _manifest(content)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise VerificationError(f"the manifest does not hold what it must ({error}): it was damaged") from error
+
+    def write(self, path: Path) -> None:
+        """Write the manifest, whole or not at all, for the owner's eyes only (mode 0600).
+
+        Raises:
+            OSError: there is no room, or no permission.
+        """
+        part = path.with_name(f".{path.name}.part")
+        try:
+            part.unlink(missing_ok=True)  # a killed run's: its mode may be anything
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(self.to_json())
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        _sync_directory(path.parent)
+
+    @classmethod
+    def read(cls, path: Path) -> Manifest:
+        """Read a manifest.
+
+        Raises:
+            VerificationError: there is none, it cannot be read, it was damaged, or it is of a newer version.
+        """
+        try:
+            return cls.from_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise _problem(
+                f"there is no manifest {path}: the dataset beside it was not finished by this tool"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise _problem(f"the manifest {path} cannot be read: {error}") from error
+        except VerificationError as error:
+            raise _problem(f"{path}: {error}") from error
+
+
+def manifest_path(destination: str | os.PathLike[str]) -> Path:
+    """Where the manifest of a cleaned dataset lies: beside it.
+
+    >>> manifest_path("out/clean/").as_posix()
+    'out/clean.manifest.json'
+    """
+    dataset = Path(destination)
+    if dataset.name in {"", ".."}:  # "." and "..", whose own name stands elsewhere
+        dataset = dataset.resolve()
+    return dataset.with_name(f"{dataset.name}.manifest.json")
+
+
+def _content(manifest: Manifest) -> dict[str, Any]:
+    """A manifest as JSON has it, without its digest."""
+    content = {key: value for key, value in _fields(manifest).items() if key != "version"}
+    seen = manifest.checked_at
+    return {
+        "format": FORMAT,
+        "version": manifest.version,
+        **content,
+        "written_at": manifest.written_at.isoformat(),
+        "policy": dict(sorted(manifest.policy.items())),
+        "job_ids": [str(job) for job in manifest.job_ids],
+        "checked_at": None if seen is None else [moment.isoformat() for moment in seen],
+        "columns": [asdict(paths) for paths in manifest.columns],
+        "files": [asdict(record) for record in manifest.files],
+    }
+
+
+def _fields(record: Manifest) -> dict[str, Any]:
+    """The fields of a manifest by their names, in their order, none of them copied."""
+    return {each.name: getattr(record, each.name) for each in fields(record)}
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of the content, however its JSON is laid out."""
+    plain = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _checked(text: str) -> dict[str, Any]:
+    """The JSON object of a text that calls itself a manifest, is of a known version, and is undamaged."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise VerificationError(f"this is no manifest, or half of one: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise VerificationError(f"this is no manifest: its format is not {FORMAT!r}")
+    version = content.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise VerificationError(f"the manifest has no version that makes sense: {version!r}")
+    if version > VERSION:
+        raise VerificationError(
+            f"the manifest is of version {version}, and this release reads versions up to {VERSION}; "
+            "upgrade compliance-frames to read it"
+        )
+    said = content.pop("digest", None)
+    if said != _digest(content):
+        raise VerificationError("the manifest was changed after it was written: its digest does not agree with it")
+    return content
+
+
+def _manifest(content: dict[str, Any]) -> Manifest:
+    content = {key: value for key, value in content.items() if key != "format"}
+    seen = content["checked_at"]
+    manifest = Manifest(
+        **{
+            **content,
+            "written_at": _moment(content["written_at"]),
+            "policy": {str(reason): _one_of(Treatment, value) for reason, value in content["policy"].items()},
+            "unchecked": _one_of(Unchecked, content["unchecked"]),
+            "job_ids": tuple(int(job) for job in content["job_ids"]),
+            "checked_at": None if seen is None else (_moment(seen[0]), _moment(seen[1])),
+            "columns": tuple(_record(ColumnPaths, each) for each in content["columns"]),
+            "files": tuple(_record(FileRecord, each) for each in content["files"]),
+            "ignored": tuple(str(path) for path in content["ignored"]),
+        }
+    )
+    for record in manifest.files:
+        _check_record(record, len(manifest.columns))
+    return manifest
+
+
+def _record(kind: type[_Record], content: dict[str, Any]) -> _Record:
+    values: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return kind(**values)
+
+
+def _check_record(record: FileRecord, columns: int) -> None:
+    """What a reader relies on without asking: paths stay inside the dataset, and counts are conserved."""
+    parts = PurePosixPath(record.path).parts
+    if not parts or ".." in parts or parts[0] == "/":
+        raise ValueError(f"the path {record.path!r} leads out of the dataset")
+    if record.columns is not None and not 0 <= record.columns < columns:
+        raise ValueError(f"{record.path} names columns that are not there")
+    _one_of(Decision, record.decision)
+    if record.rows_in is not None and record.rows_in != (record.rows_kept or 0) + record.rows_dropped:
+        raise ValueError(f"the rows of {record.path} do not add up")
+
+
+def _one_of(choices: Any, value: Any) -> Any:
+    if value not in get_args(choices):
+        raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
+    return value
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {text} has no time zone")
+    return moment
+
+
+def _problem(sentence: str) -> VerificationError:
+    return VerificationError(sentence, problems=(sentence,))
+
+
+def _sync_directory(path: Path) -> None:
+    """Make a rename inside a directory outlive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
