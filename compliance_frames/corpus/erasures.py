@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.intake import parse_ids
-from compliance_frames.schemas import JobType, Unchecked
+from compliance_frames.schemas import JobType, Treatment, Unchecked
 
 IdArray = NDArray[np.int64]
 _SETS = ("drop_tweets", "scrub_tweets", "drop_authors", "scrub_authors")
@@ -80,8 +80,8 @@ class Erasures:
         """
         found: dict[tuple[str, str], list[IdArray]] = {}
         for table in results:
-            for job_type, treatment, ids in _treated(table, policy or Policy.default()):
-                found.setdefault((treatment, job_type), []).append(ids)
+            for each in by_reason(table, policy or Policy.default()):
+                found.setdefault((each.treatment, each.type), []).append(each.ids)
         sets = {f"{verb}_{whose}": _union(found.get(key, ())) for (verb, whose), key in _KEYS.items()}
         for whose in ("tweets", "authors"):
             sets[f"scrub_{whose}"] = np.setdiff1d(sets[f"scrub_{whose}"], sets[f"drop_{whose}"], assume_unique=True)
@@ -141,16 +141,28 @@ class Erasures:
         return hash(self.digest)
 
 
-_KEYS = {
-    ("drop", "tweets"): ("drop", "tweets"),
-    ("scrub", "tweets"): ("scrub_geo", "tweets"),
-    ("drop", "authors"): ("drop", "users"),
-    ("scrub", "authors"): ("scrub_geo", "users"),
-}
+@dataclass(frozen=True, eq=False)
+class Reason:
+    """The IDs that a table of results holds for one type, action and reason, and their treatment."""
+
+    type: JobType
+    action: str
+    reason: str
+    treatment: Treatment
+    ids: IdArray
 
 
-def _treated(table: pa.Table, policy: Policy) -> Iterable[tuple[JobType, str, IdArray]]:
-    """The IDs of a results table for each type and treatment that stand in it."""
+def by_reason(table: pa.Table, policy: Policy) -> Iterator[Reason]:
+    """The IDs of a table of results, for each type, action and reason that stand in it.
+
+    Raises:
+        PolicyError: a reason has no treatment.
+        PlanError: the table is not one of results.
+
+    >>> results = pa.table({"type": ["tweets"], "id": [7], "action": ["delete"], "reason": ["scrub_geo"]})
+    >>> [(each.treatment, each.ids.tolist()) for each in by_reason(results, Policy.default())]
+    [('scrub_geo', [7])]
+    """
     missing = [name for name in ("type", "id", "action", "reason") if name not in table.schema.names]
     if missing:
         raise PlanError(f"this is not a table of results: it has no column {', '.join(missing)}")
@@ -166,7 +178,15 @@ def _treated(table: pa.Table, policy: Policy) -> Iterable[tuple[JobType, str, Id
             raise PlanError(f"this is not a table of results: type {row['type']!r} is neither tweets nor users")
         treatment = policy.treatment(row["type"], row["action"], row["reason"])
         same = [pc.equal(column, pa.scalar(row[name])) for name, column in words.items()]
-        yield row["type"], treatment, ids[reduce(pc.and_, same).to_numpy()]
+        yield Reason(**row, treatment=treatment, ids=ids[reduce(pc.and_, same).to_numpy()])
+
+
+_KEYS = {
+    ("drop", "tweets"): ("drop", "tweets"),
+    ("scrub", "tweets"): ("scrub_geo", "tweets"),
+    ("drop", "authors"): ("drop", "users"),
+    ("scrub", "authors"): ("scrub_geo", "users"),
+}
 
 
 def _union(ids: Iterable[IdArray]) -> IdArray:

@@ -1,0 +1,122 @@
+"""The files of a dataset, in one fixed order, with what tells later whether they changed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from compliance_frames.errors import PlanError
+
+_PARQUET_NAMES = (".parquet", ".parq", ".pq")
+_MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a dataset.
+
+    Attributes:
+        path: relative to the dataset's root, with forward slashes.
+        bytes: its size.
+        mtime_ns: when it was last written, in nanoseconds since the epoch.
+        parquet: whether it is Parquet, by its name or by its first bytes.
+    """
+
+    path: str
+    bytes: int
+    mtime_ns: int
+    parquet: bool
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies in a dataset.
+
+    Attributes:
+        root: the directory that all paths are relative to; for a single file, the one it lies in.
+        files: sorted by path.
+        ignored: hidden and temporary files and directories (these end with a slash), sorted; they are not taken.
+    """
+
+    root: Path
+    files: tuple[SourceFile, ...]
+    ignored: tuple[str, ...]
+
+
+def list_files(dataset: str | os.PathLike[str]) -> Listing:
+    """List a dataset: a directory, or a single Parquet file.
+
+    Raises:
+        PlanError: there is no such path, no Parquet file in it, or something that is neither file nor directory.
+    """
+    root = Path(dataset)
+    if not root.exists():
+        raise PlanError(f"there is no dataset at {root}: give a directory of Parquet files, or one Parquet file")
+    root = root.resolve()
+    if root.is_dir():
+        found, ignored = _listed(root)
+    else:
+        found, ignored, root = [_source(root, root.name)], [], root.parent
+    if not any(file.parquet for file in found):
+        raise PlanError(f"{dataset} holds no Parquet file: there is nothing to plan")
+    return Listing(root, tuple(sorted(found, key=lambda file: file.path)), tuple(sorted(ignored)))
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or directory of this name is hidden or temporary, and so no part of the data.
+
+    >>> is_ignored("_SUCCESS"), is_ignored("part-0.parquet.tmp"), is_ignored("date=2024-01-01")
+    (True, True, False)
+    """
+    return name.startswith((".", "_")) or name.endswith((".tmp", ".part"))
+
+
+def _listed(root: Path) -> tuple[list[SourceFile], list[str]]:
+    found, ignored, waiting = [], [], [root]
+    while waiting:
+        for entry in _entries(waiting.pop()):
+            path = Path(entry.path)
+            name = path.relative_to(root).as_posix()
+            if is_ignored(entry.name):
+                ignored.append(f"{name}/" if entry.is_dir(follow_symlinks=False) else name)
+            elif entry.is_dir(follow_symlinks=False):
+                waiting.append(path)
+            else:
+                found.append(_source(path, name))
+    return found, ignored
+
+
+def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(directory) as entries:
+            yield from entries
+    except OSError as error:
+        raise PlanError(f"{directory} cannot be listed: {error.strerror}") from error
+
+
+def _source(path: Path, name: str) -> SourceFile:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise PlanError(f"file name {name!r} is not UTF-8: rename it, so that a manifest can name it") from None
+    state = path.lstat()
+    if stat.S_ISLNK(state.st_mode):
+        raise PlanError(f"{name} is a symbolic link: what it points to may lie outside; put the file itself there")
+    if not stat.S_ISREG(state.st_mode):
+        raise PlanError(f"{name} is neither a file nor a directory: take it out of the dataset")
+    return SourceFile(name, state.st_size, state.st_mtime_ns, _is_parquet(path, name))
+
+
+def _is_parquet(path: Path, name: str) -> bool:
+    """A file without a telling name is looked into: one taken for something else would go over uncleaned."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise PlanError(f"{name} cannot be read: {error.strerror}") from error
+    if magic == _ENCRYPTED:
+        raise PlanError(f"{name} is an encrypted Parquet file: it cannot be looked into; decrypt the dataset first")
+    return magic == _MAGIC or name.lower().endswith(_PARQUET_NAMES)

@@ -1,0 +1,186 @@
+"""The columns of a Parquet file that hold IDs: read them alone, or not at all where statistics rule a hit out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.types as pt
+
+from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_in, id_in, is_list
+from compliance_frames.corpus.erasures import Erasures, IdArray
+
+#: Digits of the largest ID.
+_LONGEST = 19
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """What of one Parquet file has to be read to decide about its rows.
+
+    Attributes:
+        ids: Parquet paths of the leaf columns with IDs (and what stands beside them in lists).
+        authors: of these, the leaves of the row's own ID and author.
+        places: Parquet paths of the columns of places.
+        probes: leaf positions, each with the sorted IDs that would make its row a hit; None where the leaves of
+            the file cannot be told apart, and every row group has to be read.
+    """
+
+    ids: tuple[str, ...]
+    authors: tuple[str, ...]
+    places: tuple[str, ...]
+    probes: tuple[tuple[int, IdArray], ...] | None
+
+    def may_be_hit(self, group: Any, erasures: Erasures) -> bool:
+        """Whether a row group could hold anything to erase, as far as its statistics say."""
+        if erasures.asked_tweets is not None or self.probes is None:
+            return True
+        return any(may_hold(group.column(leaf).statistics, ids) for leaf, ids in self.probes)
+
+
+def find_leaves(file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> Leaves:
+    """Find the leaves of a file that decide about its rows under these erasures."""
+    paths = [path for field in file.schema_arrow for path in _leaf_paths(field, "")]
+    stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
+    wanted = list(_wanted(file.schema_arrow, columns, erasures))
+    own = [columns.id, *([columns.author_id] if columns.author_id else [])]
+    if len(paths) != len(stored):  # a schema in the footer that does not fit the columns: take them whole
+        heads = _heads(file.schema_arrow, [path for path, _ in wanted])
+        geo = _heads(file.schema_arrow, columns.geo or ())
+        return Leaves(heads, _heads(file.schema_arrow, own), geo, None)
+    return Leaves(
+        ids=tuple(dict.fromkeys(s for path, _ in wanted for s in _under(path, paths, stored))),
+        authors=tuple(dict.fromkeys(s for path in own for s in _under(path, paths, stored))),
+        places=tuple(dict.fromkeys(s for path in columns.geo or () for s in _under(path, paths, stored))),
+        probes=tuple(
+            (at, ids) for path, sets in wanted for at, leaf in enumerate(paths) if leaf == path for ids in sets
+        ),
+    )
+
+
+def may_hold(statistics: Any, ids: IdArray) -> bool:
+    """Whether a column chunk with these statistics could hold one of the sorted IDs; true where they do not say.
+
+    Text is ordered by its letters: ``"9"`` comes after ``"10"``. So the bounds of a column of text are, for each
+    number of digits, bounds of numbers; that is exact also where lengths differ, and where the shortest and the
+    longest value have the same length but those between them have not.
+    """
+    if not len(ids):
+        return False
+    ranges = _ranges(statistics)
+    if ranges is None:
+        return True
+    return any(np.searchsorted(ids, low) < np.searchsorted(ids, high, "right") for low, high in ranges)
+
+
+def _ranges(statistics: Any) -> list[tuple[int, int]] | None:
+    """The numbers that a column chunk's values can be, as ranges with both ends in; None: no telling."""
+    if statistics is None:
+        return None
+    if not statistics.has_min_max:  # nothing but nulls has no bounds, and no IDs either
+        return [] if statistics.has_null_count and not statistics.num_values else None
+    try:
+        low, high = statistics.min, statistics.max
+    except (UnicodeDecodeError, pa.ArrowException):
+        return None
+    if isinstance(low, int) and isinstance(high, int):
+        return [(low, min(high, _LARGEST))] if 0 <= low <= high else None
+    return text_ranges(_text(low), _text(high))
+
+
+def text_ranges(low: str | None, high: str | None) -> list[tuple[int, int]] | None:
+    """For each number of digits, the smallest and the largest number whose text lies between two texts.
+
+    None where the texts are not numbers as one writes them (spaces, leading zeros): then there is no telling.
+
+    >>> text_ranges("98", "99")[:3]
+    [(98, 99), (980, 989), (9800, 9899)]
+    """
+    if low is None or high is None or low[0] == "0" or low > high:
+        return None
+    ranges = []
+    for digits in range(1, _LONGEST + 1):
+        first = int(low.ljust(digits, "0")) if digits >= len(low) else int(low[:digits]) + 1
+        last = int(high[:digits]) if digits <= len(high) else int(high.ljust(digits, "0")) - 1
+        first, last = max(first, 10 ** (digits - 1)), min(last, 10**digits - 1, _LARGEST)
+        if first <= last:
+            ranges.append((first, last))
+    return ranges
+
+
+def _text(bound: Any) -> str | None:
+    text = bound.decode("ascii", "replace") if isinstance(bound, bytes) else bound
+    return text if isinstance(text, str) and text.isascii() and text.isdigit() else None
+
+
+def _leaf_paths(field: pa.Field[Any], above: str) -> Iterator[str]:
+    """The path of each leaf below a field, in the order in which Parquet stores them; lists add no name."""
+    yield from _leaves_of(field.type, f"{above}{field.name}")
+
+
+def _leaves_of(kind: Any, path: str) -> Iterator[str]:
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from _leaves_of(kind.storage_type, path)
+    elif pt.is_struct(kind):
+        for child in kind:
+            yield from _leaf_paths(child, f"{path}.")
+    elif pt.is_map(kind):
+        yield from _leaves_of(kind.key_type, f"{path}.key")
+        yield from _leaves_of(kind.item_type, f"{path}.value")
+    elif is_list(kind):
+        yield from _leaves_of(kind.value_type, path)
+    else:
+        yield path
+
+
+def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator[tuple[str, tuple[IdArray, ...]]]:
+    """Each path to read, with the IDs that would be a hit there."""
+    tweets = (erasures.drop_tweets, erasures.scrub_tweets)
+    authors = (erasures.drop_authors, erasures.scrub_authors)
+    yield columns.id, tweets
+    if columns.author_id is not None:
+        yield columns.author_id, authors
+    for path in columns.references:
+        kind = _tweet_type(schema, path)
+        if kind is None:
+            yield path, tweets[:1]
+            continue
+        yield f"{path}.type", ()
+        yield from _ids_of_tweet(path, kind, tweets[:1], authors[:1])
+    for path in columns.embedded:
+        kind = _tweet_type(schema, path)
+        yield from _ids_of_tweet(path, kind, tweets, authors)
+        yield from ((f"{path}.{place}", ()) for place in geo_in(kind))
+
+
+def _ids_of_tweet(
+    path: str, kind: Any, tweets: tuple[IdArray, ...], authors: tuple[IdArray, ...]
+) -> Iterator[tuple[str, tuple[IdArray, ...]]]:
+    for name, sets in ((id_in(kind), tweets), (author_in(kind), authors)):
+        if name is not None:
+            yield f"{path}.{name}", sets
+
+
+def _tweet_type(schema: pa.Schema, path: str) -> Any:
+    """The struct that holds an embedded tweet, in a list or not; None for a flat column."""
+    field = field_at(schema, path)
+    assert field is not None
+    kind: Any = field.type
+    kind = kind.value_type if is_list(kind) else kind
+    return kind if pt.is_struct(kind) else None
+
+
+def _under(path: str, paths: list[str], stored: list[str]) -> list[str]:
+    """The stored leaves at a path or below it."""
+    return [s for leaf, s in zip(paths, stored, strict=True) if leaf == path or leaf.startswith(f"{path}.")]
+
+
+def _heads(schema: pa.Schema, paths: Iterable[str]) -> tuple[str, ...]:
+    """The top-level columns that paths lead into."""
+    known = [name for path in paths for name in schema.names if path == name or path.startswith(f"{name}.")]
+    return tuple(dict.fromkeys(known))

@@ -1,0 +1,440 @@
+"""What cleaning a dataset would do to each of its files, decided before anything is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from compliance_frames.corpus import show
+from compliance_frames.corpus.columns import Columns, column_at, field_at, find_columns
+from compliance_frames.corpus.dataset import Listing, SourceFile, list_files
+from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
+from compliance_frames.corpus.erasures import Erasures, IdArray, by_reason
+from compliance_frames.corpus.leaves import Leaves, find_leaves
+from compliance_frames.corpus.policy import Policy
+from compliance_frames.errors import IdError, PlanError, UncheckedIdsError
+from compliance_frames.ids.intake import parse_ids
+from compliance_frames.progress import Progress, ProgressCallback, silent
+from compliance_frames.schemas import FILES, Treatment, Unchecked
+
+Decision = Literal["copy", "rewrite"]
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What will be done to one file, and why.
+
+    Attributes:
+        path: relative to the dataset's root, with forward slashes.
+        decision: ``"copy"``: its bytes go over as they are; ``"rewrite"``: something in it has to go.
+        bytes: its size when the plan was made.
+        mtime_ns: when it had last been written then, in nanoseconds since the epoch.
+        rows: how many it holds; None for a file that is not Parquet.
+        rows_dropped: rows that will go.
+        rows_scrubbed: rows that stay and lose a place that they have.
+        rows_unchecked: rows of tweets never asked about, which no result drops; 0 where nobody knows (no ledger).
+        cells_nulled: tweets of others that will be taken out of rows that stay.
+        why: the reason for the decision, in words.
+        columns: where its IDs and places are; None for a file that is not Parquet.
+    """
+
+    path: str
+    decision: Decision
+    bytes: int
+    mtime_ns: int
+    rows: int | None
+    rows_dropped: int = 0
+    rows_scrubbed: int = 0
+    rows_unchecked: int = 0
+    cells_nulled: int = 0
+    why: str = ""
+    columns: Columns | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """The same numbers as ``erase`` will count them when the file is cleaned."""
+        rows = self.rows or 0
+        kept = rows - self.rows_dropped
+        return Counts(rows, kept, self.rows_dropped, self.rows_scrubbed, self.rows_unchecked, self.cells_nulled)
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """How many IDs the service flagged for one reason, and what the policy makes of it."""
+
+    type: str
+    reason: str
+    treatment: Treatment
+    ids: int
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What cleaning a dataset will do; made by :func:`plan`, carried out by ``clean``. Nothing is written yet.
+
+    Attributes:
+        root: the directory that all paths are relative to. For a dataset that is one file, the one it lies in:
+            what lies beside the file is no part of the plan.
+        files: one plan for each file, sorted by path.
+        policy: what each reason does.
+        erasures: the IDs that this comes down to.
+        ignored: hidden and temporary files and directories, which will not be taken over.
+        job_ids: the jobs that the results came from, sorted.
+        checked_at: when the first and the last of the results were fetched (UTC), or None without results.
+        flagged: how many IDs were flagged for each reason.
+        single_file: whether the dataset is one file and not a directory.
+    """
+
+    root: Path
+    files: tuple[FilePlan, ...]
+    policy: Policy
+    erasures: Erasures
+    ignored: tuple[str, ...] = ()
+    job_ids: tuple[int, ...] = ()
+    checked_at: tuple[datetime, datetime] | None = None
+    flagged: tuple[Flagged, ...] = ()
+    single_file: bool = False
+
+    @cached_property
+    def counts(self) -> Counts:
+        """The sums over all files."""
+        return sum((file.counts for file in self.files), Counts())
+
+    @property
+    def rows_in(self) -> int:
+        """Rows of all Parquet files."""
+        return self.counts.rows_in
+
+    @property
+    def rows_kept(self) -> int:
+        """Rows that stay."""
+        return self.counts.rows_kept
+
+    @property
+    def rows_dropped(self) -> int:
+        """Rows that go."""
+        return self.counts.rows_dropped
+
+    @property
+    def rows_scrubbed(self) -> int:
+        """Rows that stay and lose a place that they have."""
+        return self.counts.rows_scrubbed
+
+    @property
+    def rows_unchecked(self) -> int:
+        """Rows of tweets that were never asked about; 0 where nobody knows, because no ledger was given."""
+        return self.counts.rows_unchecked
+
+    @property
+    def cells_nulled(self) -> int:
+        """Tweets of others that will be taken out of rows that stay."""
+        return self.counts.cells_nulled
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over files, erasures and policy: equal for equal plans, in every process."""
+        told = {
+            "files": [dataclasses.asdict(file) for file in self.files],
+            "policy": dict(self.policy.treatments),
+            "erasures": self.erasures.digest,
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    def to_arrow(self) -> pa.Table:
+        """One row per file (``schemas.FILES``); ``rows_unchecked`` is null where nobody knows."""
+        known = self.erasures.asked_tweets is not None
+        rows = [
+            {name: getattr(file, name) for name in FILES.names}
+            | {"rows_unchecked": file.rows_unchecked if known and file.rows is not None else None}
+            for file in self.files
+        ]
+        return pa.Table.from_pylist(rows, schema=FILES)
+
+    def __str__(self) -> str:
+        return show.text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return show.html(self)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Which columns the caller named."""
+
+    id_column: str | None
+    author_column: str | None
+    geo: Sequence[str] | None
+
+    def columns(self, schema: pa.Schema) -> Columns:
+        """Those of one file. Of told columns of places it may lack some, as files of other years do."""
+        geo = self.geo
+        if geo is not None and not isinstance(geo, str):
+            here = [path for path in geo if field_at(schema, path) is not None]
+            geo = here if here or not geo else None
+        found = find_columns(schema, id_column=self.id_column, author_column=self.author_column, geo=geo)
+        return dataclasses.replace(found, geo=None) if self.geo and geo is None else found
+
+
+def plan(
+    dataset: str | os.PathLike[str],
+    *results: Any,
+    policy: Policy | None = None,
+    ledger: Any = None,
+    unchecked: Unchecked | None = None,
+    id_column: str | None = None,
+    author_column: str | None = None,
+    geo: Sequence[str] | None = None,
+    progress: ProgressCallback = silent,
+) -> Plan:
+    """Decide what cleaning a dataset takes, file by file. Nothing is written.
+
+    A row goes when its tweet or its author was flagged, when it retweets a tweet that goes, or (on request) when
+    nobody asked about it; its places go for ``scrub_geo``; tweets that go are taken out of the rows that embed
+    them. Row groups that cannot hold a flagged ID, by their statistics, are not read; of the others only the
+    columns of IDs are, one row group at a time.
+
+    Args:
+        dataset: a directory of Parquet files, or one Parquet file.
+        results: tables as ``check`` returns them; anything with an Arrow stream.
+        policy: what each reason does; :meth:`Policy.default` when None.
+        ledger: path of a ledger (or the ledger itself). It tells which tweets were asked about and, where no
+            results are given, the results.
+        unchecked: what happens to rows whose tweet was never asked about, or that have no ID: ``"error"`` (the
+            default when a ledger is given), ``"keep"`` or ``"drop"``. Without a ledger nobody knows which these are.
+        id_column: path of the tweet IDs (``"id"``, ``"tweet.id_str"``); found when None.
+        author_column: path of the author IDs; found when None.
+        geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
+        progress: told after each file.
+
+    Raises:
+        PlanError: the dataset, a file of it or a column is not usable; the message names it.
+        PolicyError: a reason has no treatment.
+        UncheckedIdsError: rows were never asked about, and ``unchecked`` is ``"error"``.
+        IdError: an ID column holds something else.
+
+    >>> import tempfile
+    >>> flagged = pa.table({"type": ["tweets"], "id": [2], "action": ["delete"], "reason": ["deleted"]})
+    >>> with tempfile.TemporaryDirectory() as corpus:
+    ...     pq.write_table(pa.table({"id": ["1", "2"], "text": ["a", "b"]}), f"{corpus}/part-0.parquet")
+    ...     made = plan(corpus, flagged)
+    >>> made.rows_in, made.rows_dropped, made.files[0].decision
+    (2, 1, 'rewrite')
+    """
+    tables, asked = _answers(results, ledger, unchecked)
+    chosen = policy or Policy.default()
+    listing = list_files(dataset)
+    erasures = Erasures.from_results(tables, chosen, asked, unchecked or ("keep" if asked is None else "error"))
+    columns = _find_all(listing, _Told(id_column, author_column, geo))
+    _require_authors(columns, erasures)
+    erasures = erasures.with_dropped(_tweets_of_dropped_authors(listing, columns, erasures))
+    files = tuple(_planned(listing, columns, erasures, progress))
+    _require_checked(files, erasures)
+    return Plan(
+        root=listing.root,
+        files=files,
+        policy=chosen,
+        erasures=erasures,
+        ignored=listing.ignored,
+        job_ids=tuple(sorted({job for table in tables for job in _values(table, "job_id")})),
+        checked_at=_span([when for table in tables for when in _values(table, "checked_at")]),
+        flagged=tuple(_flagged(tables, chosen)),
+        single_file=Path(dataset).is_file(),
+    )
+
+
+def as_results(result: Any) -> pa.Table:
+    """A table of results from whatever holds one and exports an Arrow stream.
+
+    >>> as_results(pa.table({"id": [1]})).num_rows
+    1
+    """
+    if isinstance(result, pa.Table):
+        return result
+    if hasattr(result, "__arrow_c_stream__"):
+        return pa.table(result)
+    raise PlanError(f"results are tables, as check(…) returns them, not {type(result).__name__}")
+
+
+def _answers(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | None) -> tuple[list[pa.Table], Any]:
+    """The tables of results, and the tweets asked about where a ledger knows them."""
+    if ledger is None:
+        if not results:
+            raise PlanError("nothing to plan with: give results, as check(…) returns them, or ledger=…")
+        if unchecked in ("error", "drop"):
+            raise PlanError(f"unchecked={unchecked!r} needs ledger=…: only a ledger knows what was asked")
+        return [as_results(result) for result in results], None
+    if isinstance(ledger, str | os.PathLike):
+        from compliance_frames.jobs.ledger import Ledger
+
+        ledger = Ledger.read(Path(ledger))
+    return [as_results(result) for result in results] or [ledger.results()], ledger.asked("tweets")
+
+
+def _find_all(listing: Listing, told: _Told) -> dict[str, Columns]:
+    """The columns of each Parquet file, each found in its own schema."""
+    found, missing, names = {}, set(told.geo or ()), set()
+    for source in listing.files:
+        if source.parquet:
+            with _opened(listing.root, source) as file:
+                schema = file.schema_arrow
+                found[source.path] = told.columns(schema)
+            missing = {path for path in missing if field_at(schema, path) is None}
+            names |= set(schema.names)
+    if missing:
+        raise PlanError(f"no file has the column {min(missing)!r} (told by geo); there are {', '.join(sorted(names))}")
+    return found
+
+
+def _planned(
+    listing: Listing, columns: dict[str, Columns], erasures: Erasures, progress: ProgressCallback
+) -> Iterator[FilePlan]:
+    for number, source in enumerate(listing.files, start=1):
+        if source.parquet:
+            yield _plan_file(listing.root, source, columns[source.path], erasures)
+        else:
+            why = "not Parquet: goes over as it is, not looked into"
+            yield FilePlan(source.path, "copy", source.bytes, source.mtime_ns, None, why=why)
+        progress(Progress("plan", listing.root.name, number, len(listing.files), "files", source.path))
+
+
+def _plan_file(root: Path, source: SourceFile, columns: Columns, erasures: Erasures) -> FilePlan:
+    with _opened(root, source) as file:
+        leaves = find_leaves(file, columns, erasures)
+        counts, read = Counts(), 0
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            if group.num_rows and leaves.may_be_hit(group, erasures):
+                counts += _count(file, number, leaves, columns, erasures)
+                read += 1
+            else:
+                counts += Counts(rows_in=group.num_rows, rows_kept=group.num_rows)
+    return FilePlan(
+        path=source.path,
+        decision="rewrite" if counts.touched else "copy",
+        bytes=source.bytes,
+        mtime_ns=source.mtime_ns,
+        rows=counts.rows_in,
+        rows_dropped=counts.rows_dropped,
+        rows_scrubbed=counts.rows_scrubbed,
+        rows_unchecked=counts.rows_unchecked,
+        cells_nulled=counts.cells_nulled,
+        why=_why(counts, read),
+        columns=columns,
+    )
+
+
+def _count(file: pq.ParquetFile, group: int, leaves: Leaves, columns: Columns, erasures: Erasures) -> Counts:
+    """What happens to one row group; its places are read only where some have to go."""
+    found = hits(file.read_row_group(group, columns=list(leaves.ids)), columns, erasures)
+    if found.scrub.any():
+        places = file.read_row_group(group, columns=list(leaves.places)) if leaves.places else pa.table({})
+        found = located(found, places, columns)
+    return found.counts
+
+
+def _why(counts: Counts, groups_read: int) -> str:
+    told = [
+        (counts.rows_dropped, "row", "dropped"),
+        (counts.rows_scrubbed, "place", "nulled"),
+        (counts.cells_nulled, "embedded tweet", "taken out"),
+    ]
+    done = [f"{number:,} {what}{'s' * (number != 1)} {verb}" for number, what, verb in told if number]
+    if done:
+        return ", ".join(done)
+    return "nothing to erase among its IDs" if groups_read else "its statistics rule out every flagged ID"
+
+
+def _tweets_of_dropped_authors(listing: Listing, columns: dict[str, Columns], erasures: Erasures) -> IdArray:
+    """The tweets that go because of their author, where other rows might repeat or embed them.
+
+    A retweet names the tweet it repeats by its ID alone: that the ID's author was flagged shows only in the row
+    of the original, which can lie in any file.
+    """
+    looked_for = any(found.references or found.embedded for found in columns.values())
+    tweets = [np.empty(0, np.int64)]
+    for source in listing.files if looked_for and len(erasures.drop_authors) else ():
+        if source.parquet and columns[source.path].author_id is not None:
+            tweets += _by_dropped_authors(listing.root, source, columns[source.path], erasures)
+    return np.concatenate(tweets)
+
+
+def _by_dropped_authors(root: Path, source: SourceFile, columns: Columns, erasures: Erasures) -> list[IdArray]:
+    only = Erasures(drop_authors=erasures.drop_authors)
+    bare = Columns(id=columns.id, author_id=columns.author_id)
+    found = []
+    with _opened(root, source) as file:
+        leaves = find_leaves(file, bare, only)
+        for number in range(file.num_row_groups):
+            if leaves.may_be_hit(file.metadata.row_group(number), only):
+                table = file.read_row_group(number, columns=list(leaves.ids))
+                gone = hits(table, bare, only).drop
+                ids = parse_ids(column_at(table, columns.id), column=columns.id).filter(pa.array(gone))
+                found.append(ids.drop_null().to_numpy(zero_copy_only=False))
+    return found
+
+
+@contextmanager
+def _opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
+    """An open Parquet file; whatever goes wrong while it is open names the file."""
+    try:
+        with pa.OSFile(os.fspath(root / source.path), "rb") as handle:  # a path, never a pattern or an address
+            yield pq.ParquetFile(handle)
+    except IdError as error:
+        told = f"{source.path}: {error}"
+        raise IdError(told, column=error.column, row=error.row, value=error.value) from error
+    except PlanError as error:
+        raise type(error)(f"{source.path}: {error}") from error
+    except (pa.ArrowException, OSError) as error:
+        said = str(error).partition("\n")[0]
+        raise PlanError(f"{source.path} cannot be read as Parquet: {said}; restore it or take it away") from error
+
+
+def _require_authors(columns: dict[str, Columns], erasures: Erasures) -> None:
+    """Users results reach a row by its author; where there is no such column they would silently do nothing."""
+    for path, found in columns.items() if len(erasures.drop_authors) or len(erasures.scrub_authors) else ():
+        if found.author_id is None:
+            raise PlanError(
+                f"{path}: users were flagged, and no column of author IDs was found; name it with author_column="
+            )
+
+
+def _require_checked(files: Sequence[FilePlan], erasures: Erasures) -> None:
+    rows = sum(file.rows_unchecked for file in files)
+    if rows and erasures.unchecked == "error":
+        raise UncheckedIdsError(unchecked_message(rows, files=sum(file.rows_unchecked > 0 for file in files)))
+
+
+def _values(table: pa.Table, name: str) -> list[Any]:
+    """The distinct values of a column that a table of results may lack."""
+    found: list[Any] = pc.unique(table.column(name)).drop_null().to_pylist() if name in table.schema.names else []
+    return found
+
+
+def _span(times: list[datetime]) -> tuple[datetime, datetime] | None:
+    return (min(times), max(times)) if times else None
+
+
+def _flagged(tables: Sequence[pa.Table], policy: Policy) -> Iterator[Flagged]:
+    """How many IDs each type and reason has, over all tables."""
+    found: dict[tuple[str, str, Treatment], list[IdArray]] = {}
+    for table in tables:
+        for each in by_reason(table, policy):
+            found.setdefault((each.type, each.reason, each.treatment), []).append(each.ids)
+    for (job_type, reason, treatment), ids in sorted(found.items(), key=lambda item: item[0]):
+        yield Flagged(job_type, reason, treatment, len(np.unique(np.concatenate(ids))))
