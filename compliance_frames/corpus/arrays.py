@@ -95,12 +95,13 @@ def taken(array: Any, rows: Any) -> Any:
     if pt.is_run_end_encoded(kind):
         return _compute.run_end_encode(taken(_compute.run_end_decode(array), rows), run_end_type=kind.run_end_type)
     plain = _plain(kind)
-    if plain is None and pt.is_struct(kind):
-        children = [taken(array.field(at), rows) for at in range(kind.num_fields)]
-        return pa.StructArray.from_arrays(children, mask=array.is_null().take(rows).fill_null(True), type=kind)
-    if plain is None:
-        return _taken_one_by_one(array, rows)
-    return array.take(rows) if plain == kind else array.cast(plain).take(rows).cast(kind)
+    if plain == kind:
+        return array.take(rows)
+    if pt.is_struct(kind):
+        return _taken_structs(array, rows)
+    if pt.is_list(kind) or pt.is_large_list(kind):
+        return _taken_lists(array, rows)
+    return _taken_one_by_one(array, rows) if plain is None else array.cast(plain).take(rows).cast(kind)
 
 
 def _nulled(array: Any, where: Mask) -> Any:
@@ -121,6 +122,22 @@ def _taken_words(array: Any, rows: Any) -> Any:
     compact = pc.index_in(places, value_set=used).cast(array.type.index_type)
     words = taken(array.dictionary, used)
     return pa.DictionaryArray.from_arrays(compact, words, ordered=array.type.ordered)
+
+
+def _taken_structs(array: Any, rows: Any) -> Any:
+    """Structs child by child. What lies hidden below a null struct need not even be valid: it becomes null too."""
+    here = pc.if_else(array.is_valid().take(rows), rows, None)
+    children = [taken(array.field(at), here) for at in range(array.type.num_fields)]
+    return pa.StructArray.from_arrays(children, mask=here.is_null(), type=array.type)
+
+
+def _taken_lists(array: Any, rows: Any) -> Any:
+    """Lists by way of lists of positions, which can be selected from whatever the elements are."""
+    make: Any = type(array).from_arrays
+    everywhere = pa.array(np.arange(len(array.values)))
+    offsets = pa.array(array.offsets.to_numpy())  # of a slice: no mask goes with them as they are
+    places = make(offsets, everywhere, mask=array.is_null()).take(rows)
+    return make(places.offsets, taken(array.values, places.values), type=array.type, mask=places.is_null())
 
 
 def _taken_one_by_one(array: Any, rows: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
@@ -120,7 +121,7 @@ def _html_table(rows: Sequence[Row]) -> str:
 
 
 def _is_number(cell: str) -> bool:
-    return cell[:1].isdigit() or cell == "–"
+    return re.fullmatch(r"[\d,.]+( [kMGTP]?B)?|–", cell) is not None
 
 
 def printable(name: str) -> str:

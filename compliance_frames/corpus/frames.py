@@ -1,0 +1,202 @@
+"""Results applied to a frame in memory: what happened to each row, or the frame without what was flagged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from compliance_frames.corpus.columns import Columns, column_at, find_columns, steps_to
+from compliance_frames.corpus.erase import Masks, hits, masks, without_embedded, without_places
+from compliance_frames.corpus.erasures import Erasures, IdArray
+from compliance_frames.corpus.mounts import Change, is_lazy, mounted
+from compliance_frames.corpus.plan import as_results
+from compliance_frames.corpus.policy import Policy
+from compliance_frames.errors import PlanError
+from compliance_frames.ids.intake import parse_ids
+
+#: The columns that :func:`match` adds.
+MATCHED = pa.schema(dict.fromkeys(("compliance_type", "compliance_action", "compliance_reason"), pa.string())).append(
+    pa.field("compliance_redacted_at", pa.timestamp("ms", tz="UTC"))
+)
+
+
+def match(frame: Any, *results: Any, id_column: str | None = None, author_column: str | None = None) -> Any:
+    """A frame with what the service said about each row: a left join on tweet ID and author ID, order kept.
+
+    Adds the columns ``compliance_type``, ``compliance_action``, ``compliance_reason`` and
+    ``compliance_redacted_at``, null in rows that were not flagged; columns of these names are replaced. Of two
+    results for one row (its tweet and its author, or two jobs) it shows the strictest: ``scrub_geo`` comes last.
+    What a row retweets or embeds is not looked at; :func:`apply` does that.
+
+    Args:
+        frame: pandas, polars (eager or lazy) or a ``pyarrow.Table``, and the same comes back (pandas with its
+            index); of anything else with an Arrow stream, e.g. a DuckDB relation, a ``pyarrow.Table``.
+        results: tables as ``check`` returns them.
+        id_column: path of the tweet IDs; found when None.
+        author_column: path of the author IDs, used for results of users; found when None.
+
+    Raises:
+        PlanError: this is no frame, or a column is not there.
+        IdError: an ID column holds something else.
+
+    >>> flagged = pa.table({"type": ["tweets"], "id": [2], "action": ["delete"], "reason": ["deleted"]})
+    >>> match(pa.table({"id": ["1", "2"]}), flagged).column("compliance_reason").to_pylist()
+    [None, 'deleted']
+    """
+    answers = _Answers(results)
+
+    def matched(whole: Any) -> Any:
+        mount = mounted(whole)
+        small = mount.columns([path for path in (id_column, author_column) if path])
+        columns = find_columns(small.schema, id_column=id_column, author_column=author_column, geo=[])
+        return mount.with_columns(answers.of(small, columns))
+
+    return _lazily(frame, matched) if is_lazy(frame) else matched(frame)
+
+
+def apply(
+    frame: Any,
+    *results: Any,
+    policy: Policy | None = None,
+    id_column: str | None = None,
+    author_column: str | None = None,
+    geo: Sequence[str] | None = None,
+) -> Any:
+    """A frame without what was flagged: what ``plan`` and ``clean`` do to a dataset, in memory.
+
+    Rows keep their order, columns their types. In pandas, rows keep their labels, and categories that only
+    dropped rows had are gone from their type; a number that must be null becomes NaN, as pandas has it.
+    A polars ``Enum`` keeps all its words, as its type says them.
+
+    Args:
+        frame: pandas, polars (eager or lazy) or a ``pyarrow.Table``, and the same comes back; of anything else
+            with an Arrow stream, e.g. a DuckDB relation, a ``pyarrow.Table``. A lazy frame is read whole when it
+            is collected: a retweet can repeat a row from anywhere.
+        results: tables as ``check`` returns them.
+        policy: what each reason does; :meth:`Policy.default` when None.
+        id_column: path of the tweet IDs; found when None.
+        author_column: path of the author IDs; found when None.
+        geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
+
+    Raises:
+        PlanError: this is no frame, or a column is not there.
+        PolicyError: a reason has no treatment.
+        IdError: an ID column holds something else.
+
+    >>> flagged = pa.table({"type": ["tweets"], "id": [2], "action": ["delete"], "reason": ["deleted"]})
+    >>> apply(pa.table({"id": ["1", "2"], "text": ["a", "b"]}), flagged).to_pylist()
+    [{'id': '1', 'text': 'a'}]
+    """
+    erasures = Erasures.from_results([as_results(result) for result in results], policy)
+
+    def applied(whole: Any) -> Any:
+        mount = mounted(whole)
+        small = mount.columns([path for path in (id_column, author_column, *(geo or ())) if path])
+        columns = find_columns(small.schema, id_column=id_column, author_column=author_column, geo=geo)
+        _require_author(columns, len(erasures.drop_authors) + len(erasures.scrub_authors))
+        more = erasures.with_dropped(_tweets_of_dropped_authors(small, columns, erasures))
+        found = masks(small, columns, more)
+        return mount.erased(_changes(small, columns, more, found), ~found.drop)
+
+    return _lazily(frame, applied) if is_lazy(frame) else applied(frame)
+
+
+class _Answers:
+    """Results, ready to be looked up by tweet ID and by author ID; the strictest of each ID comes first."""
+
+    def __init__(self, results: Sequence[Any]) -> None:
+        named = [_named(as_results(result)) for result in results]
+        table = pa.concat_tables([_NAMED.empty_table(), *named])
+        lenient = pc.equal(table.column("compliance_reason"), pa.scalar("scrub_geo")).to_numpy()
+        order = np.argsort(lenient, kind="stable")
+        self.table = table.take(order)
+        self.lenient = lenient[order]
+
+    def of(self, small: pa.Table, columns: Columns) -> pa.Table:
+        """The columns to add to a frame of these rows."""
+        row = self._first("tweets", small, columns.id)
+        users = self._of_type("users")
+        _require_author(columns, len(users))
+        if len(users) and columns.author_id is not None:
+            row = self._strictest(row, self._first("users", small, columns.author_id))
+        rows: Any = pa.array(row, mask=row < 0)
+        return self.table.select(MATCHED.names).take(rows)
+
+    def _of_type(self, job_type: str) -> IdArray:
+        types = self.table.column("compliance_type")
+        return np.flatnonzero(pc.equal(types, pa.scalar(job_type)).to_numpy())
+
+    def _first(self, job_type: str, small: pa.Table, path: str) -> IdArray:
+        """For each row of the frame the first result of its ID, or -1."""
+        mine = self._of_type(job_type)
+        ids, first = np.unique(self.table.column("id").to_numpy()[mine], return_index=True)
+        asked = parse_ids(column_at(small, path), column=path)
+        if not len(ids):
+            return np.full(len(asked), -1)
+        values = asked.fill_null(-1).to_numpy(zero_copy_only=False)
+        at = np.minimum(np.searchsorted(ids, values), len(ids) - 1)
+        return np.where(ids[at] == values, mine[first[at]], -1)
+
+    def _strictest(self, tweets: IdArray, users: IdArray) -> IdArray:
+        """Of two results for each row the one that asks for more; the tweet's own where they ask for the same."""
+        instead = (users >= 0) & ((tweets < 0) | (self.lenient[tweets] & ~self.lenient[users]))
+        return np.where(instead, users, tweets)
+
+
+_NAMED = MATCHED.append(pa.field("id", pa.int64()))
+
+
+def _named(table: pa.Table) -> pa.Table:
+    """A table of results under the names that a frame gets."""
+    missing = [name for name in ("type", "id", "action", "reason") if name not in table.schema.names]
+    if missing:
+        raise PlanError(f"this is not a table of results: it has no column {', '.join(missing)}")
+    columns: list[Any] = [table.column(name).cast(pa.string()) for name in ("type", "action", "reason")]
+    times = MATCHED.field("compliance_redacted_at").type
+    known = "redacted_at" in table.schema.names
+    columns += [table.column("redacted_at").cast(times) if known else pa.nulls(len(table), times)]
+    return pa.Table.from_arrays([*columns, parse_ids(table.column("id"), column="id")], schema=_NAMED)
+
+
+def _lazily(frame: Any, change: Callable[[Any], Any]) -> Any:
+    """Put a lazy frame through a change when it is collected; whatever is wrong with its columns is said now."""
+    shape = change(frame.collect_schema().to_frame()).schema
+    return frame.map_batches(
+        change, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, schema=shape
+    )
+
+
+def _require_author(columns: Columns, users: int) -> None:
+    if users and columns.author_id is None:
+        raise PlanError("users were flagged, and no column of author IDs was found; name it with author_column=")
+
+
+def _tweets_of_dropped_authors(small: pa.Table, columns: Columns, erasures: Erasures) -> IdArray:
+    bare = Columns(id=columns.id, author_id=columns.author_id)
+    gone = hits(small, bare, Erasures(drop_authors=erasures.drop_authors)).drop
+    ids = parse_ids(column_at(small, columns.id), column=columns.id).filter(pa.array(gone))
+    found: IdArray = ids.drop_null().to_numpy(zero_copy_only=False)
+    return found
+
+
+def _changes(small: pa.Table, columns: Columns, erasures: Erasures, found: Masks) -> dict[str, Change]:
+    """The top-level columns that change, whole, and the rows in which they do."""
+    work, rows = small, {}
+    if found.scrub.any():
+        work = without_places(work, columns, found.scrub)
+        for path in columns.geo or ():
+            rows[path] = found.scrub
+    for path, cells in found.embedded.items():
+        if cells.any():
+            work = without_embedded(work, path, erasures)
+            rows[path] = cells > 0
+    changed: dict[str, Change] = {}
+    for path, where in rows.items():
+        name = small.schema.names[(steps_to(small.schema, path) or (0,))[0]]
+        before = changed[name][1] if name in changed else np.zeros(len(where), bool)
+        changed[name] = (work.column(name), before | where)
+    return changed
