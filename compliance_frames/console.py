@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 from rich.filesize import decimal
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from compliance_frames.progress import Progress, ProgressCallback, Stage, silent
@@ -61,7 +61,10 @@ class Display:
     def show(self, *answers: RenderableType) -> None:
         """Print tables and sentences that are the answer, for people."""
         for answer in answers:
-            self.out.print(answer, soft_wrap=not isinstance(answer, Table))
+            if isinstance(answer, str):
+                self.out.print(Text(plain(answer)), soft_wrap=True)  # brackets in it are no markup
+            else:
+                self.out.print(answer)
 
     def answer(self, result: Mapping[str, Any]) -> None:
         """Print the answer for programs, when one was asked for: a JSON object on a line of its own."""
@@ -88,15 +91,19 @@ class Display:
         bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            _Amount(),
+            BarColumn(bar_width=20),
+            _Amount(Column(no_wrap=True)),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[note]}", style="dim", markup=False),
+            TextColumn("{task.fields[note]}", style="dim", markup=False, table_column=_ENDS),
             console=self.err,
             transient=True,
         )
         with bars:
             yield _Lines(bars).told
+
+
+#: A note that is too long for its line ends in dots.
+_ENDS: Final = Column(no_wrap=True, overflow="ellipsis")
 
 
 class _Lines:

@@ -216,7 +216,10 @@ def _answers(manifest: Manifest, asked: Asked | None) -> str:
 def _policy(manifest: Manifest) -> str:
     rows = [[reason, _TREATED[treatment]] for reason, treatment in sorted(manifest.policy.items())]
     rows.append(
-        ["(never asked)", {"error": "none allowed", "keep": "rows kept", "drop": "rows dropped"}[manifest.unchecked]]
+        [
+            "(never asked)",
+            {"error": "there were to be none", "keep": "rows kept", "drop": "rows dropped"}[manifest.unchecked],
+        ]
     )
     return "<h2>What became of flagged rows</h2>" + _table("", ["Reason", "Treatment"], rows)
 
@@ -234,9 +237,10 @@ def _dates(records: Sequence[FileRecord]) -> str:
         )  # fmt: skip
     if not any(count["dropped"] or count["scrubbed"] for count in counts.values()):
         return ""
-    series = {(date, kind): count[kind] for date, count in counts.items() for kind in ("dropped", "scrubbed")}
+    kinds = {"dropped": "dropped", "scrubbed": "places nulled"}
+    series = {(date, said): count[kind] for date, count in counts.items() for kind, said in kinds.items()}
     period = "month" if by_month else "date"
-    picture = _picture(series, ["dropped", "scrubbed"], charts.along, f"Rows touched by {period}", "the table has all")
+    picture = _picture(series, list(kinds.values()), charts.along, f"Rows touched by {period}", "the table has all")
     rows = [
         [date, *(count[kind] for kind in ("in", "kept", "dropped", "scrubbed"))]
         for date, count in sorted(counts.items())

@@ -66,7 +66,9 @@ def test_brackets_are_text_and_not_markup(capsys: pytest.CaptureFixture[str]) ->
     seen = capsys.readouterr()
     assert seen.err.count("a[red].parquet") == 2
     assert "b[/]" in seen.err
+    display.show("c[bold]")
     assert "a[red].parquet" in seen.out
+    assert capsys.readouterr().out == "c[bold]\n"
 
 
 def test_a_file_name_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,243 @@
+"""The commands that speak with the service: ``check`` and ``jobs``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import rich_click as click
+
+from compliance_frames.cli import options, tables
+from compliance_frames.console import Display, counted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from compliance_frames.jobs.run import CheckType
+    from compliance_frames.schemas import JobType
+
+_PARQUET = {".parquet", ".parq", ".pq"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked about, and which columns hold it.
+
+    Attributes:
+        type: tweets, users or both.
+        id_column: holds what is asked about: tweets, or users where only they are; None where nobody said.
+        author_column: holds the authors, where both are asked.
+    """
+
+    type: CheckType
+    id_column: str | None
+    author_column: str | None = None
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The column of each type."""
+        if self.type == "both":
+            return {"tweets": self.id_column, "users": self.author_column}
+        return {self.type: self.id_column}
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How the service is asked; each is an option of ``check``."""
+
+    chunk_size: int
+    max_age: timedelta | None
+    timeout: timedelta | None
+    poll: timedelta
+    allow_damaged: bool
+
+
+def question_of(source: Path, type: CheckType | None, id_column: str | None, author_column: str | None) -> Question:
+    """Decide what to ask: tweets and, where a dataset has a column of them, authors too.
+
+    Raises:
+        PlanError: a told column is not there; both were told, and there are no authors.
+    """
+    schema = _schema(source)
+    if type == "users":
+        return Question("users", author_column or id_column or _author(schema))
+    if schema is None or (len(schema.names) == 1 and not (id_column or author_column or type == "both")):
+        told = type or ("both" if author_column else "tweets")
+        return Question(told, id_column, author_column)
+    return _question_of_tweets(schema, type, id_column, author_column)
+
+
+def _question_of_tweets(
+    schema: pa.Schema, type: CheckType | None, id_column: str | None, author_column: str | None
+) -> Question:
+    from compliance_frames.corpus.columns import find_columns
+    from compliance_frames.errors import PlanError
+
+    found = find_columns(schema, id_column=id_column, author_column=author_column)
+    if type == "tweets" or (type is None and found.author_id is None):
+        return Question("tweets", found.id)
+    if found.author_id is None:
+        raise PlanError("no column of author IDs was found: name it with --author-column, or ask for --type tweets")
+    return Question("both", found.id, found.author_id)
+
+
+def _author(schema: pa.Schema | None) -> str | None:
+    from compliance_frames.corpus.columns import find_columns
+    from compliance_frames.errors import PlanError
+
+    try:
+        return None if schema is None else find_columns(schema).author_id
+    except PlanError:  # no tweets in it: a table of users
+        return None
+
+
+def _schema(source: Path) -> pa.Schema | None:
+    """The schema of a dataset's first Parquet file; None for sources that tell their columns only when read."""
+    if not source.is_dir() and source.suffix.lower() not in _PARQUET:
+        return None
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from compliance_frames.corpus.dataset import list_files
+    from compliance_frames.errors import PlanError
+
+    listing = list_files(source)
+    first = next(file.path for file in listing.files if file.parquet)
+    try:
+        return pq.read_schema(listing.root / first)
+    except (pa.ArrowException, OSError) as error:
+        raise PlanError(f"{first} cannot be read as Parquet: is it whole? Its end holds no readable schema") from error
+
+
+def ask(display: Display, source: Path, question: Question, ledger: Path, asking: Asking) -> pa.Table:
+    """Ask the service, or take from the ledger what it has answered already."""
+    from compliance_frames.jobs.run import check as check_ids
+
+    _say_question(display, source, question)
+    with display.progress() as told:
+        return check_ids(
+            source,
+            question.type,
+            id_column=question.id_column,
+            author_column=question.author_column,
+            ledger=ledger,
+            chunk_size=asking.chunk_size,
+            max_age=asking.max_age,
+            allow_damaged=asking.allow_damaged,
+            timeout=asking.timeout,
+            poll=asking.poll,
+            progress=told,
+        )
+
+
+def _say_question(display: Display, source: Path, question: Question) -> None:
+    named = " and ".join(f"{kind} ({column})" if column else kind for kind, column in question.columns.items())
+    display.say(f"checking {named} of {source}")
+    if question.type == "tweets" and source.is_dir():
+        display.say(
+            "no column of authors: what users did with their accounts is seen by their tweets only", style="dim"
+        )
+
+
+def asked_of(ledger: Path) -> dict[str, int]:
+    """How many IDs of each type a ledger has answers for."""
+    from compliance_frames.jobs.ledger import Ledger
+    from compliance_frames.schemas import JobType
+
+    book = Ledger.read(ledger)
+    counts = {kind: len(book.asked(kind)) for kind in get_args(JobType)}
+    return {kind: count for kind, count in counts.items() if count}
+
+
+@click.command()
+@click.argument("source", type=options.PATH)
+@click.option(
+    "--type",
+    type=click.Choice(["tweets", "users", "both"]),
+    help="What to ask about. [dim](default: both for a dataset with a column of authors, or else tweets)[/]",
+)
+@options.columns
+@options.ledger
+@options.asking
+@click.option("-o", "--output", type=options.PATH, metavar="FILE", help="Write the results: .parquet, .csv or .jsonl.")
+@options.output
+def check(
+    source: Path,
+    type: CheckType | None,
+    id_column: str | None,
+    author_column: str | None,
+    ledger: Path,
+    output: Path | None,
+    display: Display,
+    **asking: Any,
+) -> None:
+    """Ask the service about the IDs of SOURCE and keep its answers in a ledger.
+
+    SOURCE is whatever holds IDs: a dataset directory, a Parquet, CSV or JSONL file, or a text file with one ID a
+    line. What the ledger has an answer for is not asked again; a run that was stopped goes on.
+
+    \b
+    Example:
+      compliance-frames check corpus/ --ledger corpus.ledger
+      compliance-frames check ids.txt --type users --ledger users.ledger -o flagged.csv
+    """
+    write = tables.writer(output) if output else None
+    question = question_of(source, type, id_column, author_column)
+    results = ask(display, source, question, ledger, Asking(**asking))
+    if write:
+        write(results)
+    asked = asked_of(ledger)
+    display.show(tables.results_table(results, title=f"{counted(results.num_rows, 'ID')} of {source} flagged"))
+    display.say(f"next: compliance-frames plan CORPUS --ledger {ledger}", style="dim")
+    display.answer(
+        {
+            "command": "check",
+            "source": str(source),
+            "type": question.type,
+            "columns": question.columns,
+            "ledger": str(ledger),
+            "asked": asked,
+            "flagged": results.num_rows,
+            "reasons": tables.by_type(results),
+            "output": None if output is None else str(output),
+        }
+    )
+
+
+@click.command()
+@click.option("--ledger", type=options.PATH, metavar="DIR", help="Show the jobs of a ledger, without the service.")
+@click.option("--type", type=click.Choice(["tweets", "users"]), help="Jobs of one type only.")
+@options.output
+def jobs(ledger: Path | None, type: JobType | None, display: Display) -> None:
+    """Show the compliance jobs of a ledger, or all that the service knows of for the token.
+
+    \b
+    Example:
+      compliance-frames jobs --ledger corpus.ledger
+      compliance-frames jobs --type tweets
+    """
+    from compliance_frames.schemas import JobType
+
+    types = [type] if type else list(get_args(JobType))
+    rows = _service_jobs(types) if ledger is None else _ledger_jobs(ledger, types)
+    title = f"{counted(len(rows), 'job')} {'at the service' if ledger is None else f'of {ledger}'}"
+    display.show(tables.jobs_table(rows, title=title))
+    display.answer({"command": "jobs", "ledger": None if ledger is None else str(ledger), "jobs": rows})
+
+
+def _ledger_jobs(ledger: Path, types: list[JobType]) -> list[dict[str, Any]]:
+    from compliance_frames.jobs.ledger import Ledger
+
+    rows = cast("list[dict[str, Any]]", Ledger.read(ledger).jobs().to_pylist())
+    return [row for row in rows if row["type"] in types]
+
+
+def _service_jobs(types: list[JobType]) -> list[dict[str, Any]]:
+    """The jobs as the service lists them; their URLs are credentials and stay behind."""
+    from compliance_frames.service.api import ComplianceApi
+
+    shown = ("id", "type", "status", "name", "created_at", "upload_expires_at", "download_expires_at", "error")
+    with ComplianceApi() as api:
+        return [{key: getattr(job, key) for key in shown} for type in types for job in api.jobs(type)]

@@ -1,0 +1,283 @@
+"""The commands that speak with the corpus: ``plan``, ``clean``, ``verify``, ``report``, and ``run``, which is all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from compliance_frames.cli import options, tables
+from compliance_frames.cli.asking import Asking, ask, asked_of, question_of
+from compliance_frames.console import Display, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from compliance_frames.corpus.clean import CleanReport
+    from compliance_frames.corpus.plan import Plan
+    from compliance_frames.proof.verify import Proof
+    from compliance_frames.schemas import Unchecked
+
+
+class Treating:
+    """What becomes of flagged rows: the options that ``plan``, ``clean`` and ``run`` share, checked together."""
+
+    def __init__(
+        self, treat: Sequence[tuple[str, str]], geo: Sequence[str], no_geo: bool, unchecked: Unchecked
+    ) -> None:
+        self.policy = options.policy_of(treat)
+        self.geo = options.geo_of(geo, no_geo)
+        self.unchecked = unchecked
+
+
+def _make_plan(
+    display: Display,
+    corpus: Path,
+    ledger: Path,
+    treating: Treating,
+    *,
+    id_column: str | None = None,
+    author_column: str | None = None,
+) -> Plan:
+    from compliance_frames.corpus.plan import plan as make_plan
+
+    with display.progress() as told:
+        return make_plan(
+            corpus,
+            ledger=ledger,
+            policy=treating.policy,
+            unchecked=treating.unchecked,
+            geo=treating.geo,
+            id_column=id_column,
+            author_column=author_column,
+            progress=told,
+        )
+
+
+def _carry_out(display: Display, made: Plan, dest: Path, workers: int | None) -> CleanReport:
+    from compliance_frames.corpus.clean import clean as carry_out
+
+    with display.progress() as told:
+        return carry_out(made, dest, workers=workers, progress=told)
+
+
+def _prove(display: Display, dest: Path, ledger: Path, source: Path | None = None) -> Proof:
+    from compliance_frames.proof.verify import verify as prove
+
+    with display.progress() as told:
+        return prove(dest, ledger=ledger, source=source, progress=told)
+
+
+def _prove_and_report(display: Display, dest: Path, ledger: Path, source: Path | None, output: Path | None) -> Any:
+    """The proof and the page; where the proof fails, the page says so before the error goes on."""
+    from compliance_frames.errors import VerificationError
+    from compliance_frames.report.html import report as write_page
+
+    try:
+        proof = _prove(display, dest, ledger, source)
+    except VerificationError as error:
+        page = write_page(dest, ledger=ledger, problems=error.problems or (str(error),), output=output)
+        display.say(f"what was found stands in {page}")
+        raise
+    return proof, write_page(dest, ledger=ledger, proof=proof.to_dict(), output=output)
+
+
+def _planned(made: Plan) -> dict[str, Any]:
+    copied = sum(file.decision == "copy" for file in made.files)
+    return {**tables.counts_of(made), "files_copied": copied, "files_rewritten": len(made.files) - copied}
+
+
+@click.command()
+@click.argument("corpus", type=options.PATH)
+@options.columns
+@options.read_ledger
+@options.treating
+@options.output
+def plan(
+    corpus: Path, id_column: str | None, author_column: str | None, ledger: Path, display: Display, **treating: Any
+) -> None:
+    """Show what cleaning CORPUS would do, file by file. Nothing is written.
+
+    \b
+    Example:
+      compliance-frames plan corpus/ --ledger corpus.ledger
+      compliance-frames plan corpus/ --ledger corpus.ledger --geo place_id
+    """
+    told = Treating(**treating)
+    made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
+    display.show(tables.plan_table(made))
+    display.answer(
+        {
+            "command": "plan",
+            "corpus": str(corpus),
+            "ledger": str(ledger),
+            **_planned(made),
+            "digest": made.digest,
+            "ignored": list(made.ignored),
+            "files": made.to_arrow().to_pylist(),
+        }
+    )
+
+
+@click.command()
+@click.argument("corpus", type=options.PATH)
+@click.argument("dest", type=options.PATH)
+@options.columns
+@options.read_ledger
+@options.treating
+@options.workers
+@options.output
+def clean(
+    corpus: Path,
+    dest: Path,
+    id_column: str | None,
+    author_column: str | None,
+    ledger: Path,
+    workers: int | None,
+    display: Display,
+    **treating: Any,
+) -> None:
+    """Write a cleaned copy of CORPUS to DEST: whole, or not at all. CORPUS is never written.
+
+    The manifest, with the digest of each file before and after, lies beside it: DEST.manifest.json.
+
+    \b
+    Example:
+      compliance-frames clean corpus/ clean/ --ledger corpus.ledger
+    """
+    told = Treating(**treating)
+    made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
+    done = _carry_out(display, made, dest, workers)
+    display.show(str(done))
+    display.say(f"next: compliance-frames verify {dest} --ledger {ledger}", style="dim")
+    display.answer({"command": "clean", "corpus": str(corpus), "ledger": str(ledger), **done.to_dict()})
+
+
+@click.command()
+@click.argument("dest", type=options.PATH)
+@options.read_ledger
+@click.option(
+    "--source", type=options.PATH, metavar="CORPUS", help="Also look in the cleaned copy for text of erased rows."
+)
+@click.option("--certificate", type=options.PATH, metavar="FILE", help="Write what was verified, as JSON.")
+@options.output
+def verify(dest: Path, ledger: Path, source: Path | None, certificate: Path | None, display: Display) -> None:
+    """Prove that DEST holds nothing that had to go, by code that shares nothing with clean.
+
+    Exit code 3, and one line for each thing found, when it does.
+
+    \b
+    Example:
+      compliance-frames verify clean/ --ledger corpus.ledger
+      compliance-frames verify clean/ --ledger corpus.ledger --certificate c.json
+    """
+    proof = _prove(display, dest, ledger, source)
+    told = proof.to_dict()
+    if certificate:
+        certificate.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
+    display.show(str(proof))
+    written = None if certificate is None else str(certificate)
+    display.answer({"command": "verify", "ledger": str(ledger), **told, "verified": True, "certificate": written})
+
+
+@click.command()
+@click.argument("dest", type=options.PATH)
+@options.read_ledger
+@options.output_file
+@options.output
+def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> None:
+    """Verify DEST and write one HTML page of what was done to it, with counts and pictures.
+
+    The page is one file that fetches nothing; it holds no tweet and no user.
+
+    \b
+    Example:
+      compliance-frames report clean/ --ledger corpus.ledger -o report.html
+    """
+    proof, page = _prove_and_report(display, dest, ledger, None, output)
+    display.show(f"report written to {page}")
+    display.answer(
+        {"command": "report", "destination": str(dest), "report": str(page), "verified": True, "proof": proof.to_dict()}
+    )
+
+
+@click.command()
+@click.argument("corpus", type=options.PATH)
+@click.argument("dest", type=options.PATH)
+@click.option(
+    "--ledger", type=options.PATH, metavar="DIR", help="Where answers are kept. [dim](default: DEST.ledger)[/]"
+)
+@options.columns
+@options.asking
+@options.treating
+@options.workers
+@options.output_file
+@options.output
+def run(
+    corpus: Path,
+    dest: Path,
+    ledger: Path | None,
+    id_column: str | None,
+    author_column: str | None,
+    treat: Sequence[tuple[str, str]],
+    geo: Sequence[str],
+    no_geo: bool,
+    unchecked: Unchecked,
+    workers: int | None,
+    output: Path | None,
+    display: Display,
+    **asking: Any,
+) -> None:
+    """All of it: check CORPUS, plan, clean to DEST, verify, report.
+
+    Stopped at any point, the same command goes on where it stopped.
+
+    \b
+    Example:
+      compliance-frames run corpus/ clean/
+      compliance-frames run corpus/ clean/ --max-age 7d --treat protected=keep
+    """
+    treating = Treating(treat, geo, no_geo, unchecked)
+    book = ledger or _beside(dest, ".ledger")
+    _refuse_early(corpus, dest)
+    question = question_of(corpus, None, id_column, author_column)
+    results = ask(display, corpus, question, book, Asking(**asking))
+    display.show(tables.results_table(results, title=f"{counted(results.num_rows, 'ID')} flagged"))
+    made = _make_plan(display, corpus, book, treating, id_column=id_column, author_column=author_column)
+    done = _carry_out(display, made, dest, workers)
+    display.show(str(done))
+    proof, page = _prove_and_report(display, dest, book, corpus, output)
+    display.show(str(proof), f"report written to {page}")
+    display.answer(
+        {
+            "command": "run",
+            "corpus": str(corpus),
+            "ledger": str(book),
+            "asked": asked_of(book),
+            "flagged": results.num_rows,
+            "reasons": tables.by_type(results),
+            **done.to_dict(),
+            "verified": True,
+            "proof": proof.to_dict(),
+            "report": str(page),
+        }
+    )
+
+
+def _beside(dest: Path, suffix: str) -> Path:
+    """A path beside the destination, as it was written: ``clean/`` gives ``clean.ledger``."""
+    return dest.with_name(f"{dest.name}{suffix}") if dest.name not in {"", ".."} else _beside(dest.resolve(), suffix)
+
+
+def _refuse_early(corpus: Path, dest: Path) -> None:
+    """What ``clean`` would refuse in the end is better refused before an hour of waiting for answers."""
+    from compliance_frames.corpus.manifest import manifest_path
+    from compliance_frames.errors import DestinationError
+
+    source, target = corpus.resolve(), dest.resolve()
+    if source.is_relative_to(target) or target.is_relative_to(source):
+        raise DestinationError(f"{dest} and {corpus} lie one in the other: give a destination outside of the corpus")
+    if dest.exists() and not manifest_path(dest).exists():
+        raise DestinationError(f"{dest} exists and was not written by this tool: give another destination")

@@ -1,0 +1,229 @@
+"""How a command line's words become values: durations, treatments, and the options that commands share."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+import rich_click as click
+
+from compliance_frames.console import Display
+
+if TYPE_CHECKING:
+    from compliance_frames.corpus.policy import Policy
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_UNITS: Final = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)([wdhms])", re.ASCII)
+_TREATMENTS: Final = ("drop", "scrub_geo", "keep")
+
+
+def duration(text: str) -> timedelta:
+    """A duration as people write it.
+
+    Raises:
+        ValueError: it is none.
+
+    >>> duration("7d"), duration("1h30m")
+    (datetime.timedelta(days=7), datetime.timedelta(seconds=5400))
+    """
+    pieces = _DURATION.findall(text)
+    if not pieces or _DURATION.sub("", text).strip():
+        raise ValueError(f"{text!r} is no duration: write 7d, 36h, 90m, 45s or 1d12h")
+    try:
+        return sum((timedelta(**{_UNITS[unit]: float(count)}) for count, unit in pieces), timedelta())
+    except OverflowError:
+        raise ValueError(f"{text!r} is longer than any calendar") from None
+
+
+class Duration(click.ParamType[timedelta]):
+    """The type of an option that takes a duration."""
+
+    name = "duration"
+
+    def __init__(self, *, positive: bool = False) -> None:
+        self.positive = positive
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The duration that a text spells."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            length = duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if self.positive and not length:
+            self.fail(f"{value!r} is no time at all", param, ctx)
+        return length
+
+
+class Treat(click.ParamType[tuple[str, str]]):
+    """The type of ``--treat``: a reason and what becomes of its rows."""
+
+    name = "reason=treatment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """The pair that a text spells."""
+        reason, equals, treatment = value.partition("=")
+        if not (equals and reason and treatment in _TREATMENTS):
+            self.fail(f"{value!r}: write REASON=TREATMENT, where the treatment is {_one_of(_TREATMENTS)}", param, ctx)
+        return reason, treatment
+
+
+def _one_of(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def policy_of(treat: Sequence[tuple[str, str]]) -> Policy:
+    """The default policy with the treatments told on the command line.
+
+    Raises:
+        click.UsageError: one reason was told two treatments.
+
+    >>> policy_of([("protected", "keep")]).treatments["protected"]
+    'keep'
+    """
+    from compliance_frames.corpus.policy import Policy
+
+    told = dict(treat)
+    for reason, treatment in treat:
+        if told[reason] != treatment:
+            raise click.UsageError(f"--treat says both {reason}={treatment} and {reason}={told[reason]}; give one.")
+    return Policy.default().treat(**told)  # type: ignore[arg-type]  # Treat has checked them
+
+
+def geo_of(geo: Sequence[str], no_geo: bool) -> list[str] | None:
+    """What was told of geo columns: their names, that there are none, or nothing.
+
+    Raises:
+        click.UsageError: both.
+
+    >>> geo_of(["place"], no_geo=False), geo_of([], no_geo=True), geo_of([], no_geo=False)
+    (['place'], [], None)
+    """
+    if geo and no_geo:
+        raise click.UsageError("--geo names columns and --no-geo says that there are none; give one of them.")
+    return list(geo) if geo or no_geo else None
+
+
+class Decorator(Protocol):
+    """What gives a command an option, or several."""
+
+    def __call__(self, command: _Command, /) -> _Command:
+        """The command with its options."""
+
+
+def together(*options: Decorator) -> Decorator:
+    """Several options as one decorator, shown in the order in which they are given."""
+
+    def decorate(command: _Command, /) -> _Command:
+        return functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+    return decorate
+
+
+def _display(ctx: click.Context, _: click.Parameter, as_json: bool) -> Display:
+    display: Display = ctx.obj or Display(as_json=as_json)
+    return display
+
+
+# Every path is taken as it is: whoever reads it knows best what is wrong with it.
+PATH: Final[Any] = click.Path(path_type=Path)
+
+#: ``--json`` and ``--debug``, on every command; the command gets a ``display``.
+output: Final[Decorator] = together(
+    click.option(
+        "--json",
+        "display",
+        is_flag=True,
+        callback=_display,
+        help="Print one JSON object on stdout at the end; everything for people goes to stderr.",
+    ),
+    click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        help="Show the traceback of an error. Also: COMPLIANCE_FRAMES_DEBUG=1.",
+    ),
+)
+
+ledger: Final[Decorator] = click.option(
+    "--ledger",
+    type=PATH,
+    required=True,
+    metavar="DIR",
+    help="Directory that remembers what was asked and what came back. Made when it is not there.",
+)
+
+read_ledger: Final[Decorator] = click.option(
+    "--ledger", type=PATH, required=True, metavar="DIR", help="Ledger that the results are taken from."
+)
+
+columns: Final[Decorator] = together(
+    click.option("--id-column", metavar="COLUMN", help="Column of the tweet IDs. [dim](found by its name)[/]"),
+    click.option("--author-column", metavar="COLUMN", help="Column of the authors' IDs. [dim](found by its name)[/]"),
+)
+
+asking: Final[Decorator] = together(
+    click.option(
+        "--chunk-size",
+        type=click.IntRange(min=1),
+        default=5_000_000,
+        show_default=True,
+        metavar="N",
+        help="IDs per compliance job. Few large jobs are quicker than many small ones.",
+    ),
+    click.option(
+        "--max-age",
+        type=Duration(),
+        metavar="DURATION",
+        help="Ask again what was answered longer ago than this: 7d, 36h, 90m.",
+    ),
+    click.option(
+        "--timeout",
+        type=Duration(positive=True),
+        metavar="DURATION",
+        help="Stop waiting for jobs after this time. They go on, and the same command picks them up.",
+    ),
+    click.option("--poll", type=Duration(positive=True), default="5s", hidden=True),
+    click.option(
+        "--allow-damaged",
+        is_flag=True,
+        help="Take a column of IDs that looks rounded by a float all the same.",
+    ),
+)
+
+treating: Final[Decorator] = together(
+    click.option(
+        "--treat",
+        type=Treat(),
+        multiple=True,
+        metavar="REASON=TREATMENT",
+        help="What becomes of rows flagged for a reason: drop, scrub_geo or keep. Repeatable.",
+    ),
+    click.option("--geo", multiple=True, metavar="COLUMN", help="Column that holds a place. Repeatable."),
+    click.option("--no-geo", is_flag=True, help="Say that no column holds a place."),
+    click.option(
+        "--unchecked",
+        type=click.Choice(["error", "keep", "drop"]),
+        default="error",
+        show_default=True,
+        help="What becomes of rows whose ID was never asked.",
+    ),
+)
+
+workers: Final[Decorator] = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Threads that clean files. [dim](default: one for each core)[/]",
+)
+
+output_file: Final[Decorator] = click.option(
+    "-o", "--output", type=PATH, metavar="FILE", help="Where to write it. [dim](default: DEST.report.html)[/]"
+)

@@ -1,0 +1,125 @@
+"""What commands answer, as tables for people and as plain values for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import rich_click as click
+
+from compliance_frames.console import plain, size, table
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+    from rich.table import Table
+
+    from compliance_frames.corpus.clean import CleanReport
+    from compliance_frames.corpus.plan import FilePlan, Plan
+
+#: A plan of more files than this is shown by those that change, and then in part.
+MOST_FILES = 40
+_COUNTS = ("rows_in", "rows_kept", "rows_dropped", "rows_scrubbed", "rows_unchecked")
+
+
+def by_type(results: pa.Table) -> dict[str, dict[str, int]]:
+    """How many IDs were flagged, by type and reason, the most frequent first.
+
+    >>> import pyarrow as pa
+    >>> by_type(pa.table({"type": ["tweets", "tweets"], "reason": ["deleted", "deleted"]}))
+    {'tweets': {'deleted': 2}}
+    """
+    import polars as pl
+
+    frame = cast("pl.DataFrame", pl.from_arrow(results.select(["type", "reason"])))
+    counts = frame.cast(pl.String).group_by("type", "reason").len()
+    counts = counts.sort("type", "len", "reason", descending=[False, True, False])
+    found: dict[str, dict[str, int]] = {}
+    for kind, reason, count in counts.iter_rows():
+        found.setdefault(kind, {})[reason] = count
+    return found
+
+
+def results_table(results: pa.Table, *, title: str) -> Table:
+    """Flagged IDs by reason and type."""
+    counts = by_type(results)
+    total = {reason: sum(of.get(reason, 0) for of in counts.values()) for of in counts.values() for reason in of}
+    rows = [[reason, *(of.get(reason, 0) for of in counts.values())] for reason in sorted(total, key=total.__getitem__)]
+    columns: list[str | tuple[str, str]] = ["reason", *((kind, "right") for kind in counts)]
+    return table(columns, reversed(rows), title=title)
+
+
+def writer(path: Path) -> Callable[[pa.Table], None]:
+    """What writes a table of results in the format that a file's name asks for; overwrites the file.
+
+    Raises:
+        click.UsageError: no format goes by that name, which is better said before an hour of waiting.
+    """
+    import polars as pl
+
+    formats: dict[str, Callable[[pl.DataFrame], Any]] = {
+        ".parquet": lambda frame: frame.write_parquet(path),
+        ".csv": lambda frame: frame.write_csv(path),
+        ".jsonl": lambda frame: frame.write_ndjson(path),
+        ".ndjson": lambda frame: frame.write_ndjson(path),
+    }
+    if path.suffix not in formats:
+        raise click.UsageError(f"--output {path} has no format: end its name with {', '.join(formats)}.")
+    return lambda results: formats[path.suffix](cast("pl.DataFrame", pl.from_arrow(results)))
+
+
+def counts_of(done: Plan | CleanReport) -> dict[str, int]:
+    """The row counts of a plan, or of what became of it."""
+    return {name: getattr(done, name) for name in _COUNTS}
+
+
+def plan_table(made: Plan) -> Table:
+    """One line for each file: all of a small dataset, of a large one those that change."""
+    files = made.files
+    if len(files) > MOST_FILES:
+        files = tuple(file for file in files if file.decision != "copy")
+    shown = files[:MOST_FILES]
+    title = f"plan for {plain(str(made.root))}"
+    if len(shown) < len(made.files):
+        title += f": {len(shown):,} of {len(made.files):,} files, the rest with --json"
+    columns: list[str | tuple[str, str]] = [
+        "file",
+        "decision",
+        *((name, "right") for name in ("rows", "dropped", "scrubbed", "unchecked", "size")),
+    ]
+    drawn = table(columns, map(_planned, shown), title=title)
+    drawn.show_footer = True
+    totals = _total(made.files)
+    for column, total in zip(drawn.columns, ("all files", "", *totals), strict=True):
+        column.footer = total
+    return drawn
+
+
+def _planned(file: FilePlan) -> Sequence[object]:
+    counts = (file.rows, file.rows_dropped, file.rows_scrubbed, file.rows_unchecked)
+    return [file.path, file.decision, *counts, size(file.bytes)]
+
+
+def _total(files: Sequence[FilePlan]) -> Iterator[str]:
+    for name in ("rows", "rows_dropped", "rows_scrubbed", "rows_unchecked"):
+        yield f"{sum(getattr(file, name) or 0 for file in files):,}"
+    yield size(sum(file.bytes for file in files))
+
+
+def jobs_table(rows: Sequence[dict[str, Any]], *, title: str) -> Table:
+    """Jobs as a ledger or the service lists them: the columns that any of them has."""
+    names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
+    numbers = {"chunk", "ids", "flagged", "attempts"}
+    columns = [(_heading(name), "right") if name in numbers else _heading(name) for name in names]
+    return table(columns, ([_told(name, row[name]) for name in names] for row in rows), title=title)
+
+
+def _heading(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _told(name: str, value: Any) -> Any:
+    if name in {"id", "job_id", "first_id", "last_id"} and value is not None:
+        return str(value)  # an ID is a name: no thousands in it
+    return f"{value:%Y-%m-%d %H:%M:%S}" if hasattr(value, "strftime") else value
