@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from compliance_frames.corpus.arrays import Mask, edited, elements_kept, kept, nulled
@@ -103,7 +104,7 @@ def masks(table: pa.Table, columns: Columns, erasures: Erasures, *, places: pa.T
 
     Raises:
         IdError: an ID column holds something else.
-        PlanError: a place has to go and no column of places is known.
+        PlanError: a place has to go and no column of places is known, or the schema leaves no way to erase.
 
     >>> table = pa.table({"id": [1, 2], "geo": ["Berlin", "Oslo"]})
     >>> masks(table, Columns("id", geo=("geo",)), Erasures(drop_tweets=np.array([2]))).drop
@@ -135,6 +136,9 @@ def hits(table: pa.Table, columns: Columns, erasures: Erasures) -> Masks:
     unchecked = np.zeros(len(table), bool) if asked is None else ~_member(ids, asked) & ~drop
     if erasures.unchecked == "drop":
         drop = drop | unchecked
+    for path, (gone, _) in embedded.items():
+        if gone[~drop].any():
+            _must_lose_tweets(table.schema, path)
     return Masks(drop, scrub & ~drop, unchecked, {path: gone + bare for path, (gone, bare) in embedded.items()})
 
 
@@ -156,7 +160,10 @@ def located(found: Masks, places: pa.Table, columns: Columns) -> Masks:
         )
     some = (_valid(column_at(places, path)) for path in columns.geo)
     placed = reduce(np.logical_or, some, np.zeros(len(found.scrub), bool))
-    return dataclasses.replace(found, scrub=found.scrub & placed)
+    scrub = found.scrub & placed
+    for path in columns.geo if scrub.any() else ():
+        _must_be_nullable(places.schema, path)
+    return dataclasses.replace(found, scrub=scrub)
 
 
 def erase(table: pa.Table, columns: Columns, erasures: Erasures) -> tuple[pa.Table, Counts]:
@@ -195,16 +202,12 @@ def erase(table: pa.Table, columns: Columns, erasures: Erasures) -> tuple[pa.Tab
 def without_places(table: pa.Table, columns: Columns, where: Mask) -> pa.Table:
     """The table with every column of places nulled in some rows.
 
-    Raises:
-        PlanError: a column of places must not be null.
-
     >>> without_places(pa.table({"geo": ["Oslo"]}), Columns("id", geo=("geo",)), np.array([True])).to_pydict()
     {'geo': [None]}
     """
     for path in columns.geo or ():
         steps = steps_to(table.schema, path)
         assert steps is not None
-        _must_be_nullable(table.schema, path)
         table = _with_column(table, steps[0], nulled(table.column(steps[0]), steps[1:], where))
     return table
 
@@ -213,7 +216,7 @@ def without_embedded(table: pa.Table, path: str, erasures: Erasures) -> pa.Table
     """The table with the embedded tweets at ``path`` taken out that are to be dropped, and places of those to scrub.
 
     Raises:
-        PlanError: an embedded tweet is to be nulled where the schema allows no null.
+        PlanError: a place inside of an embedded tweet is to be nulled where the schema allows no null.
 
     >>> quotes = pa.table({"quoted_status": [{"id": 7, "text": "hello"}, {"id": 8, "text": "world"}]})
     >>> without_embedded(quotes, "quoted_status", Erasures(drop_tweets=np.array([7]))).to_pylist()
@@ -221,8 +224,6 @@ def without_embedded(table: pa.Table, path: str, erasures: Erasures) -> pa.Table
     """
     steps = steps_to(table.schema, path)
     assert steps is not None
-    if not is_list(_type_at(table.schema, path)):
-        _must_be_nullable(table.schema, path)
 
     def edit(leaf: Any) -> Any:
         values = leaf.flatten() if is_list(leaf.type) else leaf
@@ -230,7 +231,7 @@ def without_embedded(table: pa.Table, path: str, erasures: Erasures) -> pa.Table
         for place in geo_in(values.type) if placed.any() else ():
             below = steps_to(pa.schema(list(values.type)), place)
             assert below is not None
-            _must_be_nullable(pa.schema(list(values.type)), place, inside=path)
+            _must_be_nullable(pa.schema(list(values.type)), place, inside=f"{path}.")
             values = nulled(pa.chunked_array([values]), below, placed & ~gone).chunk(0)
         if is_list(leaf.type):
             return elements_kept(leaf, ~gone, values)
@@ -336,13 +337,22 @@ def _type_at(schema: pa.Schema, path: str) -> Any:
     return field.type
 
 
+def _must_lose_tweets(schema: pa.Schema, path: str) -> None:
+    """Refuse embedded tweets that the schema leaves no way to take out."""
+    kind = _type_at(schema, path)
+    if pt.is_fixed_size_list(kind):
+        raise PlanError(f"column {path!r} has lists of a fixed size, from which no tweet can be taken; use plain lists")
+    if not is_list(kind):
+        _must_be_nullable(schema, path)
+
+
 def _must_be_nullable(schema: pa.Schema, path: str, *, inside: str = "") -> None:
     field = field_at(schema, path)
-    if field is not None and not field.nullable:
-        whole = f"{inside}.{path}" if inside else path
+    assert field is not None
+    if not field.nullable:
         raise PlanError(
-            f"column {whole!r} is declared as never null, so that nothing in it can be nulled; "
-            "rewrite the dataset with a nullable column, or leave it out of geo=[…]"
+            f"column {inside + path!r} is declared as never null, so that nothing in it can be nulled; "
+            "write the dataset with a nullable column first"
         )
 
 
