@@ -154,7 +154,7 @@ class Manifest:
     def to_json(self) -> str:
         """The manifest as text, the same for equal manifests."""
         content = _content(self)
-        return json.dumps({**content, "digest": _digest(content)}, ensure_ascii=False, indent=1) + "\n"
+        return json.dumps({**content, "digest": _digest(content)}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -243,8 +243,8 @@ def _fields(record: Manifest) -> dict[str, Any]:
 
 def _digest(content: Mapping[str, Any]) -> str:
     """SHA-256 of the content, however its JSON is laid out."""
-    plain = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
+    plain = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def _checked(text: str) -> dict[str, Any]:

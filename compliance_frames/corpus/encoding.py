@@ -1,0 +1,251 @@
+"""How a Parquet file was written, in the words of a writer that is to write another one like it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.enums import without_enums
+
+#: Where Arrow keeps its own schema among a file's key-value metadata; the writer makes it anew.
+_ARROW_SCHEMA: Final = b"ARROW:schema"
+_WITH_LEVELS: Final = {"ZSTD", "GZIP", "BROTLI"}
+_CODECS: Final = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
+#: Encodings that a writer can be asked for, column by column, where there is no dictionary.
+_ENCODINGS: Final = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT")
+_BLOOM_ERRORS: Final = 0.01
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a file was written.
+
+    Attributes:
+        schema: of the tables to write.
+        options: of the writer.
+        key_values: key-value metadata of the footer that the schema does not hold.
+        notes: one sentence for each thing that cannot be kept.
+    """
+
+    schema: pa.Schema
+    options: Mapping[str, Any]
+    key_values: Mapping[bytes, bytes]
+    notes: tuple[str, ...]
+
+    def writer(self, sink: BinaryIO) -> pq.ParquetWriter:
+        """A writer that writes like the source was written."""
+        writer = pq.ParquetWriter(sink, self.schema, **self.options)
+        if self.key_values:
+            said: Any = dict(self.key_values)  # bytes are taken too
+            writer.add_key_value_metadata(said)
+        return writer
+
+
+def encoding_of(path: Path, columns: Columns) -> Encoding:
+    """How a Parquet file was written.
+
+    Args:
+        path: of the file.
+        columns: those of places and of embedded tweets may be nulled, which a sort order does not survive.
+
+    >>> import tempfile
+    >>> source = Path(tempfile.mkdtemp(), "tweets.parquet")
+    >>> pq.write_table(pa.table({"id": [1, 2]}), source, compression="gzip", write_page_index=True)
+    >>> encoding = encoding_of(source, Columns("id"))
+    >>> encoding.options["compression"], encoding.options["write_page_index"]
+    ({'id': 'GZIP'}, True)
+    """
+    with path.open("rb") as stream, pq.ParquetFile(stream) as file:
+        metadata = file.metadata
+        leaves = _leaves(metadata)
+        schema, enums = without_enums(file.schema_arrow)
+        kind, strange = _schema_options(file, schema)
+        order, unordered = _sorting(metadata, columns)
+        options = {
+            **kind,
+            **_column_options(leaves),
+            **_page_options(leaves, stream),
+            "sorting_columns": order or None,
+            "bloom_filter_options": _bloom_filters(leaves, _most_rows(metadata)) or None,
+        }
+    notes = (*enums, *strange, *_codec_notes(leaves), *unordered)
+    return Encoding(schema, options, _key_values(metadata, schema), notes)
+
+
+@dataclass
+class _Leaf:
+    """What all row groups say about one leaf column."""
+
+    path: str
+    chunks: list[Any]
+
+    @property
+    def codec(self) -> str:
+        return str(self.chunks[0].compression)
+
+    @property
+    def dictionary(self) -> bool:
+        return any(chunk.has_dictionary_page for chunk in self.chunks)
+
+    @property
+    def encoding(self) -> str | None:
+        """The encoding to ask for where there is no dictionary, or None for the plain one."""
+        used = {encoding for chunk in self.chunks for encoding in chunk.encodings}
+        return None if self.dictionary else next((each for each in _ENCODINGS if each in used), None)
+
+
+def _leaves(metadata: pq.FileMetaData) -> list[_Leaf]:
+    found: dict[str, _Leaf] = {}
+    for group in range(metadata.num_row_groups):
+        facts = metadata.row_group(group)
+        for at in range(facts.num_columns):
+            chunk = facts.column(at)
+            found.setdefault(chunk.path_in_schema, _Leaf(chunk.path_in_schema, [])).chunks.append(chunk)
+    return list(found.values())
+
+
+def _column_options(leaves: Sequence[_Leaf]) -> dict[str, Any]:
+    """Codec, dictionary, encoding and statistics of each column; the writer's defaults where there are none."""
+    if not leaves:
+        return {}
+    counted = [leaf.path for leaf in leaves if any(chunk.is_stats_set for chunk in leaf.chunks)]
+    return {
+        "compression": {leaf.path: _CODECS.get(leaf.codec, leaf.codec) for leaf in leaves},
+        "use_dictionary": [leaf.path for leaf in leaves if leaf.dictionary] or False,
+        "column_encoding": {leaf.path: leaf.encoding for leaf in leaves if leaf.encoding} or None,
+        "write_statistics": True if len(counted) == len(leaves) else counted or False,
+    }
+
+
+def _page_options(leaves: Sequence[_Leaf], stream: BinaryIO) -> dict[str, Any]:
+    """What pages look like. The first page of the first chunk speaks for all of them: a file has one writer."""
+    chunks = [chunk for leaf in leaves for chunk in leaf.chunks]
+    if not chunks:
+        return {}
+    stream.seek(chunks[0].data_page_offset)
+    version, checked = _page_header(stream.read(64))
+    return {
+        "data_page_version": version,
+        "write_page_checksum": checked,
+        "write_page_index": any(chunk.has_offset_index or chunk.has_column_index for chunk in chunks),
+    }
+
+
+def _page_header(head: bytes) -> tuple[str, bool]:
+    """The version of a data page, and whether it has a checksum, from its header's first bytes.
+
+    The header is a Thrift struct in the compact protocol: the integers ``type``, ``uncompressed_page_size``,
+    ``compressed_page_size`` and, perhaps, ``crc``, each after a byte that says how far its number is from the
+    last one's and that it is a 32-bit integer; then a struct.
+
+    >>> _page_header(bytes([0x15, 0, 0x15, 8, 0x15, 8, 0x2C])), _page_header(bytes([0x15, 6, 0x15, 8, 0x15, 8, 0x15]))
+    (('1.0', False), ('2.0', True))
+    """
+    integer, data_page_v2 = 0x15, 6  # page type 3, zigzag-encoded
+    at = 2
+    for _ in range(2):
+        at += 1
+        while head[at] & 0x80:
+            at += 1
+        at += 1
+    return "2.0" if head[1] == data_page_v2 else "1.0", head[at] == integer
+
+
+def _schema_options(file: pq.ParquetFile, schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
+    """The options by which a writer gives this schema the same Parquet types, found by trying them on no rows."""
+    metadata = file.metadata
+    stored = _ARROW_SCHEMA in (metadata.metadata or {})
+    types: set[str] = {metadata.schema.column(at).physical_type for at in range(metadata.num_columns)}
+    options: dict[str, Any] = {"store_schema": stored, "use_deprecated_int96_timestamps": "INT96" in types}
+    wanted, least = _drawn(file), 0
+    best: dict[str, Any] = {}
+    for tried in _choices(metadata.format_version):
+        found = _tried(schema, {**options, **tried})
+        alike = 0 if found is None else 1 + found.schema_arrow.equals(schema) + 2 * (_drawn(found) == wanted)
+        if alike > least:
+            best, least = tried, alike
+        if alike == 4:
+            return {**options, **tried}, []
+    return {**options, **best}, [_strange(types)]
+
+
+def _choices(version: str) -> Iterator[dict[str, Any]]:
+    """Ways to write, the most likely first. Versions differ in the types they know, and round what they do not."""
+    versions = sorted(("2.6", "2.4", "1.0"), key=lambda known: known != version)
+    for known, nested, decimals, times in itertools.product(versions, (True, False), (False, True), (False, True)):
+        yield {
+            "version": known,
+            "use_compliant_nested_type": nested,
+            "store_decimal_as_integer": decimals,
+            "write_time_adjusted_to_utc": times,
+        }
+
+
+def _tried(schema: pa.Schema, options: dict[str, Any]) -> pq.ParquetFile | None:
+    sink = io.BytesIO()
+    try:
+        pq.ParquetWriter(sink, schema, **options).close()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    return pq.ParquetFile(sink)
+
+
+def _drawn(file: pq.ParquetFile) -> str:
+    """A file's Parquet types as text, without what means nothing: the root's name, integers said to be integers."""
+    return re.sub(r" \(Int\(bitWidth=(32|64), isSigned=true\)\)", "", str(file.schema).split("\n", 2)[2])
+
+
+def _strange(types: set[str]) -> str:
+    if "INT96" in types:
+        return "timestamps are written as INT64, or all of them as INT96: the source has both kinds"
+    return "some columns are stored as another Parquet type that holds the same values"
+
+
+def _sorting(metadata: pq.FileMetaData, columns: Columns) -> tuple[tuple[pq.SortingColumn, ...], list[str]]:
+    """The sort order that all row groups claim, unless cleaning breaks it: dropping rows does not, nulling may."""
+    claims = {tuple(metadata.row_group(group).sorting_columns) for group in range(metadata.num_row_groups)}
+    order = claims.pop() if len(claims) == 1 else ()
+    if claims:
+        return (), ["no sort order is claimed: the source's row groups claim different ones"]
+    nulled = (*(columns.geo or ()), *columns.embedded)
+    for each in order:
+        path = metadata.schema.column(each.column_index).path
+        if any(path == at or path.startswith(f"{at}.") for at in nulled):
+            return (), [f"no sort order is claimed: {path!r} is among the columns that lose values"]
+    return order, []
+
+
+def _bloom_filters(leaves: Iterable[_Leaf], rows: int) -> dict[str, Any]:
+    """Bloom filters for the columns that have some. They are made anew, from the rows that stay."""
+    filtered = [leaf.path for leaf in leaves if any(chunk.bloom_filter_offset is not None for chunk in leaf.chunks)]
+    return {path: {"ndv": max(rows, 1), "fpp": _BLOOM_ERRORS} for path in filtered}
+
+
+def _most_rows(metadata: pq.FileMetaData) -> int:
+    return max((metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)), default=0)
+
+
+def _codec_notes(leaves: Sequence[_Leaf]) -> Iterator[str]:
+    codecs = {leaf.codec for leaf in leaves}
+    for codec in sorted(codecs & _WITH_LEVELS):
+        yield f"{codec} is used at its default level: a file does not say at which it was written"
+    if "LZ4" in codecs:
+        yield "LZ4 is written as LZ4_RAW, which took its place in Parquet"
+    if any(len({chunk.compression for chunk in leaf.chunks}) > 1 for leaf in leaves):
+        yield "each column has one codec: the source changes it between row groups"
+
+
+def _key_values(metadata: pq.FileMetaData, schema: pa.Schema) -> dict[bytes, bytes]:
+    """What the footer holds beyond the schema's own metadata, which the writer writes where it stores the schema."""
+    said = {key: value for key, value in (metadata.metadata or {}).items() if key != _ARROW_SCHEMA}
+    stored = schema.metadata or {} if _ARROW_SCHEMA in (metadata.metadata or {}) else {}
+    return {key: value for key, value in said.items() if stored.get(key) != value}

@@ -1,0 +1,137 @@
+"""Write a Parquet file again without what was flagged, and otherwise as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyarrow.types as pt
+
+from compliance_frames.corpus.arrays import kept
+from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.encoding import encoding_of
+from compliance_frames.corpus.erase import Counts, Erasures, erase
+
+#: A row group that takes more than this, uncompressed, is read in pieces of about a quarter of it.
+WHOLE_BYTES: Final = 256 << 20
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """What became of one file.
+
+    Attributes:
+        counts: rows and cells, as they were erased.
+        notes: one sentence for each thing that could not be kept as it was in the source.
+    """
+
+    counts: Counts
+    notes: tuple[str, ...]
+
+
+def rewrite(
+    source: Path, target: Path, columns: Columns, erasures: Erasures, *, whole_bytes: int = WHOLE_BYTES
+) -> Rewritten:
+    """Write a Parquet file again without what was flagged, one row group after the other.
+
+    Kept are: the schema with nested types, nullability and metadata; the order of columns and rows; the borders of
+    row groups (empty ones are left out); for each column its codec, its encoding, its dictionary and its
+    statistics; the version of pages, their index and checksums; Bloom filters (made anew); the claimed sort
+    order; key-value metadata.
+
+    Args:
+        source: a Parquet file; it is only read.
+        target: the file to write; it must not exist.
+        columns: where the source has its IDs and places.
+        erasures: what to take out.
+        whole_bytes: a row group larger than this, uncompressed, is read in pieces. Its rows become one row group
+            again unless they take more than four times as much once they are decoded.
+
+    Raises:
+        PlanError: a place has to go and its column must not be null, or no column of places is known.
+        FileExistsError: the target exists.
+        OSError: there is no room, or no permission.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> pq.write_table(pa.table({"id": [1, 2, 3]}), folder / "source.parquet", row_group_size=2)
+    >>> erasures = Erasures(drop_tweets=np.array([1, 3]))
+    >>> rewrite(folder / "source.parquet", folder / "target.parquet", Columns("id"), erasures).counts.rows_dropped
+    2
+    >>> pq.read_table(folder / "target.parquet").to_pydict()
+    {'id': [2]}
+    """
+    encoding = encoding_of(source, columns)
+    counts, split = Counts(), False
+    with (
+        source.open("rb") as stream,
+        pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True) as file,
+        target.open("xb") as sink,
+        encoding.writer(sink) as writer,
+    ):
+        for group in range(file.num_row_groups):
+            written = 0
+            for table, erased in _erased(file, group, columns, erasures, whole_bytes):
+                counts += erased
+                written += _write(writer, table)
+            split = split or written > 1
+    notes = ("a row group too large to hold at once became several",) if split else ()
+    return Rewritten(counts, (*encoding.notes, *notes))
+
+
+def _erased(
+    file: pq.ParquetFile, group: int, columns: Columns, erasures: Erasures, whole_bytes: int
+) -> Iterator[tuple[pa.Table, Counts]]:
+    """What stays of a row group: one table, or several where that would be too much to hold."""
+    waiting: list[pa.Table] = []
+    counts = Counts()
+    for piece in _pieces(file, group, whole_bytes):
+        table, erased = erase(piece, columns, erasures)
+        waiting.append(table if erased.rows_dropped else _compacted(table))
+        counts += erased
+        if sum(table.nbytes for table in waiting) > 4 * whole_bytes:
+            yield _joined(waiting), counts
+            waiting, counts = [], Counts()
+    if waiting:
+        yield _joined(waiting), counts
+
+
+def _pieces(file: pq.ParquetFile, group: int, whole_bytes: int) -> Iterable[pa.Table]:
+    facts = file.metadata.row_group(group)
+    if facts.total_byte_size <= whole_bytes:
+        return [file.read_row_group(group, use_threads=False)]
+    rows = max(1, facts.num_rows * whole_bytes // (4 * facts.total_byte_size))
+    batches = file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
+    return (pa.Table.from_batches([batch]) for batch in batches)
+
+
+def _write(writer: pq.ParquetWriter, table: pa.Table) -> int:
+    """Write one row group, unless there is nothing to write; how many that made."""
+    if not table.num_rows:
+        return 0
+    writer.write_table(table, row_group_size=table.num_rows)
+    return 1
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """One table with one dictionary for each column: a writer gives up a dictionary that changes on the way."""
+    return tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def _compacted(table: pa.Table) -> pa.Table:
+    """Dictionaries reduced to the values in use: others, in a row group without any erased row, may be erased ones."""
+    everything = np.ones(table.num_rows, dtype=bool)
+    found = [kept(column, everything) if _has_words(column.type) else column for column in table.columns]
+    return pa.Table.from_arrays(found, schema=table.schema)
+
+
+def _has_words(kind: Any) -> bool:
+    """Whether a type is, or holds, one of dictionaries."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _has_words(kind.storage_type)
+    return pt.is_dictionary(kind) or any(_has_words(kind.field(at).type) for at in range(kind.num_fields))
