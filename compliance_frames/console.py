@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import IO, Any, Final
 
 from rich import box
@@ -69,7 +70,7 @@ class Display:
     def answer(self, result: Mapping[str, Any]) -> None:
         """Print the answer for programs, when one was asked for: a JSON object on a line of its own."""
         if self.as_json:
-            sys.stdout.write(json.dumps(result, default=str) + "\n")
+            sys.stdout.write(json.dumps(result, default=jsonable) + "\n")
             sys.stdout.flush()
 
     def error(self, sentence: str, *, kind: str = "error", more: Sequence[str] = ()) -> None:
@@ -175,6 +176,15 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     ('1 file', '2,000 files', '0 IDs are')
     """
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def jsonable(value: object) -> str:
+    """What JSON has no type for, as text: times as ISO 8601 has them, paths and the rest as they are printed.
+
+    >>> jsonable(date(2024, 5, 1))
+    '2024-05-01'
+    """
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def plain(text: str) -> str:

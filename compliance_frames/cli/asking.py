@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -183,6 +184,8 @@ def check(
       compliance-frames check corpus/ --ledger corpus.ledger
       compliance-frames check ids.txt --type users --ledger users.ledger -o flagged.csv
     """
+    for path, option in ((ledger, "--ledger"), (output, "--output")):
+        options.keep_apart(path, option, source)
     write = tables.writer(output) if output else None
     question = question_of(source, type, id_column, author_column)
     results = ask(display, source, question, ledger, Asking(**asking))
@@ -190,7 +193,7 @@ def check(
         write(results)
     asked = asked_of(ledger)
     display.show(tables.results_table(results, title=f"{counted(results.num_rows, 'ID')} of {source} flagged"))
-    display.say(f"next: compliance-frames plan CORPUS --ledger {ledger}", style="dim")
+    display.say(f"next: compliance-frames plan CORPUS --ledger {shlex.quote(str(ledger))}", style="dim")
     display.answer(
         {
             "command": "check",
@@ -231,7 +234,7 @@ def _ledger_jobs(ledger: Path, types: list[JobType]) -> list[dict[str, Any]]:
     from compliance_frames.jobs.ledger import Ledger
 
     rows = cast("list[dict[str, Any]]", Ledger.read(ledger).jobs().to_pylist())
-    return [row for row in rows if row["type"] in types]
+    return [_ids_as_text(row) for row in rows if row["type"] in types]
 
 
 def _service_jobs(types: list[JobType]) -> list[dict[str, Any]]:
@@ -240,4 +243,10 @@ def _service_jobs(types: list[JobType]) -> list[dict[str, Any]]:
 
     shown = ("id", "type", "status", "name", "created_at", "upload_expires_at", "download_expires_at", "error")
     with ComplianceApi() as api:
-        return [{key: getattr(job, key) for key in shown} for type in types for job in api.jobs(type)]
+        return [_ids_as_text({key: getattr(job, key) for key in shown}) for type in types for job in api.jobs(type)]
+
+
+def _ids_as_text(row: dict[str, Any]) -> dict[str, Any]:
+    """IDs as strings: many a reader of JSON rounds numbers of that size."""
+    ids = {"id", "job_id", "first_id", "last_id"}
+    return {key: str(value) if key in ids and value is not None else value for key, value in row.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import rich_click as click
 
 from compliance_frames.cli import options, tables
 from compliance_frames.cli.asking import Asking, ask, asked_of, question_of
-from compliance_frames.console import Display, counted
+from compliance_frames.console import Display, counted, jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +152,8 @@ def clean(
     made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
     done = _carry_out(display, made, dest, workers)
     display.show(str(done))
-    display.say(f"next: compliance-frames verify {dest} --ledger {ledger}", style="dim")
+    next_call = shlex.join(["compliance-frames", "verify", str(dest), "--ledger", str(ledger)])
+    display.say(f"next: {next_call}", style="dim")
     display.answer({"command": "clean", "corpus": str(corpus), "ledger": str(ledger), **done.to_dict()})
 
 
@@ -173,10 +175,11 @@ def verify(dest: Path, ledger: Path, source: Path | None, certificate: Path | No
       compliance-frames verify clean/ --ledger corpus.ledger
       compliance-frames verify clean/ --ledger corpus.ledger --certificate c.json
     """
+    options.keep_apart(certificate, "--certificate", dest)
     proof = _prove(display, dest, ledger, source)
     told = proof.to_dict()
     if certificate:
-        certificate.write_text(json.dumps(told, indent=2, default=str) + "\n", encoding="utf-8")
+        certificate.write_text(json.dumps(told, indent=2, default=jsonable) + "\n", encoding="utf-8")
     display.show(str(proof))
     written = None if certificate is None else str(certificate)
     display.answer({"command": "verify", "ledger": str(ledger), **told, "verified": True, "certificate": written})
@@ -242,6 +245,8 @@ def run(
     treating = Treating(treat, geo, no_geo, unchecked)
     book = ledger or _beside(dest, ".ledger")
     _refuse_early(corpus, dest)
+    for path, option in ((book, "--ledger"), (output, "--output")):
+        options.keep_apart(path, option, corpus, dest)
     question = question_of(corpus, None, id_column, author_column)
     results = ask(display, corpus, question, book, Asking(**asking))
     display.show(tables.results_table(results, title=f"{counted(results.num_rows, 'ID')} flagged"))

@@ -118,6 +118,19 @@ class Decorator(Protocol):
         """The command with its options."""
 
 
+def keep_apart(path: Path | None, option: str, *datasets: Path) -> None:
+    """See that what a command writes beside a dataset does not land inside of it, where it would be taken for data.
+
+    Raises:
+        click.UsageError: it would.
+
+    >>> keep_apart(Path("corpus.ledger"), "--ledger", Path("corpus"))
+    """
+    for dataset in datasets:
+        if path is not None and path.resolve().is_relative_to(dataset.resolve()) and not dataset.is_file():
+            raise click.UsageError(f"{option} {path} lies inside the dataset {dataset}; give a path outside of it.")
+
+
 def together(*options: Decorator) -> Decorator:
     """Several options as one decorator, shown in the order in which they are given."""
 
@@ -127,9 +140,8 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
-def _display(ctx: click.Context, _: click.Parameter, as_json: bool) -> Display:
-    display: Display = ctx.obj or Display(as_json=as_json)
-    return display
+def _display(_ctx: click.Context, _option: click.Parameter, as_json: bool) -> Display:
+    return Display(as_json=as_json)
 
 
 # Every path is taken as it is: whoever reads it knows best what is wrong with it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -112,14 +113,12 @@ def jobs_table(rows: Sequence[dict[str, Any]], *, title: str) -> Table:
     names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
     numbers = {"chunk", "ids", "flagged", "attempts"}
     columns = [(_heading(name), "right") if name in numbers else _heading(name) for name in names]
-    return table(columns, ([_told(name, row[name]) for name in names] for row in rows), title=title)
+    return table(columns, ([_told(row[name]) for name in names] for row in rows), title=title)
 
 
 def _heading(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _told(name: str, value: Any) -> Any:
-    if name in {"id", "job_id", "first_id", "last_id"} and value is not None:
-        return str(value)  # an ID is a name: no thousands in it
-    return f"{value:%Y-%m-%d %H:%M:%S}" if hasattr(value, "strftime") else value
+def _told(value: Any) -> Any:
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
