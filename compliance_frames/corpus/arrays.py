@@ -104,6 +104,19 @@ def taken(array: Any, rows: Any) -> Any:
     return _taken_one_by_one(array, rows) if plain is None else array.cast(plain).take(rows).cast(kind)
 
 
+def words(values: Any) -> Any:
+    """Text of any layout, a dictionary of views among them, as plain strings.
+
+    >>> words(pa.array(["a", None, "a"]).dictionary_encode()).to_pylist()
+    ['a', None, 'a']
+    """
+    if isinstance(values, pa.ChunkedArray):
+        return pa.chunked_array([words(chunk) for chunk in values.chunks], type=pa.string())
+    if pt.is_dictionary(values.type):
+        return words(values.dictionary).take(values.indices)
+    return values.cast(pa.string())
+
+
 def _nulled(array: Any, where: Mask) -> Any:
     return taken(array, pa.array(np.arange(len(array)), mask=where))
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from compliance_frames.corpus.arrays import Mask, edited, elements_kept, kept, nulled
+from compliance_frames.corpus.arrays import Mask, edited, elements_kept, kept, nulled, words
 from compliance_frames.corpus.columns import (
     Columns,
     author_in,
@@ -284,7 +284,7 @@ def _retweets(table: pa.Table, path: str, erasures: Erasures) -> Mask:
 
 
 def _is_dropped_original(values: Any, erasures: Erasures, path: str) -> Mask:
-    kinds = values.field("type").cast(pa.string())
+    kinds = words(values.field("type"))
     return _bools(pc.equal(kinds, pa.scalar("retweeted"))) & _flagged(
         values, erasures.drop_tweets, erasures.drop_authors, path
     )

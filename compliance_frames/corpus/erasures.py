@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from compliance_frames.corpus.arrays import words
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.intake import parse_ids
@@ -166,10 +167,10 @@ def by_reason(table: pa.Table, policy: Policy) -> Iterator[Reason]:
     missing = [name for name in ("type", "id", "action", "reason") if name not in table.schema.names]
     if missing:
         raise PlanError(f"this is not a table of results: it has no column {', '.join(missing)}")
-    words = {name: table.column(name).cast(pa.string()) for name in ("type", "action", "reason")}
+    told = {name: words(table.column(name)) for name in ("type", "action", "reason")}
     ids = parse_ids(table.column("id"), column="id").to_numpy(zero_copy_only=False)
     for row in (
-        pa.table(list(words.values()), names=list(words))
+        pa.table(list(told.values()), names=list(told))
         .group_by(["type", "action", "reason"], use_threads=False)
         .aggregate([])
         .to_pylist()
@@ -177,7 +178,7 @@ def by_reason(table: pa.Table, policy: Policy) -> Iterator[Reason]:
         if row["type"] not in get_args(JobType):
             raise PlanError(f"this is not a table of results: type {row['type']!r} is neither tweets nor users")
         treatment = policy.treatment(row["type"], row["action"], row["reason"])
-        same = [pc.equal(column, pa.scalar(row[name])) for name, column in words.items()]
+        same = [pc.equal(column, pa.scalar(row[name])) for name, column in told.items()]
         yield Reason(**row, treatment=treatment, ids=ids[reduce(pc.and_, same).to_numpy()])
 
 

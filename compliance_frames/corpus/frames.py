@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from compliance_frames.corpus.arrays import words
 from compliance_frames.corpus.columns import Columns, column_at, find_columns, steps_to
 from compliance_frames.corpus.erase import Masks, hits, masks, without_embedded, without_places
 from compliance_frames.corpus.erasures import Erasures, IdArray
@@ -155,7 +156,7 @@ def _named(table: pa.Table) -> pa.Table:
     missing = [name for name in ("type", "id", "action", "reason") if name not in table.schema.names]
     if missing:
         raise PlanError(f"this is not a table of results: it has no column {', '.join(missing)}")
-    columns: list[Any] = [table.column(name).cast(pa.string()) for name in ("type", "action", "reason")]
+    columns: list[Any] = [words(table.column(name)) for name in ("type", "action", "reason")]
     times = MATCHED.field("compliance_redacted_at").type
     known = "redacted_at" in table.schema.names
     columns += [table.column("redacted_at").cast(times) if known else pa.nulls(len(table), times)]
