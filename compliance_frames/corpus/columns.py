@@ -267,9 +267,10 @@ def _find_id(schema: pa.Schema) -> str:
         field = field_at(schema, name)
         if field is not None and pt.is_floating(field.type):
             return name  # whoever reads it says why floats cannot be IDs
+    there = ", ".join(f"{field.name} ({field.type})" if field.name in _ID_NAMES else field.name for field in schema)
     raise PlanError(
-        f"no column of tweet IDs: looked for {', '.join(_ID_NAMES)} among {', '.join(schema.names) or 'no columns'}; "
-        "say which it is with id_column="
+        f"no column of tweet IDs: looked for integers or text called {', '.join(_ID_NAMES)} among "
+        f"{there or 'no columns'}; say which it is with id_column="
     )
 
 

@@ -114,16 +114,18 @@ def masks(table: pa.Table, columns: Columns, erasures: Erasures, *, places: pa.T
     return located(found, places if places is not None else table, columns) if found.scrub.any() else found
 
 
-def hits(table: pa.Table, columns: Columns, erasures: Erasures) -> Masks:
+def hits(table: pa.Table, columns: Columns, erasures: Erasures, *, first_row: int = 0) -> Masks:
     """Decide for each row by its IDs alone: ``scrub`` may hold rows that have no place to null.
+
+    ``first_row`` is where the table begins in its file, for the row number of an ``IdError``.
 
     >>> hits(pa.table({"id": [1, 2]}), Columns("id"), Erasures(scrub_tweets=np.array([2]))).scrub
     array([False,  True])
     """
-    ids = parse_ids(column_at(table, columns.id), column=columns.id)
+    ids = parse_ids(column_at(table, columns.id), column=columns.id, first_row=first_row)
     drop, scrub = _member(ids, erasures.drop_tweets), _member(ids, erasures.scrub_tweets)
     if columns.author_id is not None and (len(erasures.drop_authors) or len(erasures.scrub_authors)):
-        authors = parse_ids(column_at(table, columns.author_id), column=columns.author_id)
+        authors = parse_ids(column_at(table, columns.author_id), column=columns.author_id, first_row=first_row)
         drop |= _member(authors, erasures.drop_authors)
         scrub |= _member(authors, erasures.scrub_authors)
     for path in columns.references:

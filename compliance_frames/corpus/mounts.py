@@ -45,13 +45,10 @@ def mounted(frame: Any) -> Mount:
         return _Pandas(frame)
     if _is(frame, "polars", "DataFrame"):
         return _Polars(frame)
-    if isinstance(frame, pa.Table):
-        return _Arrow(frame)
-    if (
-        hasattr(frame, "__arrow_c_stream__")
-        and not _is(frame, "polars", "Series")
-        and not _is(frame, "pandas", "Series")
-    ):
+    if isinstance(frame, pa.Table | pa.RecordBatch):
+        return _Arrow(frame if isinstance(frame, pa.Table) else pa.Table.from_batches([frame]))
+    series = _is(frame, "polars", "Series") or _is(frame, "pandas", "Series") or isinstance(frame, pa.ChunkedArray)
+    if hasattr(frame, "__arrow_c_stream__") and not series:
         return _Arrow(pa.table(frame))
     raise PlanError(
         "a frame is wanted (pandas, polars, pyarrow.Table or anything with an Arrow stream), "
@@ -117,7 +114,9 @@ class _Pandas:
 
     def columns(self, told: Sequence[str]) -> pa.Table:
         """Columns of known names, and those of objects (where structs live) if Arrow can read them."""
-        names = [name for name in self.frame.columns if isinstance(name, str)]
+        names = [
+            name for name in self.frame.columns[~self.frame.columns.duplicated(keep=False)] if isinstance(name, str)
+        ]
         known = set(top_level(names, told))
         found = {}
         for name in names:
@@ -143,9 +142,9 @@ class _Pandas:
         for name, (column, where) in changes.items():
             frame[name] = _with_values(frame[name], column, where)
         frame = frame[keep].copy()
-        for name, before in self.frame.items():
+        for at, (_, before) in enumerate(self.frame.items()):
             if str(before.dtype) == "category":
-                frame[name] = _without_lost_categories(frame[name], before)
+                frame.isetitem(at, _without_lost_categories(frame.iloc[:, at], before))
         return frame
 
 

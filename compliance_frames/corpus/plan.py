@@ -320,7 +320,7 @@ def _plan_file(root: Path, source: SourceFile, columns: Columns, erasures: Erasu
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
             if group.num_rows and leaves.may_be_hit(group, erasures):
-                counts += _count(file, number, leaves, columns, erasures)
+                counts += _count(file, number, leaves, columns, erasures, first_row=counts.rows_in)
                 read += 1
             else:
                 counts += Counts(rows_in=group.num_rows, rows_kept=group.num_rows)
@@ -339,9 +339,11 @@ def _plan_file(root: Path, source: SourceFile, columns: Columns, erasures: Erasu
     )
 
 
-def _count(file: pq.ParquetFile, group: int, leaves: Leaves, columns: Columns, erasures: Erasures) -> Counts:
+def _count(
+    file: pq.ParquetFile, group: int, leaves: Leaves, columns: Columns, erasures: Erasures, *, first_row: int
+) -> Counts:
     """What happens to one row group; its places are read only where some have to go."""
-    found = hits(file.read_row_group(group, columns=list(leaves.ids)), columns, erasures)
+    found = hits(file.read_row_group(group, columns=list(leaves.ids)), columns, erasures, first_row=first_row)
     if found.scrub.any():
         places = file.read_row_group(group, columns=list(leaves.places)) if leaves.places else pa.table({})
         found = located(found, places, columns)

@@ -138,8 +138,8 @@ def test_a_misspelt_column_is_answered_with_the_right_one(option: str) -> None:
 
 def test_no_id_column_at_all_says_what_was_looked_for() -> None:
     """Without tweet IDs nothing can be decided: the message lists what is there and names the option."""
-    with pytest.raises(PlanError, match=r"looked for id_str, id.*among name, followers; .*id_column="):
-        find_columns(pa.schema({"name": pa.string(), "followers": pa.int64()}))
+    with pytest.raises(PlanError, match=r"called id_str, id.*among id \(binary\), followers; .*id_column="):
+        find_columns(pa.schema({"id": pa.binary(), "followers": pa.int64()}))
 
 
 def test_a_told_column_of_structs_is_refused() -> None:

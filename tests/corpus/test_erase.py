@@ -122,6 +122,20 @@ def test_a_row_without_a_place_is_not_scrubbed() -> None:
     assert counts.rows_scrubbed == 2
 
 
+def test_a_row_that_goes_is_counted_once() -> None:
+    """A row both dropped and flagged for its place is dropped, not scrubbed."""
+    table = pa.table({"id": [1, 2], "author_id": [10, 20], "geo": ["Oslo", "Rome"]})
+    found = masks(table, find_columns(table.schema), Erasures(scrub_tweets=ids(1, 2), drop_authors=ids(10)))
+    assert found.counts == Counts(rows_in=2, rows_kept=1, rows_dropped=1, rows_scrubbed=1)
+
+
+def test_a_row_without_an_id_matches_nothing() -> None:
+    """A null is no ID, not even that which fills its slot in a buffer."""
+    table = pa.table({"id": pa.array([None, 0], pa.int64()), "author_id": pa.nulls(2, pa.string())})
+    made, _ = erase(table, find_columns(table.schema), Erasures(drop_tweets=ids(0), drop_authors=ids(0)))
+    assert made.column("id").to_pylist() == [None]
+
+
 def test_authors_lose_all_their_rows_or_all_their_places() -> None:
     """Results of users act on every row of the author, nested or not."""
     user = [{"id_str": "10"}, {"id_str": "20"}, {"id_str": "10"}, None]

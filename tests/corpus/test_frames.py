@@ -154,6 +154,21 @@ def test_pandas_keeps_its_index_and_types(flag: Flag) -> None:
     assert matched["compliance_reason"].isna().tolist() == [True, True, False]
 
 
+def test_pandas_columns_of_one_name_come_through(flag: Flag) -> None:
+    """Columns whose name stands twice belong to nobody's IDs, and stay as they are, categories among them."""
+    words = pd.Series(["secret", "open"], dtype="category")
+    frame = pd.concat([pd.Series([1, 2], name="id"), words.rename("x"), words.rename("x")], axis=1)
+    made = apply(frame, flag("deleted", [1]))
+    assert made.columns.tolist() == ["id", "x", "x"]
+    assert made.iloc[0].tolist() == [2, "open", "open"]
+    assert [list(made.iloc[:, at].cat.categories) for at in (1, 2)] == [["open"], ["open"]]
+
+
+def test_a_record_batch_is_a_frame(flag: Flag) -> None:
+    """One batch of rows comes back as a table."""
+    assert apply(TABLE.to_batches()[0], flag("deleted", [3])).column("id").to_pylist() == ["1", "2"]
+
+
 def test_pandas_categories_forget_what_was_erased(flag: Flag) -> None:
     """A category that only dropped rows had is gone from the type; one that no row ever had stays."""
     words = pd.Categorical(["secret", "open", "open"], categories=["never", "secret", "open"], ordered=True)
