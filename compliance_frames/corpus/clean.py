@@ -1,0 +1,399 @@
+"""Carry out a plan: the destination holds the whole cleaned dataset afterwards, or nothing at all."""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+import compliance_frames
+from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.dataset import list_files
+from compliance_frames.corpus.destination import explained, moved, resolved, synced
+from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
+from compliance_frames.corpus.plan import Plan
+from compliance_frames.corpus.stage import Stage, stage_path
+from compliance_frames.corpus.task import Task, forget_erasures, perform
+from compliance_frames.errors import (
+    ComplianceFramesError,
+    DestinationError,
+    PlanError,
+    StaleDatasetError,
+    VerificationError,
+)
+from compliance_frames.progress import Progress, ProgressCallback, silent
+
+#: Tasks that are handed to an executor before the first of them is done.
+_WINDOW: Final = 1000
+
+
+@dataclass(frozen=True)
+class CleanReport:
+    """What cleaning did.
+
+    Attributes:
+        destination: the cleaned dataset.
+        rows_in: rows of the source.
+        rows_kept: rows of the cleaned dataset.
+        rows_dropped: rows that are gone; ``rows_in == rows_kept + rows_dropped``.
+        rows_scrubbed: kept rows whose places are gone.
+        rows_unchecked: rows of tweets that were never asked about; 0 where nobody knows, because no ledger was given.
+        files_copied: Parquet files that had nothing to lose; their bytes are the source's.
+        files_rewritten: Parquet files that lost something.
+        files_other: files that are not Parquet, copied without being looked into.
+        bytes_in: size of the source.
+        bytes_out: size of the cleaned dataset.
+        notes: what could not be kept as it was, and what was not looked into; one sentence each.
+    """
+
+    destination: Path
+    rows_in: int
+    rows_kept: int
+    rows_dropped: int
+    rows_scrubbed: int
+    rows_unchecked: int
+    files_copied: int
+    files_rewritten: int
+    files_other: int
+    bytes_in: int
+    bytes_out: int
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, manifest: Manifest, destination: Path) -> CleanReport:
+        """What the manifest of a cleaned dataset tells."""
+        files = manifest.files
+        parquet = [file for file in files if file.rows_in is not None]
+        return cls(
+            destination=destination,
+            rows_in=sum(file.rows_in or 0 for file in parquet),
+            rows_kept=sum(file.rows_kept or 0 for file in parquet),
+            rows_dropped=sum(file.rows_dropped for file in parquet),
+            rows_scrubbed=sum(file.rows_scrubbed for file in parquet),
+            rows_unchecked=sum(file.rows_unchecked for file in parquet),
+            files_copied=sum(file.decision == "copy" for file in parquet),
+            files_rewritten=sum(file.decision == "rewrite" for file in parquet),
+            files_other=len(files) - len(parquet),
+            bytes_in=sum(file.source_bytes for file in files),
+            bytes_out=sum(file.bytes for file in files),
+            notes=tuple(_notes(manifest)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON has it."""
+        return {**asdict(self), "destination": str(self.destination), "notes": list(self.notes)}
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self._lines())
+        lines = [f"  {name:<{width}}  {value}" for name, value in self._lines()]
+        return "\n".join([f"cleaned copy: {self.destination}", *lines, *(f"  note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
+            for name, value in self._lines()
+        )
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        listed = f"<ul>{notes}</ul>" if notes else ""
+        return f"<table><caption>cleaned copy: {escape(str(self.destination))}</caption>{cells}</table>{listed}"
+
+    def _lines(self) -> list[tuple[str, str]]:
+        rows = f"{self.rows_in:,} read, {self.rows_kept:,} kept, {self.rows_dropped:,} dropped"
+        files = f"{self.files_copied:,} copied, {self.files_rewritten:,} rewritten, {self.files_other:,} not Parquet"
+        return [
+            ("rows", rows),
+            ("scrubbed", f"{self.rows_scrubbed:,} kept rows without their places"),
+            ("unchecked", f"{self.rows_unchecked:,} rows"),
+            ("files", files),
+            ("bytes", f"{self.bytes_in:,} read, {self.bytes_out:,} written"),
+        ]
+
+
+def clean(
+    plan: Plan,
+    destination: str | os.PathLike[str],
+    *,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    progress: ProgressCallback = silent,
+) -> CleanReport:
+    """Write a cleaned copy of a dataset: all of it, or nothing.
+
+    The copy grows out of sight beside the destination, and is renamed into its place when every file of it is
+    there, agrees with the plan, and is safe on disk. A run that was killed is taken up where it stopped when the
+    same call is made again; a destination that this plan has made already is left as it is. The source is only
+    read. A manifest (``clean.manifest.json`` for ``clean/``) says what was read and written.
+
+    Args:
+        plan: made by ``plan``.
+        destination: a directory that does not exist yet, outside of the dataset. Missing parents are made.
+        executor: runs the work; threads of this process when None. Workers of others must see the same paths.
+        workers: how many threads, where no executor is given; as many as there are processors when None.
+        progress: told after each file, in rows and in files.
+
+    Raises:
+        DestinationError: the destination exists, overlaps with the source, is not permitted, or has no room.
+        StaleDatasetError: the dataset was changed since the plan was made.
+        LedgerLockedError: another run is writing this destination.
+        PlanError: a file cannot be read, or what was erased is not what was planned.
+
+    >>> import tempfile, pyarrow as pa, pyarrow.parquet as pq
+    >>> from compliance_frames.corpus.plan import plan
+    >>> flagged = pa.table({"type": ["tweets"], "id": [2], "action": ["delete"], "reason": ["deleted"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     corpus = Path(folder, "corpus")
+    ...     corpus.mkdir()
+    ...     pq.write_table(pa.table({"id": ["1", "2"], "text": ["a", "b"]}), corpus / "part-0.parquet")
+    ...     report = clean(plan(corpus, flagged), Path(folder, "clean"))
+    ...     pq.read_table(Path(folder, "clean", "part-0.parquet")).to_pydict(), report.rows_dropped
+    ({'id': ['1'], 'text': ['a']}, 1)
+    """
+    if workers is not None and (executor is not None or workers < 1):
+        raise PlanError("workers= counts threads, from 1 up; an executor= brings its own")
+    target = resolved(destination, None if plan.single_file else plan.root)
+    done = _finished(plan, target)
+    if done is not None and not stage_path(target).exists():
+        return CleanReport.of(done, target)
+    with Stage(target, plan.digest) as stage:
+        done = _finished(plan, target)  # once more: the lock's last holder may have made it
+        if done is not None:
+            stage.clear()
+            return CleanReport.of(done, target)
+        try:
+            manifest = _staged(plan, stage, target, executor, workers, progress)
+            _commit(plan, stage, target, manifest)
+        except PlanError:  # this plan can never be carried out: nobody will go on from here
+            stage.clear()
+            raise
+        return CleanReport.of(manifest, target)
+
+
+def _finished(plan: Plan, destination: Path) -> Manifest | None:
+    """The manifest of a destination that this very plan has made already, or None where there is nothing.
+
+    Raises:
+        DestinationError: something else is there.
+    """
+    path = manifest_path(destination)
+    if not os.path.lexists(destination):
+        _must_not_hide(path)
+        return None
+    try:
+        manifest = Manifest.read(path)
+    except VerificationError as error:
+        raise DestinationError(
+            f"the destination {destination} exists, and nothing is ever overwritten: take it away, or choose another"
+        ) from error
+    if manifest.plan_digest != plan.digest:
+        raise DestinationError(
+            f"the destination {destination} exists: it was made on {manifest.written_at:%Y-%m-%d %H:%M %Z} by "
+            "another plan; take it away together with its manifest, or choose another destination"
+        )
+    if _files_below(destination) != {file.path: file.bytes for file in manifest.files}:
+        raise DestinationError(
+            f"the destination {destination} was made by this plan, and was changed since: its files are not those "
+            "of its manifest; take both away, then run again"
+        )
+    return manifest
+
+
+def _must_not_hide(path: Path) -> None:
+    """A file where the manifest will be written must be one of ours, of a dataset that was taken away."""
+    if os.path.lexists(path):
+        try:
+            Manifest.read(path)
+        except VerificationError as error:
+            raise DestinationError(f"{path} is in the way, and is no manifest that can be replaced: {error}") from error
+
+
+def _files_below(directory: Path) -> dict[str, int]:
+    """Every file below a directory, by its relative path, and its size."""
+    return {
+        (Path(folder, name).relative_to(directory)).as_posix(): Path(folder, name).lstat().st_size
+        for folder, _, names in os.walk(directory)
+        for name in names
+    }
+
+
+def _staged(
+    plan: Plan,
+    stage: Stage,
+    destination: Path,
+    executor: Executor | None,
+    workers: int | None,
+    progress: ProgressCallback,
+) -> Manifest:
+    """Bring every file into the staging directory, and say what is there."""
+    _must_be_as_planned(plan)
+    stage.open()
+    stage.write_erasures(plan.erasures)
+    columns = list(dict.fromkeys(file.columns for file in plan.files if file.columns is not None))
+    tasks = _tasks(plan, columns, stage, destination)
+    records: dict[str, FileRecord] = {}
+    rows = 0
+
+    def finish(record: FileRecord) -> None:
+        nonlocal rows
+        if stage.journal.get(record.path) != record:
+            stage.vouch(record)
+        records[record.path] = record
+        rows += record.rows_in or 0
+        name = plan.root.name
+        progress(Progress("clean", name, rows, plan.rows_in, "rows", record.path))
+        progress(Progress("clean", f"{name}: files", len(records), len(plan.files), "files", record.path))
+
+    try:
+        if executor is not None:
+            _perform_all(tasks, executor, finish)
+        else:
+            with ThreadPoolExecutor(workers or os.cpu_count() or 1, "compliance-frames") as threads:
+                _perform_all(tasks, threads, finish)
+    except BrokenExecutor as error:
+        raise ComplianceFramesError(
+            f"a worker died, perhaps for want of memory; {len(stage.journal):,} of {len(plan.files):,} files are "
+            "done and kept: run the same again to go on from there, with fewer workers"
+        ) from error
+    finally:
+        forget_erasures()
+    return _manifest(plan, columns, [records[file.path] for file in plan.files])
+
+
+def _tasks(plan: Plan, columns: list[Columns], stage: Stage, destination: Path) -> Iterable[Task]:
+    for file in plan.files:
+        yield Task(
+            file=file,
+            columns=None if file.columns is None else columns.index(file.columns),
+            source=plan.root,
+            data=stage.data,
+            parts=stage.parts,
+            erasures=stage.erasures,
+            destination=destination,
+            vouched=stage.journal.get(file.path),
+        )
+
+
+def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[FileRecord], None]) -> None:
+    """Run tasks, some of them at a time. When one fails no other is begun, and those under way are waited for."""
+    waiting: set[Future[FileRecord]] = set()
+    done: queue.SimpleQueue[Future[FileRecord]] = queue.SimpleQueue()
+
+    def settle() -> None:
+        future = done.get()
+        waiting.discard(future)
+        finish(future.result())
+
+    try:
+        for task in tasks:
+            future = executor.submit(perform, task)
+            waiting.add(future)
+            future.add_done_callback(done.put)
+            while len(waiting) >= _WINDOW:
+                settle()
+        while waiting:
+            settle()
+    except BaseException:
+        _give_up(waiting, finish)
+        raise
+
+
+def _give_up(waiting: set[Future[FileRecord]], finish: Callable[[FileRecord], None]) -> None:
+    """Wait for what cannot be stopped any more, as it still writes, and write down what got done."""
+    under_way = [future for future in waiting if not future.cancel()]
+    for future in under_way:
+        with suppress(Exception):
+            finish(future.result())
+
+
+def _manifest(plan: Plan, columns: list[Columns], records: list[FileRecord]) -> Manifest:
+    return Manifest(
+        tool_version=compliance_frames.__version__,
+        written_at=datetime.now(UTC).replace(microsecond=0),
+        source=plan.files[0].path if plan.single_file else plan.root.name,
+        plan_digest=plan.digest,
+        policy=dict(plan.policy.treatments),
+        unchecked=plan.erasures.unchecked,
+        job_ids=plan.job_ids,
+        checked_at=plan.checked_at,
+        columns=tuple(ColumnPaths(**asdict(each)) for each in columns),
+        files=tuple(records),
+        ignored=plan.ignored,
+    )
+
+
+def _must_be_as_planned(plan: Plan) -> None:
+    """Refuse a dataset in which a file came, went or changed since the plan was made.
+
+    Raises:
+        StaleDatasetError: naming the first such file.
+    """
+    try:
+        found = list_files(plan.root / plan.files[0].path if plan.single_file else plan.root).files
+    except PlanError as error:
+        raise StaleDatasetError(f"the dataset was changed since the plan was made: {error}") from error
+    now = {file.path: (file.bytes, file.mtime_ns) for file in found}
+    then = {file.path: (file.bytes, file.mtime_ns) for file in plan.files}
+    for path in sorted({*now, *then}):
+        if now.get(path) != then.get(path):
+            what = "appeared" if path not in then else "was taken away" if path not in now else "was changed"
+            raise StaleDatasetError(
+                f"{path} {what} since the plan was made: plan again, then clean; nothing was published"
+            )
+
+
+def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest) -> None:
+    """Publish what is staged: the manifest first, so that no dataset is ever seen without one, then one rename."""
+    if stage.staged() != {file.path: file.bytes for file in manifest.files}:
+        raise PlanError(f"somebody changed {stage.data} while it was written; nothing was published, run again")
+    modes = _modes(plan)
+    with explained(destination):
+        stage.settle(modes)
+        _must_be_as_planned(plan)
+        path = manifest_path(destination)
+        manifest.write(path)
+        try:
+            moved(stage.data, destination)
+        except FileExistsError as error:
+            path.unlink(missing_ok=True)
+            raise DestinationError(
+                f"the destination {destination} appeared while its content was made; take it away, then run again: "
+                "what is done is kept"
+            ) from error
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        synced(destination.parent)
+    stage.clear()
+
+
+def _modes(plan: Plan) -> dict[str, int]:
+    """The modes of the dataset's directories, by their relative paths."""
+    folders = {folder for file in plan.files for folder in Path(file.path).parents}
+    wanted = folders - {Path()} if plan.single_file else folders
+    try:
+        return {folder.as_posix(): (plan.root / folder).stat().st_mode & 0o7777 for folder in wanted}
+    except OSError as error:
+        raise StaleDatasetError(f"the dataset was changed since the plan was made: {error}") from error
+
+
+def _notes(manifest: Manifest) -> Iterable[str]:
+    """Each note once, with the number of files that it stands for."""
+    counted = Counter(note for file in manifest.files for note in file.notes)
+    for note, files in sorted(counted.items()):
+        yield f"{_files(files)} rewritten: {note}"
+    other = sum(file.rows_in is None for file in manifest.files)
+    if other:
+        yield f"{_files(other)} that {'is' if other == 1 else 'are'} not Parquet went over without being looked into"
+    if manifest.ignored:
+        yield f"{len(manifest.ignored):,} hidden or temporary entries of the source were not taken"
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'s' * (count != 1)}"

@@ -1,0 +1,125 @@
+"""Where a cleaned dataset may be written, and what to say when it cannot be."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from compliance_frames.errors import DestinationError
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOREPLACE: Final = 1
+_AT_FDCWD: Final = -100
+
+
+def resolved(destination: str | os.PathLike[str], source: Path | None) -> Path:
+    """The destination's own path, links on the way to it followed, where it does not overlap with the source.
+
+    Args:
+        destination: a directory that may exist or not; a link there counts as existing.
+        source: the dataset's directory; None for a dataset of a single file, which may lie beside its copy.
+
+    Raises:
+        DestinationError: it lies inside the source, the source lies inside it, or it has no name.
+
+    >>> resolved("/tmp/corpus/clean", Path("/tmp/corpus"))
+    Traceback (most recent call last):
+    compliance_frames.errors.DestinationError: the destination /tmp/corpus/clean lies inside the source /tmp/corpus: ...
+    """
+    with explained(Path(destination)):
+        given = Path(destination).expanduser().absolute()
+        path = given.resolve() if given.name in {"", ".."} else given.parent.resolve() / given.name
+        if source is not None:
+            _apart(path, source)
+            _apart(path.resolve(), source)
+    if not path.name:
+        raise DestinationError(f"{path} cannot be a destination: name a directory that does not exist yet")
+    return path
+
+
+def _apart(path: Path, source: Path) -> None:
+    if _holds(source, path):
+        raise DestinationError(
+            f"the destination {path} lies inside the source {source}: the next run would take the copy for "
+            "data; choose a directory outside of it"
+        )
+    if _holds(path, source):
+        raise DestinationError(f"the source {source} lies inside the destination {path}: choose another destination")
+
+
+def _holds(outer: Path, inner: Path) -> bool:
+    """Whether one path is, or lies below, another: by name and by identity, which sees through mounts and case."""
+    if inner.is_relative_to(outer):
+        return True
+    ways = (inner, *inner.parents)
+    return outer.exists() and any(way.exists() and way.samefile(outer) for way in ways)
+
+
+@contextmanager
+def explained(destination: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into a sentence about the destination.
+
+    >>> with explained(Path("/proc/clean")):
+    ...     raise PermissionError(errno.EACCES, "Permission denied")
+    Traceback (most recent call last):
+    compliance_frames.errors.DestinationError: the destination /proc/clean cannot be written: Permission denied; ...
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DestinationError(refusal(destination, error)) from error
+
+
+def refusal(destination: Path, error: OSError) -> str:
+    """What to tell when writing failed."""
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        return (
+            f"there is no room for the destination {destination}: {reason}; what is done is kept beside it, so "
+            "make room and run the same again to go on from there"
+        )
+    return (
+        f"the destination {destination} cannot be written: {reason}; choose a directory that you may write to, "
+        "whose parent is a directory"
+    )
+
+
+def moved(directory: Path, destination: Path) -> None:
+    """Rename a directory to where nothing may be, in one step.
+
+    Raises:
+        FileExistsError: something is there, be it an empty directory.
+        OSError: the rename failed otherwise.
+    """
+    if not _moved_by_kernel(directory, destination):
+        # Elsewhere than on Linux: `rename` itself refuses a full directory, and this an empty one.
+        if os.path.lexists(destination):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(destination))
+        directory.rename(destination)
+
+
+def _moved_by_kernel(directory: Path, destination: Path) -> bool:
+    """``renameat2(RENAME_NOREPLACE)``: what appeared since it was last looked for is not replaced either."""
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is None:
+        return False
+    if call(_AT_FDCWD, os.fsencode(directory), _AT_FDCWD, os.fsencode(destination), _NOREPLACE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}:  # the kernel, or this file system, has no such call
+        return False
+    raise OSError(number, os.strerror(number), str(destination))
+
+
+def synced(directory: Path) -> None:
+    """Make what was renamed in a directory outlive a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,210 @@
+"""Where a cleaned dataset grows out of sight: a locked directory beside its destination, with a journal.
+
+::
+
+    .clean.compliance-frames/       0700, for ``clean/``
+        lock                        held by the one run that works here
+        <plan>/                     one directory for each plan; those of other plans are swept
+            journal.jsonl           a line for each file that is done, synced before the run goes on
+            erasures/               what workers read
+            parts/                  files under way
+            data/                   files that are done; renamed to the destination when all are
+
+A killed run leaves all this behind. The next run with the same plan goes on from what the journal vouches for, once
+each file's size and SHA-256 have been seen to agree with it. A worker that outlives its run can do no harm: it
+renames its file into a directory of its own plan, where the same file belongs, or where no directory is any more.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import compliance_frames
+from compliance_frames.corpus.destination import explained, synced
+from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.manifest import FileRecord
+from compliance_frames.errors import DestinationError, LedgerLockedError
+
+#: Of the journal; one of another version is not understood, and swept.
+_VERSION: Final = 1
+
+
+def stage_path(destination: Path) -> Path:
+    """Where the copy grows that becomes a destination.
+
+    >>> stage_path(Path("out/clean")).as_posix()
+    'out/.clean.compliance-frames'
+    """
+    return destination.with_name(f".{destination.name}.compliance-frames")
+
+
+class Stage:
+    """The staging directory of one plan and one destination, locked while it is entered.
+
+    Attributes:
+        root: of everything that belongs to the plan.
+        data: where finished files go.
+        parts: where files grow; it is emptied on entering.
+        erasures: where erasures are written for workers.
+        journal: the records of the files that were finished, by path.
+    """
+
+    def __init__(self, destination: Path, plan_digest: str) -> None:
+        self._destination = destination
+        self._base = stage_path(destination)
+        told = f"{plan_digest} {_VERSION} {compliance_frames.__version__}"  # what another release staged is not ours
+        self.root = self._base / hashlib.sha256(told.encode()).hexdigest()[:32]
+        self.data, self.parts, self.erasures = (self.root / name for name in ("data", "parts", "erasures"))
+        self.journal: dict[str, FileRecord] = {}
+        self._lock = self._log = -1
+
+    def __enter__(self) -> Stage:
+        with explained(self._destination):
+            self._lock = self._locked()
+            try:
+                self._sweep()
+            except BaseException:
+                os.close(self._lock)
+                raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._log >= 0:
+            os.close(self._log)
+            if not self.journal:  # nothing is done that another run could use
+                self.clear()
+        if not self.root.exists():
+            self._remove()
+        os.close(self._lock)
+
+    def open(self) -> None:
+        """Make the directories, and read what an earlier run with the same plan left."""
+        with explained(self._destination):
+            for directory in (self.root, self.data, self.parts):
+                directory.mkdir(exist_ok=True)
+            path = self.root / "journal.jsonl"
+            self._log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            records, end = _read_journal(path.read_bytes())
+            os.ftruncate(self._log, end)  # half a line, of a run that was killed while it wrote it
+            self.journal = {record.path: record for record in records}
+            synced(self.root)
+
+    def vouch(self, record: FileRecord) -> None:
+        """Write down that a file is done, for a run that comes after this one was killed."""
+        with explained(self._destination):
+            line = json.dumps(asdict(record), separators=(",", ":")).encode() + b"\n"
+            if os.write(self._log, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._log)
+        self.journal[record.path] = record
+
+    def staged(self) -> dict[str, int]:
+        """Every file that lies in ``data``, by its path there, and its size."""
+        found = {}
+        for folder, _, names in os.walk(self.data):
+            for name in names:
+                path = Path(folder, name)
+                found[path.relative_to(self.data).as_posix()] = path.lstat().st_size
+        return found
+
+    def settle(self, modes: dict[str, int]) -> None:
+        """Give directories their modes, and make them outlive a power cut, the deepest first.
+
+        Args:
+            modes: of directories, by their paths below ``data``; the owner may always write.
+        """
+        for folder, _, _ in os.walk(self.data, topdown=False):
+            path = Path(folder)
+            mode = modes.get(path.relative_to(self.data).as_posix())
+            if mode is not None:
+                path.chmod(mode | 0o700)
+            synced(path)
+
+    def clear(self) -> None:
+        """Forget everything that is staged: it is in its place now, or will never be."""
+        self.journal = {}
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def write_erasures(self, erasures: Erasures) -> None:
+        """Write what is to be erased for workers to read; always anew, as a power cut may have left half of it."""
+        with explained(self._destination):
+            shutil.rmtree(self.erasures, ignore_errors=True)
+            erasures.write(self.erasures)
+
+    def _locked(self) -> int:
+        """A handle that holds the lock. The lock's file may be taken away by the run that we waited for."""
+        while True:
+            self._base.parent.mkdir(parents=True, exist_ok=True)
+            self._base.mkdir(mode=0o700, exist_ok=True)
+            _must_be_ours(self._base)
+            handle = os.open(self._base / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.path.samestat(os.fstat(handle), (self._base / "lock").stat()):
+                    return handle
+            except FileNotFoundError:
+                pass
+            except BlockingIOError:
+                os.close(handle)
+                raise LedgerLockedError(
+                    f"another run is writing {self._destination}: wait until it has ended, then run again"
+                ) from None
+            os.close(handle)
+
+    def _sweep(self) -> None:
+        """Take away what other plans left, and files that were under way."""
+        for entry in self._base.iterdir():
+            if entry.name not in {"lock", self.root.name}:
+                _removed(entry)
+        if self.parts.exists():
+            shutil.rmtree(self.parts)
+
+    def _remove(self) -> None:
+        (self._base / "lock").unlink(missing_ok=True)
+        with suppress(OSError):  # a run that comes next has made its own lock already
+            self._base.rmdir()
+
+
+def _must_be_ours(base: Path) -> None:
+    state = base.lstat()
+    if base.is_symlink() or state.st_uid != os.geteuid():
+        raise DestinationError(f"{base} belongs to somebody else: take it away, or choose another destination")
+
+
+def _removed(entry: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry)
+    else:
+        entry.unlink()
+
+
+def _read_journal(content: bytes) -> tuple[list[FileRecord], int]:
+    """The records of a journal up to the first line that is damaged, and where that line begins."""
+    records, end = [], 0
+    for line in content.splitlines(keepends=True):
+        record = _record(line)
+        if record is None:
+            break
+        records.append(record)
+        end += len(line)
+    return records, end
+
+
+def _record(line: bytes) -> FileRecord | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        told: Any = json.loads(line)
+        return FileRecord(**{**told, "notes": tuple(told["notes"])})
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,246 @@
+"""What a worker does for one file of a plan: a small value that travels, and the function that carries it out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from compliance_frames.corpus.destination import refusal
+from compliance_frames.corpus.erase import Counts, Erasures
+from compliance_frames.corpus.manifest import FileRecord
+from compliance_frames.corpus.plan import FilePlan
+from compliance_frames.corpus.rewrite import rewrite
+from compliance_frames.errors import DestinationError, PlanError, StaleDatasetError
+
+#: Bytes that the kernel is asked to copy at once.
+_STRETCH: Final = 1 << 30
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to bring into the staging directory.
+
+    Attributes:
+        file: what was planned for it.
+        columns: which entry of the manifest's columns are the file's; None where it is not Parquet.
+        source: the dataset's directory.
+        data: the directory that the file goes to when it is done.
+        parts: the directory that it grows in.
+        erasures: the directory with what is to be erased; each process reads it once.
+        destination: for messages.
+        vouched: what a journal says of the file, where an earlier run has done it.
+    """
+
+    file: FilePlan
+    columns: int | None
+    source: Path
+    data: Path
+    parts: Path
+    erasures: Path
+    destination: Path
+    vouched: FileRecord | None = None
+
+
+def perform(task: Task) -> FileRecord:
+    """Copy or rewrite one file; done twice, it does the same.
+
+    Raises:
+        StaleDatasetError: the source is not what it was when the plan was made.
+        PlanError: the source cannot be read, or what was erased is not what was planned.
+        DestinationError: there is no room, or no permission.
+    """
+    source, part = task.source / task.file.path, task.parts / f"{uuid.uuid4().hex}.part"
+    must_be_fresh(task.source, task.file)
+    if task.vouched is not None and _is_there(task):
+        return task.vouched
+    try:
+        with _explained(task):
+            counts, notes, source_sha256 = _made(task, source, part)
+            must_be_fresh(task.source, task.file)
+            record = _recorded(task, part, counts, notes, source_sha256)
+            _put(source, part, task.data / task.file.path, keep_time=task.file.decision == "copy")
+            return record
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def must_be_fresh(root: Path, file: FilePlan) -> None:
+    """Refuse a source that was changed since the plan was made.
+
+    Raises:
+        StaleDatasetError: its size or its time of change is another, or it is gone.
+    """
+    try:
+        state = (root / file.path).lstat()
+    except OSError as error:
+        raise _stale(file.path, f"cannot be found any more ({error.strerror})") from error
+    if not stat.S_ISREG(state.st_mode) or (state.st_size, state.st_mtime_ns) != (file.bytes, file.mtime_ns):
+        raise _stale(file.path, "was changed")
+
+
+def forget_erasures() -> None:
+    """Free the erasures that this process holds."""
+    _read_erasures.cache_clear()
+
+
+def _stale(path: str, what: str) -> StaleDatasetError:
+    return StaleDatasetError(f"{path} {what} since the plan was made: plan again, then clean; nothing was published")
+
+
+def _is_there(task: Task) -> bool:
+    """Whether a file that the journal vouches for is in the staging directory as the journal says."""
+    target, said = task.data / task.file.path, task.vouched
+    try:
+        return said is not None and target.stat().st_size == said.bytes and _sha256(target) == said.sha256
+    except OSError:
+        return False
+
+
+def _made(task: Task, source: Path, part: Path) -> tuple[Counts, tuple[str, ...], str | None]:
+    """Write the part. Of a copy, its own SHA-256 is the source's."""
+    if task.file.decision == "copy" or task.file.columns is None:
+        _copy(source, part)
+        return task.file.counts, (), None
+    done = rewrite(source, part, task.file.columns, _erasures(task.erasures))
+    return done.counts, done.notes, _sha256(source)
+
+
+def _recorded(task: Task, part: Path, counts: Counts, notes: tuple[str, ...], source_sha256: str | None) -> FileRecord:
+    file, sha256, parquet = task.file, _sha256(part), task.file.rows is not None
+    record = FileRecord(
+        path=file.path,
+        decision=file.decision,
+        columns=task.columns,
+        source_bytes=file.bytes,
+        source_sha256=source_sha256 or sha256,
+        bytes=part.stat().st_size,
+        sha256=sha256,
+        rows_in=counts.rows_in if parquet else None,
+        rows_kept=counts.rows_kept if parquet else None,
+        rows_dropped=counts.rows_dropped,
+        rows_scrubbed=counts.rows_scrubbed,
+        rows_unchecked=counts.rows_unchecked,
+        notes=notes,
+    )
+    _must_be_conserved(file, counts, part, record)
+    return record
+
+
+def _must_be_conserved(file: FilePlan, counts: Counts, part: Path, record: FileRecord) -> None:
+    """What was erased is what was planned, and what was written is what stayed."""
+    if file.decision == "copy" and record.bytes != file.bytes:
+        raise _stale(file.path, f"gave {record.bytes:,} bytes instead of {file.bytes:,}: it was changed")
+    if counts != file.counts:
+        raise PlanError(
+            f"{file.path}: cleaning it gave {_said(counts)}, and the plan says {_said(file.counts)}; nothing was "
+            "published. Plan again; if this comes back, it is a bug worth reporting"
+        )
+    if file.rows is not None and (found := _rows(part)) != counts.rows_kept:
+        raise PlanError(
+            f"{file.path}: {counts.rows_kept:,} rows were to stay, and {found:,} were written; nothing was "
+            "published. This is a bug worth reporting"
+        )
+
+
+def _said(counts: Counts) -> str:
+    return (
+        f"{counts.rows_in:,} rows, of which {counts.rows_dropped:,} dropped, {counts.rows_scrubbed:,} scrubbed, "
+        f"{counts.rows_unchecked:,} unchecked, and {counts.cells_nulled:,} embedded tweets taken out"
+    )
+
+
+def _rows(path: Path) -> int:
+    with path.open("rb") as stream:
+        return int(pq.read_metadata(stream).num_rows)
+
+
+def _put(source: Path, part: Path, target: Path, *, keep_time: bool) -> None:
+    """Move a finished part to its place, with the source's mode, so that it outlives a power cut."""
+    state = source.stat()
+    part.chmod(stat.S_IMODE(state.st_mode))
+    if keep_time:
+        os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))
+    handle = os.open(part, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part.replace(target)
+
+
+def _copy(source: Path, part: Path) -> None:
+    with source.open("rb") as reading, part.open("xb") as writing:
+        if not _copied_by_kernel(reading, writing):
+            shutil.copyfileobj(reading, writing, 1 << 20)
+
+
+def _copied_by_kernel(reading: BinaryIO, writing: BinaryIO) -> bool:
+    """Let the kernel copy, which shares blocks where the file system can; False where it cannot, or not all of it."""
+    call = getattr(os, "copy_file_range", None)
+    left = os.fstat(reading.fileno()).st_size
+    while call is not None and left:
+        try:
+            done = call(reading.fileno(), writing.fileno(), min(left, _STRETCH))
+        except OSError:  # not between these file systems; a full disk says so again when we write ourselves
+            break
+        if not done:
+            break
+        left -= done
+    if call is None or left:
+        reading.seek(0)
+        writing.seek(0)
+        writing.truncate()
+        return False
+    return True
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+_reading = threading.Lock()
+
+
+def _erasures(directory: Path) -> Erasures:
+    """What is to be erased, read once in each process, whichever thread comes first."""
+    with _reading:
+        return _read_erasures(directory)
+
+
+@lru_cache(maxsize=1)
+def _read_erasures(directory: Path) -> Erasures:
+    return Erasures.read(directory)
+
+
+@contextmanager
+def _explained(task: Task) -> Iterator[None]:
+    """Say of an error whose fault it is: the source's, which may have changed meanwhile, or the destination's."""
+    name = task.file.path
+    try:
+        yield
+    except OSError as error:
+        must_be_fresh(task.source, task.file)
+        if error.errno is None:  # Arrow's way to say that a file makes no sense
+            raise PlanError(f"{name} cannot be read as Parquet: {error}") from error
+        if error.filename == str(task.source / name):
+            raise PlanError(f"{name} cannot be read: {error.strerror}") from error
+        raise DestinationError(refusal(task.destination, error)) from error
+    except pa.ArrowException as error:
+        must_be_fresh(task.source, task.file)
+        raise PlanError(f"{name} cannot be read and written again as Parquet: {error}") from error
