@@ -209,6 +209,18 @@ def is_retweet(path: str) -> bool:
     return name in _RETWEETS and ".".join(outside) in _WRAPPERS
 
 
+def unread_columns(schema: pa.Schema) -> list[str]:
+    """Columns of text whose names say that other tweets are in them, as JSON perhaps: nobody looks into these.
+
+    >>> unread_columns(pa.schema({"id": pa.int64(), "quoted_status": pa.string()}))
+    ['quoted_status']
+    """
+    known = {*_REFERENCE_LISTS, *_RETWEETS, *_QUOTES, "includes"}
+    return [
+        field.name for field in schema if field.name in known and holds_ids(field.type) and not _is_bare(field.type)
+    ]
+
+
 def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
     """Of a frame's columns, those that :func:`find_columns` could have to do with: the others need not be converted.
 
@@ -221,6 +233,10 @@ def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
     known |= {*_RETWEETS, *_QUOTES, "includes", *told}
     heads = {path[:end] for path in known for end in _ends(path)}
     return [name for name in names if name in heads or name.startswith(_GEO_PREFIXES)]
+
+
+def _is_bare(kind: pa.DataType) -> bool:
+    return bool(pt.is_integer(kind) or pt.is_null(kind))
 
 
 def _ends(path: str) -> Iterator[int]:

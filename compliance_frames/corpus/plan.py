@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus import show
-from compliance_frames.corpus.columns import Columns, column_at, field_at, find_columns
+from compliance_frames.corpus.columns import Columns, column_at, field_at, find_columns, unread_columns
 from compliance_frames.corpus.dataset import Listing, SourceFile, list_files
 from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures, IdArray, by_reason
@@ -97,6 +97,7 @@ class Plan:
         checked_at: when the first and the last of the results were fetched (UTC), or None without results.
         flagged: how many IDs were flagged for each reason.
         single_file: whether the dataset is one file and not a directory.
+        unread: columns of text that by their names hold other tweets (as JSON, perhaps) and are not looked into.
     """
 
     root: Path
@@ -108,6 +109,7 @@ class Plan:
     checked_at: tuple[datetime, datetime] | None = None
     flagged: tuple[Flagged, ...] = ()
     single_file: bool = False
+    unread: tuple[str, ...] = ()
 
     @cached_property
     def counts(self) -> Counts:
@@ -240,7 +242,7 @@ def plan(
     chosen = policy or Policy.default()
     listing = list_files(dataset)
     erasures = Erasures.from_results(tables, chosen, asked, unchecked or ("keep" if asked is None else "error"))
-    columns = _find_all(listing, _Told(id_column, author_column, geo))
+    columns, unread = _find_all(listing, _Told(id_column, author_column, geo))
     _require_authors(columns, erasures)
     erasures = erasures.with_dropped(_tweets_of_dropped_authors(listing, columns, erasures))
     files = tuple(_planned(listing, columns, erasures, progress))
@@ -255,6 +257,7 @@ def plan(
         checked_at=_span([when for table in tables for when in _values(table, "checked_at")]),
         flagged=tuple(_flagged(tables, chosen)),
         single_file=Path(dataset).is_file(),
+        unread=unread,
     )
 
 
@@ -282,13 +285,14 @@ def _answers(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | None)
     if isinstance(ledger, str | os.PathLike):
         from compliance_frames.jobs.ledger import Ledger
 
-        ledger = Ledger.read(Path(ledger))
+        with closing(Ledger.read(Path(ledger))) as opened:
+            return _answers(results, opened, unchecked)
     return [as_results(result) for result in results] or [ledger.results()], ledger.asked("tweets")
 
 
-def _find_all(listing: Listing, told: _Told) -> dict[str, Columns]:
-    """The columns of each Parquet file, each found in its own schema."""
-    found, missing, names = {}, set(told.geo or ()), set()
+def _find_all(listing: Listing, told: _Told) -> tuple[dict[str, Columns], tuple[str, ...]]:
+    """The columns of each Parquet file, each found in its own schema; and those that cannot be looked into."""
+    found, missing, names, unread = {}, set(told.geo or ()), set(), set()
     for source in listing.files:
         if source.parquet:
             with _opened(listing.root, source) as file:
@@ -296,9 +300,10 @@ def _find_all(listing: Listing, told: _Told) -> dict[str, Columns]:
                 found[source.path] = told.columns(schema)
             missing = {path for path in missing if field_at(schema, path) is None}
             names |= set(schema.names)
+            unread |= set(unread_columns(schema))
     if missing:
         raise PlanError(f"no file has the column {min(missing)!r} (told by geo); there are {', '.join(sorted(names))}")
-    return found
+    return found, tuple(sorted(unread))
 
 
 def _planned(

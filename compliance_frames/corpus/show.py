@@ -103,6 +103,9 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield f"… and {touched - _LISTED:,} more files; plan.to_arrow() has them all."
     if plan.cells_nulled:
         yield f"Embedded tweets taken out of rows that stay: {plan.cells_nulled:,}."
+    if plan.unread:
+        names = ", ".join(map(printable, plan.unread))
+        yield f"Text, not looked into for tweets of others: {names}. Parse it into structs if it holds any."
     if plan.erasures.asked_tweets is None:
         yield "Unchecked rows: not known without a ledger."
     elif plan.rows_unchecked:

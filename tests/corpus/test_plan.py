@@ -331,6 +331,16 @@ def test_a_plan_shows_itself_as_html_without_trusting_names(write: Write, flag: 
     assert page.count("<table>") == page.count("</table>") == 3
 
 
+def test_columns_that_nobody_looks_into_are_named(write: Write, flag: Flag) -> None:
+    """Other people's tweets as JSON text are out of reach: the plan says so rather than seem complete."""
+    root = write(
+        {"a.parquet": tweets(1, referenced_tweets=['[{"type": "retweeted", "id": "7"}]']), "b.parquet": tweets(2)}
+    )
+    made = plan(root, flag("deleted", [7]))
+    assert made.unread == ("referenced_tweets",)
+    assert "not looked into for tweets of others: referenced_tweets" in str(made)
+
+
 def test_a_plan_as_a_table_has_the_agreed_schema(write: Write, flag: Flag) -> None:
     """One row per file, in the order of their paths."""
     table = shown(write, flag).to_arrow()
