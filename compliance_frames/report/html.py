@@ -33,6 +33,7 @@ MOST_FILES: Final = 1000
 MOST_DATES: Final = 92
 
 _DATE: Final = re.compile(r"(?<!\d)(\d{4})-(\d\d)-(\d\d)(?!\d)")
+_YEAR_MONTH: Final = re.compile(r"(?:^|/)year=(\d{4})/month=(\d{1,2})(?:/day=(\d{1,2}))?/")
 _FETCHES_NOTHING: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _TREATED: Final = {"drop": "rows dropped", "scrub_geo": "places nulled, rows kept", "keep": "rows kept as they were"}
 _CLAIMS_NO_MORE: Final = (
@@ -224,13 +225,24 @@ def _policy(manifest: Manifest) -> str:
     return "<h2>What became of flagged rows</h2>" + _table("", ["Reason", "Treatment"], rows)
 
 
+def date_in(path: str) -> str | None:
+    """The date that a file's path holds, or its month, or None.
+
+    >>> date_in("date=2024-05-01/part-0.parquet"), date_in("year=2024/month=5/part-0.parquet"), date_in("a.parquet")
+    ('2024-05-01', '2024-05', None)
+    """
+    found = _DATE.search(path) or _YEAR_MONTH.search(path)
+    return None if found is None else "-".join(f"{int(part):02}" for part in found.groups() if part)
+
+
 def _dates(records: Sequence[FileRecord]) -> str:
     """Rows by the date in their file's path, where paths have one."""
-    dated = [(match, record) for record in records if (match := _DATE.search(record.path))]
-    by_month = len({match[0] for match, _ in dated}) > MOST_DATES
+    dated = [(date, record) for record in records if (date := date_in(record.path))]
+    dates = {date for date, _ in dated}
+    by_month = len(dates) > MOST_DATES or any(len(date) == len("2024-05") for date in dates)
     counts: dict[str, Counter[str]] = {}
-    for match, record in dated:
-        count = counts.setdefault(match[0][:7] if by_month else match[0], Counter())
+    for date, record in dated:
+        count = counts.setdefault(date[: len("2024-05")] if by_month else date, Counter())
         count.update(
             {"in": record.rows_in or 0, "kept": record.rows_kept or 0, "dropped": record.rows_dropped,
              "scrubbed": record.rows_scrubbed}

@@ -201,10 +201,16 @@ def test_many_dates_are_counted_by_the_month() -> None:
     assert "2024-05 280 252 28 0" in text
 
 
-def test_paths_without_dates_make_no_table_of_dates() -> None:
+def test_partitions_by_year_and_month_are_dates_too() -> None:
+    """Where some paths name a month only, all rows are counted by the month."""
+    made = manifest(record("year=2024/month=5/a.parquet", dropped=3), record("year=2024/month=05/day=07/a.parquet"))
+    assert "2024-05 20 17 3 0" in read(page(made, name="clean"))
+
+
+@pytest.mark.parametrize("name", ["part-20240501.parquet", "2024-5-1.parquet", "12024-05-01.parquet", "2024-05-017"])
+def test_paths_without_dates_make_no_table_of_dates(name: str) -> None:
     """Numbers in a file's name are not taken for a date."""
-    text = read(page(manifest(record("part-20240501-2024-5-1.parquet", dropped=2)), name="clean"))
-    assert "Rows by" not in text
+    assert "Rows by" not in read(page(manifest(record(name, dropped=2)), name="clean"))
 
 
 def test_a_long_list_of_files_is_cut_and_says_so() -> None:
@@ -285,8 +291,10 @@ def test_the_page_lies_beside_the_dataset(tmp_path: Path) -> None:
 def test_a_page_inside_the_dataset_is_refused(tmp_path: Path) -> None:
     """A foreign file there would break its readers and its proof."""
     clean = written(tmp_path)
-    with pytest.raises(DestinationError, match="inside the dataset"):
-        report(clean, output=clean / "sub" / ".." / "report.html")
+    (tmp_path / "link").symlink_to(clean)
+    for inside in (clean / "report.html", tmp_path / "link" / "report.html"):
+        with pytest.raises(DestinationError, match="inside the dataset"):
+            report(clean, output=inside)
     assert not list(clean.iterdir())
 
 
