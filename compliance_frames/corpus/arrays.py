@@ -131,6 +131,8 @@ def _by_chunk(column: pa.ChunkedArray[Any], mask: Mask) -> Iterator[tuple[Any, M
 def _taken_words(array: Any, rows: Any) -> Any:
     """Dictionary-encoded values with a dictionary of the words still in use, in the order they had."""
     places = array.indices.take(rows)
+    # Hidden below a null struct, an index may point nowhere: builders write 0 there, with no word yet to point to.
+    places = pc.if_else(pc.less(places.cast(pa.int64()), len(array.dictionary)), places, None)
     used = places.unique().drop_null().sort()
     compact = pc.index_in(places, value_set=used).cast(array.type.index_type)
     words = taken(array.dictionary, used)

@@ -151,7 +151,7 @@ def column_at(table: pa.Table, path: str) -> pa.ChunkedArray[Any]:
     return pc.struct_field(column, list(steps[1:])) if steps[1:] else column
 
 
-def holds_ids(kind: pa.DataType) -> bool:
+def holds_ids(kind: Any) -> bool:
     """Whether a column of this type can be one of IDs: integers, text, dictionaries of them, or nothing at all.
 
     >>> holds_ids(pa.large_string()), holds_ids(pa.float64())
@@ -159,7 +159,8 @@ def holds_ids(kind: pa.DataType) -> bool:
     """
     kind = kind.value_type if pt.is_dictionary(kind) else kind
     text = pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind)
-    return bool(pt.is_integer(kind) or text or pt.is_null(kind))
+    whole = pt.is_integer(kind) or (pt.is_decimal(kind) and kind.scale == 0)
+    return bool(whole or text or pt.is_null(kind))
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -236,7 +237,7 @@ def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
 
 
 def _is_bare(kind: pa.DataType) -> bool:
-    return bool(pt.is_integer(kind) or pt.is_null(kind))
+    return bool(pt.is_integer(kind) or pt.is_decimal(kind) or pt.is_null(kind))
 
 
 def _ends(path: str) -> Iterator[int]:

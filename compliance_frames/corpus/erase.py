@@ -122,10 +122,10 @@ def hits(table: pa.Table, columns: Columns, erasures: Erasures, *, first_row: in
     >>> hits(pa.table({"id": [1, 2]}), Columns("id"), Erasures(scrub_tweets=np.array([2]))).scrub
     array([False,  True])
     """
-    ids = parse_ids(column_at(table, columns.id), column=columns.id, first_row=first_row)
+    ids = ids_at(table, columns.id, first_row=first_row)
     drop, scrub = _member(ids, erasures.drop_tweets), _member(ids, erasures.scrub_tweets)
     if columns.author_id is not None and (len(erasures.drop_authors) or len(erasures.scrub_authors)):
-        authors = parse_ids(column_at(table, columns.author_id), column=columns.author_id, first_row=first_row)
+        authors = ids_at(table, columns.author_id, first_row=first_row)
         drop |= _member(authors, erasures.drop_authors)
         scrub |= _member(authors, erasures.scrub_authors)
     for path in columns.references:
@@ -244,6 +244,21 @@ def without_embedded(table: pa.Table, path: str, erasures: Erasures) -> pa.Table
     return _with_column(table, steps[0], pa.chunked_array(chunks, type=column.type))
 
 
+def ids_at(table: pa.Table, path: str, *, column: str | None = None, first_row: int = 0) -> Any:
+    """The IDs in a column, as int64, nulls kept; ``column`` is the name that an error tells, if not the path.
+
+    Raises:
+        IdError: the column holds something else.
+
+    >>> ids_at(pa.table({"user": [{"id_str": "7"}]}), "user.id_str").to_pylist()
+    [7]
+    """
+    values: Any = column_at(table, path)
+    if pt.is_dictionary(values.type) and pt.is_string_view(values.type.value_type):
+        values = words(values)  # no cast leads out of a dictionary of views
+    return parse_ids(values, column=column or path, first_row=first_row)
+
+
 def unchecked_message(rows: int, *, files: int | None) -> str:
     """How many rows were never asked, and the calls that settle it.
 
@@ -281,7 +296,7 @@ def _retweets(table: pa.Table, path: str, erasures: Erasures) -> Mask:
     """Rows that repeat a tweet which is dropped, by their list of references or a flat ID of the original."""
     column = column_at(table, path)
     if not is_list(column.type):
-        return _member(parse_ids(column, column=path), erasures.drop_tweets)
+        return _member(ids_at(table, path), erasures.drop_tweets)
     return _rows(column, lambda values: _is_dropped_original(values, erasures, path)) > 0
 
 
@@ -316,7 +331,7 @@ def _flagged(values: Any, tweets: IdArray, authors: IdArray, path: str) -> Mask:
     found = np.zeros(len(values), bool)
     for name, ids in ((id_in(values.type), tweets), (author_in(values.type), authors)):
         if name is not None and len(ids):
-            found |= _member(parse_ids(column_at(inside, f"tweet.{name}"), column=f"{path}.{name}"), ids)
+            found |= _member(ids_at(inside, f"tweet.{name}", column=f"{path}.{name}"), ids)
     return found
 
 

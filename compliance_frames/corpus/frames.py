@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compliance_frames.corpus.arrays import words
-from compliance_frames.corpus.columns import Columns, column_at, find_columns, steps_to
-from compliance_frames.corpus.erase import Masks, hits, masks, without_embedded, without_places
+from compliance_frames.corpus.columns import Columns, find_columns, steps_to
+from compliance_frames.corpus.erase import Masks, hits, ids_at, masks, without_embedded, without_places
 from compliance_frames.corpus.erasures import Erasures, IdArray
 from compliance_frames.corpus.mounts import Change, is_lazy, mounted
 from compliance_frames.corpus.plan import as_results
@@ -135,7 +135,7 @@ class _Answers:
         """For each row of the frame the first result of its ID, or -1."""
         mine = self._of_type(job_type)
         ids, first = np.unique(self.table.column("id").to_numpy()[mine], return_index=True)
-        asked = parse_ids(column_at(small, path), column=path)
+        asked = ids_at(small, path)
         if not len(ids):
             return np.full(len(asked), -1)
         values = asked.fill_null(-1).to_numpy(zero_copy_only=False)
@@ -179,7 +179,7 @@ def _require_author(columns: Columns, users: int) -> None:
 def _tweets_of_dropped_authors(small: pa.Table, columns: Columns, erasures: Erasures) -> IdArray:
     bare = Columns(id=columns.id, author_id=columns.author_id)
     gone = hits(small, bare, Erasures(drop_authors=erasures.drop_authors)).drop
-    ids = parse_ids(column_at(small, columns.id), column=columns.id).filter(pa.array(gone))
+    ids = ids_at(small, columns.id).filter(pa.array(gone))
     found: IdArray = ids.drop_null().to_numpy(zero_copy_only=False)
     return found
 

@@ -20,14 +20,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus import show
-from compliance_frames.corpus.columns import Columns, column_at, field_at, find_columns, unread_columns
+from compliance_frames.corpus.columns import Columns, field_at, find_columns, unread_columns
 from compliance_frames.corpus.dataset import Listing, SourceFile, list_files
-from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
+from compliance_frames.corpus.erase import Counts, hits, ids_at, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures, IdArray, by_reason
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.errors import IdError, PlanError, UncheckedIdsError
-from compliance_frames.ids.intake import parse_ids
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.schemas import FILES, Treatment, Unchecked
 
@@ -391,7 +390,7 @@ def _by_dropped_authors(root: Path, source: SourceFile, columns: Columns, erasur
             if leaves.may_be_hit(file.metadata.row_group(number), only):
                 table = file.read_row_group(number, columns=list(leaves.ids))
                 gone = hits(table, bare, only).drop
-                ids = parse_ids(column_at(table, columns.id), column=columns.id).filter(pa.array(gone))
+                ids = ids_at(table, columns.id).filter(pa.array(gone))
                 found.append(ids.drop_null().to_numpy(zero_copy_only=False))
     return found
 

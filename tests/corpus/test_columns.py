@@ -112,7 +112,7 @@ def test_null_structs_on_the_way_give_null() -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        *(pa.int64(), pa.uint64(), pa.string(), pa.large_string(), pa.string_view(), pa.null()),
+        *(pa.int64(), pa.uint64(), pa.string(), pa.large_string(), pa.string_view(), pa.null(), pa.decimal128(38, 0)),
         *(pa.dictionary(pa.int8(), pa.string()), pa.dictionary(pa.int32(), pa.int64())),
     ],
     ids=str,

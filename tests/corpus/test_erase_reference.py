@@ -139,7 +139,7 @@ class Reference:
         return made
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(rows, max_size=6),
     st.integers(1, 6),

@@ -216,6 +216,16 @@ def test_polars_keeps_types_that_arrow_spells_otherwise(flag: Flag) -> None:
     assert made.row(1) == frame.row(1)
 
 
+def test_ids_may_be_categories(flag: Flag) -> None:
+    """A library that keeps repeated text as categories keeps IDs so too."""
+    for frame in (
+        pl.DataFrame({"id": pl.Series(["1", "2"], dtype=pl.Categorical)}),
+        pd.DataFrame({"id": pd.Categorical(["1", "2"])}),
+    ):
+        assert [row["id"] for row in rows(apply(frame, flag("deleted", [2])))] == ["1"]
+        assert [row["compliance_reason"] for row in rows(match(frame, flag("deleted", [2])))] == [None, "deleted"]
+
+
 def test_a_lazy_frame_stays_lazy_until_collected(flag: Flag) -> None:
     """Nothing is read when the verb is called; a later selection does not hide the columns it needs."""
     reads = []
