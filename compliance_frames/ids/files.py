@@ -1,0 +1,160 @@
+"""The ID column of a file or a dataset directory, in pieces; text formats are read so that no ID becomes a float."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from compliance_frames.errors import IdError
+from compliance_frames.ids.naming import id_column_of, take
+from compliance_frames.ids.parse import parse_ids, parse_values
+
+_Pieces = Iterator[tuple[str | None, Any]]
+
+_PACKED = {".gz", ".bz2", ".zst"}
+_PARQUET = {".parquet", ".pq"}
+_CSV = {".csv": ",", ".tsv": "\t"}
+_JSONL = {".jsonl", ".ndjson"}
+_TEXT = {".txt", ".ids", ""}
+_BATCH = 100_000
+
+
+def batches_of_path(path: Path, told: str | None) -> _Pieces:
+    """The pieces of the ID column of a file, or of every Parquet file under a directory.
+
+    Raises:
+        IdError: there is no such path, its format is not one of those read, or it cannot be read.
+    """
+    if path.is_dir():
+        return _of_directory(path, told)
+    if not path.exists():
+        raise IdError(f"There is no file or directory {str(path)!r}.")
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    kind = next((suffix for suffix in reversed(suffixes) if suffix not in _PACKED), "")
+    if kind in _PARQUET:
+        return _checked(path, _of_parquet(path, told))
+    if kind in _CSV:
+        return _checked(path, _of_csv(path, told, _CSV[kind]))
+    if kind in _JSONL:
+        return _checked(path, _of_jsonl(path, told))
+    if kind in _TEXT:
+        return _checked(path, _of_text(path, told))
+    raise IdError(
+        f"{path} is none of the formats read here: .parquet, .csv, .tsv, .jsonl, .ndjson, .txt "
+        "(the text ones also with .gz, .bz2 or .zst)."
+    )
+
+
+def _checked(path: Path, pieces: _Pieces) -> _Pieces:
+    """The pieces as IDs, with the file's name put before what is wrong with it; rows count from the file's first."""
+    row = 0
+    try:
+        for name, values in pieces:
+            parse = parse_values if isinstance(values, list) else parse_ids
+            ids = parse(values, column=name, first_row=row)
+            row += len(ids)
+            yield name, ids
+    except IdError as error:
+        raise IdError(f"{path}: {error}", column=error.column, row=error.row, value=error.value) from None
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+        raise IdError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _of_directory(folder: Path, told: str | None) -> _Pieces:
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in _PARQUET
+        and path.is_file()
+        and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    )
+    if not files:
+        raise IdError(f"There is no Parquet file under {str(folder)!r}.")
+    for path in files:
+        yield from _checked(path, _of_parquet(path, told))
+
+
+def _of_parquet(path: Path, told: str | None) -> _Pieces:
+    with pq.ParquetFile(path) as file:
+        name, top = id_column_of(file.schema_arrow.names, told)
+        for batch in file.iter_batches(columns=[name if name != top else top], use_threads=False):
+            yield name, take(batch, name)
+
+
+def _of_csv(path: Path, told: str | None, delimiter: str) -> _Pieces:
+    parsing = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    with pa.input_stream(str(path)) as stream, pa_csv.open_csv(stream, parse_options=parsing) as reader:
+        names = reader.schema.names
+    if told is None and len(names) == 1 and names[0].strip().isdigit():  # no header: the first line is an ID
+        yield from _of_text(path, None)
+        return
+    name, _ = id_column_of(names, told)
+    if name not in names:
+        raise IdError(f"There is no column {name!r}.", column=name)
+    converting = pa_csv.ConvertOptions(
+        include_columns=[name], column_types={name: pa.string()}, strings_can_be_null=True, null_values=_NOTHING
+    )
+    with (
+        pa.input_stream(str(path)) as stream,
+        pa_csv.open_csv(stream, parse_options=parsing, convert_options=converting) as reader,
+    ):
+        for batch in reader:
+            yield name, batch.column(0)
+
+
+_NOTHING = ["", "NA", "N/A", "NULL", "null", "None", "NaN", "nan", "<NA>"]
+
+
+def _of_text(path: Path, told: str | None) -> _Pieces:
+    with pa.input_stream(str(path)) as stream:
+        lines = (line.strip() for line in _lines(stream))
+        while batch := list(islice(lines, _BATCH)):
+            yield told, pa.array([line or None for line in batch], pa.string())
+
+
+def _of_jsonl(path: Path, told: str | None) -> _Pieces:
+    """One object a line; integers are kept whole, and a number with a point or an exponent stays one."""
+    with pa.input_stream(str(path)) as stream:
+        numbered = ((number, line) for number, line in enumerate(_lines(stream), start=1) if line.strip())
+        name: str | None = None
+        while batch := list(islice(numbered, _BATCH)):
+            objects = [_object(line, number) for number, line in batch]
+            if name is None:
+                name, _ = id_column_of(list(objects[0]), told)
+            yield name, [_dig(object, name) for object in objects]
+
+
+def _lines(stream: Any) -> Iterator[str]:
+    rest = b""
+    while block := stream.read(1 << 22):
+        *whole, rest = (rest + block).split(b"\n")
+        for line in whole:
+            yield line.decode("utf-8-sig")
+    if rest:
+        yield rest.decode("utf-8-sig")
+
+
+def _object(line: str, number: int) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise IdError(f"line {number} is not JSON: {error}.", row=number - 1) from None
+    if not isinstance(value, dict):
+        raise IdError(f"line {number} is not a JSON object.", row=number - 1)
+    return value
+
+
+def _dig(object: dict[str, Any], path: str) -> Any:
+    value: Any = object
+    if path in object:
+        return object[path]
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

@@ -1,0 +1,67 @@
+"""Which column holds the IDs, by the name that was told or by those that people use; nested ones by a path."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from compliance_frames.errors import IdError
+
+#: Names that ID columns go by, the likeliest first.
+USUAL = ("id", "id_str", "tweet_id", "tweetid", "status_id", "user_id", "userid", "author_id", "user.id_str", "user.id")
+
+
+def id_column_of(names: Sequence[str], told: str | None) -> tuple[str, str]:
+    """The ID column's name, and the top-level column that it lies in.
+
+    Raises:
+        IdError: the column that was told is not there, or none was told and none can be chosen.
+
+    >>> id_column_of(["text", "tweet_id"], None), id_column_of(["user"], "user.id_str")
+    (('tweet_id', 'tweet_id'), ('user.id_str', 'user'))
+    """
+    if told is not None:
+        if told in names:
+            return told, told
+        head = told.partition(".")[0]
+        if head in names and head != told:
+            return told, head
+        close = difflib.get_close_matches(told, names, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"There are: {_listed(names)}."
+        raise IdError(f"There is no column {told!r}. {hint}", column=told)
+    if len(names) == 1:
+        return names[0], names[0]
+    for usual in USUAL:
+        if usual in names:
+            return usual, usual
+    raise IdError(f"Which column holds the IDs? Say id_column=…; there are: {_listed(names)}.")
+
+
+def take(table: Any, path: str) -> Any:
+    """A column of a table or batch by its name, or by a dotted path into structs.
+
+    >>> take(pa.table({"user": [{"id_str": "20"}]}), "user.id_str").to_pylist()
+    ['20']
+    """
+    if path in table.schema.names:
+        return table.column(path)
+    head, *rest = path.split(".")
+    column = table.column(head)
+    for name in rest:
+        type = column.type
+        if not pa.types.is_struct(type) or type.get_field_index(name) < 0:
+            inside = [type.field(i).name for i in range(type.num_fields)] if pa.types.is_struct(type) else []
+            close = difflib.get_close_matches(name, inside, n=1)
+            hint = f"Did you mean {path.rpartition('.')[0]}.{close[0]}?" if close else f"{head!r} is of type {type}."
+            raise IdError(f"There is no column {path!r}. {hint}", column=path)
+        column = pc.struct_field(column, name)
+    return column
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:12])
+    return shown + (f" and {len(names) - 12} more" if len(names) > 12 else "") if names else "none"

@@ -1,0 +1,150 @@
+"""The one place where a column of whatever type becomes int64 IDs, or is refused with its first bad row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from compliance_frames.errors import IdError
+
+_LARGEST = 2**63 - 1
+_DIGITS = r"^[0-9]{1,19}$"
+_FLOATS = (
+    "holds floating-point numbers, which cannot hold an ID: digits are lost above 2^53. Read the source again with "
+    "this column as strings or as 64-bit integers"
+)
+
+#: Above 2^60 a float64 can only be a multiple of 256, and what JavaScript or a spreadsheet prints of one ends in 00.
+#: Of genuine IDs there, 20 % of 5,568 tweets and 47 % of 1,502 users are multiples of 256, and 1 to 2 % of 100.
+_WIDE = 2**60
+_TELLING = 32
+_DAMAGED_SHARE = 0.95
+
+
+def parse_ids(values: pa.Array | pa.ChunkedArray, *, column: str | None = None, first_row: int = 0) -> pa.Int64Array:
+    """Turn a column into int64 IDs: same length, same order, nulls kept.
+
+    Args:
+        values: integers of any width, or digit strings (``string``, ``large_string``, ``string_view``; spaces
+            around them are stripped), plain or dictionary-encoded.
+        column: the column's name, for messages.
+        first_row: the row number of the first value, for messages of streams that come in pieces.
+
+    Raises:
+        IdError: floats, booleans and other types; and values that are negative, no digits, longer than 19
+            digits or larger than 2^63-1, with the first such row.
+
+    >>> parse_ids(pa.array([" 1212161512043446272", None])).to_pylist()
+    [1212161512043446272, None]
+    """
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if isinstance(array, pa.ChunkedArray):  # no chunk at all, or too much text for one
+        array = pa.concat_arrays([parse_ids(c, column=column) for c in array.chunks] or [pa.array([], pa.int64())])
+    type = array.type
+    if pa.types.is_dictionary(type):
+        return parse_ids(array.cast(type.value_type), column=column, first_row=first_row)
+    if pa.types.is_int64(type) or pa.types.is_integer(type):
+        return _integers(array, column, first_row)
+    if pa.types.is_string(type) or pa.types.is_large_string(type) or pa.types.is_string_view(type):
+        return _digits(array, column, first_row)
+    if pa.types.is_null(type):
+        return array.cast(pa.int64())
+    if pa.types.is_decimal(type) and type.scale == 0:
+        return _digits(array.cast(pa.string()), column, first_row)
+    if pa.types.is_floating(type) or pa.types.is_decimal(type):
+        raise IdError(f"{_the(column)} {_FLOATS}.", column=column)
+    raise IdError(f"{_the(column)} is of type {type}; IDs are integers or strings of digits.", column=column)
+
+
+def parse_values(values: Iterable[Any], *, column: str | None = None, first_row: int = 0) -> pa.Int64Array:
+    """Turn plain Python (or NumPy) values into int64 IDs; integers and strings may stand side by side.
+
+    >>> parse_values([20, "21", None]).to_pylist()
+    [20, 21, None]
+    """
+    items = values if isinstance(values, list) else list(values)
+    texts: list[str | None] = [_text(item, column, first_row + row) for row, item in enumerate(items)]
+    return parse_ids(pa.array(texts, pa.string()), column=column, first_row=first_row)
+
+
+def looks_damaged(ids: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
+    """Whether a column of IDs went through floating point on its way here, judged by its share of round numbers.
+
+    Args:
+        ids: unique int64 IDs. Fewer than 32 above 2^60 tell nothing.
+
+    >>> genuine = np.arange(1212161512043446272, 1212161512043446272 + 1000)
+    >>> looks_damaged(genuine), looks_damaged(np.unique(genuine.astype("float64").astype("int64")))
+    (False, False)
+    """
+    wide = ids[ids > _WIDE]
+    if len(wide) < _TELLING:
+        return False
+    return bool(max(np.mean(wide % 256 == 0), np.mean(wide % 100 == 0)) >= _DAMAGED_SHARE)
+
+
+def _integers(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Array:
+    if array.type == pa.uint64():
+        _refuse(pc.greater(array, pa.scalar(_LARGEST, pa.uint64())), array, "is larger than 2^63-1", column, first_row)
+    ids = array.cast(pa.int64())
+    _refuse(pc.less(ids, 0), ids, "is negative", column, first_row)
+    return ids
+
+
+def _digits(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Array:
+    if pa.types.is_string_view(array.type):
+        array = array.cast(pa.large_string())
+    bare = pc.utf8_trim_whitespace(array)
+    wrong = pc.invert(pc.match_substring_regex(bare, _DIGITS))
+    if pc.any(wrong).as_py():
+        raise _bad_text(bare, wrong, column, first_row)
+    # 19 digits sort as text the way they sort as numbers, so that 2^63-1 needs no wider integer.
+    padded = pc.utf8_lpad(bare, width=19, padding="0")
+    _refuse(pc.greater(padded, str(_LARGEST)), bare, "is larger than 2^63-1", column, first_row)
+    return bare.cast(pa.int64())
+
+
+def _refuse(wrong: pa.BooleanArray, values: pa.Array, what: str, column: str | None, first_row: int) -> None:
+    if not pc.any(wrong).as_py():
+        return
+    at = pc.index(wrong, True).as_py()
+    value = str(values[at].as_py())
+    row = first_row + at
+    message = f"{_the(column)}, row {row}: {value!r} {what}; it is no ID."
+    raise IdError(message, column=column, row=row, value=value)
+
+
+def _bad_text(texts: pa.Array, wrong: pa.BooleanArray, column: str | None, first_row: int) -> IdError:
+    at = pc.index(wrong, True).as_py()
+    value, row = str(texts[at].as_py())[:40], first_row + at
+    where = f"{_the(column)}, row {row}"
+    reason = "is not a string of digits"
+    hint = "Is this the right column? Choose another with id_column=…"
+    if pc.match_substring_regex(texts.slice(at, 1), r"^-[0-9]+$")[0].as_py():
+        reason, hint = "is negative", "IDs are positive."
+    elif pc.match_substring_regex(texts.slice(at, 1), r"^[0-9]{20,}$")[0].as_py():
+        reason, hint = "has more than 19 digits", "No ID has."
+    elif pc.match_substring_regex(texts.slice(at, 1), r"^[0-9]+[.,]?[0-9]*([eE][+]?[0-9]+)?$")[0].as_py():
+        reason = "is a rounded number: a spreadsheet or a float column took its last digits"
+        hint = "Go back to the source and read or import this column as text."
+    return IdError(f"{where}: {value!r} {reason}. {hint}", column=column, row=row, value=value)
+
+
+def _text(item: Any, column: str | None, row: int) -> str | None:
+    if item is None or isinstance(item, str):
+        return item
+    if isinstance(item, bool | np.bool_) or not isinstance(item, int | np.integer):
+        missing = item is not item or type(item).__name__ in {"NAType", "NaTType"}
+        if missing:
+            return None
+        kind = _FLOATS if isinstance(item, float | np.floating) else f"holds a {type(item).__name__}, which is no ID"
+        raise IdError(f"{_the(column)}, row {row}: {kind}.", column=column, row=row, value=str(item)[:40])
+    return str(int(item))
+
+
+def _the(column: str | None) -> str:
+    return f"Column {column!r}" if column is not None else "The list of IDs"
