@@ -25,6 +25,7 @@ from compliance_frames.corpus.task import Task, forget_erasures, perform
 from compliance_frames.errors import (
     ComplianceFramesError,
     DestinationError,
+    IdError,
     PlanError,
     StaleDatasetError,
     VerificationError,
@@ -170,7 +171,7 @@ def clean(
         try:
             manifest = _staged(plan, stage, target, executor, workers, progress)
             _commit(plan, stage, target, manifest)
-        except PlanError:  # this plan can never be carried out: nobody will go on from here
+        except (PlanError, IdError):  # this plan can never be carried out: nobody will go on from here
             stage.clear()
             raise
         return CleanReport.of(manifest, target)

@@ -31,7 +31,7 @@ def resolved(destination: str | os.PathLike[str], source: Path | None) -> Path:
     Traceback (most recent call last):
     compliance_frames.errors.DestinationError: the destination /tmp/corpus/clean lies inside the source /tmp/corpus: ...
     """
-    with explained(Path(destination)):
+    with explained(Path(destination)), _spelled(destination):
         given = Path(destination).expanduser().absolute()
         path = given.resolve() if given.name in {"", ".."} else given.parent.resolve() / given.name
         if source is not None:
@@ -40,6 +40,15 @@ def resolved(destination: str | os.PathLike[str], source: Path | None) -> Path:
     if not path.name:
         raise DestinationError(f"{path} cannot be a destination: name a directory that does not exist yet")
     return path
+
+
+@contextmanager
+def _spelled(destination: str | os.PathLike[str]) -> Iterator[None]:
+    """Refuse what is no path at all: a loop of links, a user's home that nobody has, a NUL."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise DestinationError(f"the destination {destination!s} is no path to a directory: {error}") from error
 
 
 def _apart(path: Path, source: Path) -> None:

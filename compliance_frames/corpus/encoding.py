@@ -34,12 +34,14 @@ class Encoding:
         options: of the writer.
         key_values: key-value metadata of the footer that the schema does not hold.
         notes: one sentence for each thing that cannot be kept.
+        int96: the unit to read INT96 timestamps in.
     """
 
     schema: pa.Schema
     options: Mapping[str, Any]
     key_values: Mapping[bytes, bytes]
     notes: tuple[str, ...]
+    int96: str = "ns"
 
     def writer(self, sink: BinaryIO) -> pq.ParquetWriter:
         """A writer that writes like the source was written."""
@@ -64,21 +66,22 @@ def encoding_of(path: Path, columns: Columns) -> Encoding:
     >>> encoding.options["compression"], encoding.options["write_page_index"]
     ({'id': 'GZIP'}, True)
     """
-    with path.open("rb") as stream, pq.ParquetFile(stream) as file:
+    int96, rounded = _int96_unit(path)
+    with path.open("rb") as stream, pq.ParquetFile(stream, coerce_int96_timestamp_unit=int96) as file:
         metadata = file.metadata
         leaves = _leaves(metadata)
         schema, enums = without_enums(file.schema_arrow)
-        kind, strange = _schema_options(file, schema)
+        kind, strange = _schema_options(file, schema, int96)
         order, unordered = _sorting(metadata, columns)
         options = {
             **kind,
             **_column_options(leaves),
             **_page_options(leaves, stream),
-            "sorting_columns": order or None,
-            "bloom_filter_options": _bloom_filters(leaves, _most_rows(metadata)) or None,
+            **({"sorting_columns": order} if order else {}),
+            **_bloom_filters(leaves, _most_rows(metadata)),
         }
-    notes = (*enums, *strange, *_codec_notes(leaves), *unordered)
-    return Encoding(schema, options, _key_values(metadata, schema), notes)
+    notes = (*enums, *strange, *rounded, *_codec_notes(leaves), *unordered)
+    return Encoding(schema, options, _key_values(metadata, schema), notes, int96)
 
 
 @dataclass
@@ -128,7 +131,7 @@ def _column_options(leaves: Sequence[_Leaf]) -> dict[str, Any]:
 
 def _page_options(leaves: Sequence[_Leaf], stream: BinaryIO) -> dict[str, Any]:
     """What pages look like. The first page of the first chunk speaks for all of them: a file has one writer."""
-    chunks = [chunk for leaf in leaves for chunk in leaf.chunks]
+    chunks = [chunk for leaf in leaves for chunk in leaf.chunks if chunk.num_values]
     if not chunks:
         return {}
     stream.seek(chunks[0].data_page_offset)
@@ -160,7 +163,7 @@ def _page_header(head: bytes) -> tuple[str, bool]:
     return "2.0" if head[1] == data_page_v2 else "1.0", head[at] == integer
 
 
-def _schema_options(file: pq.ParquetFile, schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
+def _schema_options(file: pq.ParquetFile, schema: pa.Schema, int96: str) -> tuple[dict[str, Any], list[str]]:
     """The options by which a writer gives this schema the same Parquet types, found by trying them on no rows."""
     metadata = file.metadata
     stored = _ARROW_SCHEMA in (metadata.metadata or {})
@@ -169,13 +172,30 @@ def _schema_options(file: pq.ParquetFile, schema: pa.Schema) -> tuple[dict[str, 
     wanted, least = _drawn(file), 0
     best: dict[str, Any] = {}
     for tried in _choices(metadata.format_version):
-        found = _tried(schema, {**options, **tried})
+        found = _tried(schema, {**options, **tried}, int96)
         alike = 0 if found is None else 1 + found.schema_arrow.equals(schema) + 2 * (_drawn(found) == wanted)
         if alike > least:
             best, least = tried, alike
         if alike == 4:
             return {**options, **tried}, []
     return {**options, **best}, [_strange(types)]
+
+
+def _int96_unit(path: Path) -> tuple[str, list[str]]:
+    """The unit that holds all of a file's INT96 timestamps: a year like 9999 does not fit into nanoseconds."""
+    with path.open("rb") as fine, path.open("rb") as coarse:
+        exact, wide = pq.ParquetFile(fine), pq.ParquetFile(coarse, coerce_int96_timestamp_unit="us")
+        schema = exact.metadata.schema
+        names = [schema.column(at).path for at in range(len(schema.names))]
+        old = [name for at, name in enumerate(names) if schema.column(at).physical_type == "INT96"]
+        for group in range(exact.num_row_groups if old else 0):
+            known = wide.read_row_group(group, columns=old, use_threads=False)
+            found = exact.read_row_group(group, columns=old, use_threads=False)
+            if not found.cast(known.schema, safe=False).equals(known):
+                return "us", [
+                    "INT96 timestamps are kept to the microsecond: some are outside of the years 1678 to 2261"
+                ]
+    return "ns", []
 
 
 def _choices(version: str) -> Iterator[dict[str, Any]]:
@@ -190,13 +210,13 @@ def _choices(version: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def _tried(schema: pa.Schema, options: dict[str, Any]) -> pq.ParquetFile | None:
+def _tried(schema: pa.Schema, options: dict[str, Any], int96: str) -> pq.ParquetFile | None:
     sink = io.BytesIO()
     try:
         pq.ParquetWriter(sink, schema, **options).close()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    return pq.ParquetFile(sink)
+    return pq.ParquetFile(sink, coerce_int96_timestamp_unit=int96)
 
 
 def _drawn(file: pq.ParquetFile) -> str:
@@ -226,8 +246,13 @@ def _sorting(metadata: pq.FileMetaData, columns: Columns) -> tuple[tuple[pq.Sort
 
 def _bloom_filters(leaves: Iterable[_Leaf], rows: int) -> dict[str, Any]:
     """Bloom filters for the columns that have some. They are made anew, from the rows that stay."""
-    filtered = [leaf.path for leaf in leaves if any(chunk.bloom_filter_offset is not None for chunk in leaf.chunks)]
-    return {path: {"ndv": max(rows, 1), "fpp": _BLOOM_ERRORS} for path in filtered}
+    filtered = [leaf.path for leaf in leaves if any(_has_bloom_filter(chunk) for chunk in leaf.chunks)]
+    wanted = {path: {"ndv": max(rows, 1), "fpp": _BLOOM_ERRORS} for path in filtered}
+    return {"bloom_filter_options": wanted} if wanted else {}
+
+
+def _has_bloom_filter(chunk: Any) -> bool:
+    return getattr(chunk, "bloom_filter_offset", None) is not None  # pyarrow 24 does not tell
 
 
 def _most_rows(metadata: pq.FileMetaData) -> int:
@@ -239,7 +264,7 @@ def _codec_notes(leaves: Sequence[_Leaf]) -> Iterator[str]:
     for codec in sorted(codecs & _WITH_LEVELS):
         yield f"{codec} is used at its default level: a file does not say at which it was written"
     if "LZ4" in codecs:
-        yield "LZ4 is written as LZ4_RAW, which took its place in Parquet"
+        yield "LZ4 is written as LZ4_RAW, be it that the source has its forerunner, which is named alike"
     if any(len({chunk.compression for chunk in leaf.chunks}) > 1 for leaf in leaves):
         yield "each column has one codec: the source changes it between row groups"
 

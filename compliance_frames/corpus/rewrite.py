@@ -15,6 +15,7 @@ import pyarrow.types as pt
 from compliance_frames.corpus.arrays import kept
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.encoding import encoding_of
+from compliance_frames.corpus.enums import without_enums
 from compliance_frames.corpus.erase import Counts, Erasures, erase
 
 #: A row group that takes more than this, uncompressed, is read in pieces of about a quarter of it.
@@ -68,9 +69,10 @@ def rewrite(
     """
     encoding = encoding_of(source, columns)
     counts, split = Counts(), False
+    options: Any = {"pre_buffer": False, "page_checksum_verification": True}
     with (
         source.open("rb") as stream,
-        pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True) as file,
+        pq.ParquetFile(stream, coerce_int96_timestamp_unit=encoding.int96, **options) as file,
         target.open("xb") as sink,
         encoding.writer(sink) as writer,
     ):
@@ -82,6 +84,40 @@ def rewrite(
             split = split or written > 1
     notes = ("a row group too large to hold at once became several",) if split else ()
     return Rewritten(counts, (*encoding.notes, *notes))
+
+
+def unused_words(source: Path) -> tuple[str, ...]:
+    """The columns of a file whose dictionaries list values that no row of theirs has.
+
+    Writers of partitioned datasets put all categories of a column into every file. Such a file, though none of its
+    rows is flagged, may name what was erased elsewhere: a copy of it is not clean, and :func:`rewrite` is.
+
+    >>> import tempfile
+    >>> words = pa.array(["erased elsewhere", "here"]).dictionary_encode()
+    >>> source = Path(tempfile.mkdtemp(), "part-0.parquet")
+    >>> pq.write_table(pa.table({"id": [2], "words": words[1:]}), source)
+    >>> unused_words(source)
+    ('words',)
+    """
+    with source.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+        schema = file.schema_arrow
+        found = {name for field in schema for name in _listed(field)}
+        for at, name in enumerate(schema.names):
+            if pt.is_dictionary(schema.field(at).type):
+                groups = (file.read_row_group(each, [name], use_threads=False) for each in range(file.num_row_groups))
+                if any(_has_spare_words(chunk) for table in groups for chunk in table.column(0).chunks):
+                    found.add(name)
+    return tuple(name for name in dict.fromkeys(schema.names) if name in found)
+
+
+def _listed(field: pa.Field[Any]) -> list[str]:
+    """A column that holds dictionaries further down may list anything, and one with categories in its metadata."""
+    nested = _has_words(field.type) and not pt.is_dictionary(field.type)
+    return [field.name] if nested or without_enums(pa.schema([field]))[1] else []
+
+
+def _has_spare_words(chunk: Any) -> bool:
+    return len(chunk.indices.drop_null().unique()) < len(chunk.dictionary)
 
 
 def _erased(

@@ -23,7 +23,7 @@ from compliance_frames.corpus.erase import Counts, Erasures
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.corpus.plan import FilePlan
 from compliance_frames.corpus.rewrite import rewrite
-from compliance_frames.errors import DestinationError, PlanError, StaleDatasetError
+from compliance_frames.errors import DestinationError, IdError, PlanError, StaleDatasetError
 
 #: Bytes that the kernel is asked to copy at once.
 _STRETCH: Final = 1 << 30
@@ -171,11 +171,11 @@ def _rows(path: Path) -> int:
 def _put(source: Path, part: Path, target: Path, *, keep_time: bool) -> None:
     """Move a finished part to its place, with the source's mode, so that it outlives a power cut."""
     state = source.stat()
-    part.chmod(stat.S_IMODE(state.st_mode))
-    if keep_time:
-        os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))
-    handle = os.open(part, os.O_RDONLY)
+    handle = os.open(part, os.O_RDONLY)  # before the mode, which may forbid it
     try:
+        os.fchmod(handle, stat.S_IMODE(state.st_mode) & 0o777)
+        if keep_time:
+            os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -241,6 +241,8 @@ def _explained(task: Task) -> Iterator[None]:
         if error.filename == str(task.source / name):
             raise PlanError(f"{name} cannot be read: {error.strerror}") from error
         raise DestinationError(refusal(task.destination, error)) from error
+    except IdError as error:
+        raise IdError(f"{name}: {error}", column=error.column, row=error.row, value=error.value) from error
     except pa.ArrowException as error:
         must_be_fresh(task.source, task.file)
         raise PlanError(f"{name} cannot be read and written again as Parquet: {error}") from error

@@ -645,6 +645,14 @@ def test_a_parent_that_is_no_directory_is_told(made: Plan, corpus: Path, tmp_pat
         clean(made, "/proc/compliance-frames/clean")
 
 
+def test_what_is_no_path_is_told(made: Plan, tmp_path: Path) -> None:
+    """A loop of links, a home that nobody has, a NUL."""
+    (tmp_path / "loop").symlink_to("loop")
+    for way in (tmp_path / "loop/clean", "~nobody-of-this-name/clean", str(tmp_path / "a\0b")):
+        with pytest.raises(DestinationError):
+            clean(made, way)
+
+
 AS_NOBODY = """
 import os, pickle, sys
 from compliance_frames.corpus.clean import clean

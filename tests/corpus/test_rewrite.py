@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Erasures
-from compliance_frames.corpus.rewrite import Rewritten, rewrite
+from compliance_frames.corpus.rewrite import Rewritten, rewrite, unused_words
 from compliance_frames.errors import PlanError
 
 IDS = Columns("id", geo=("geo",))
@@ -260,6 +260,20 @@ def test_words_that_no_row_uses_go_from_untouched_row_groups_too(tmp_path: Path)
     assert pq.ParquetFile(target).schema_arrow.field("words").type == words.type
 
 
+def test_words_that_only_other_files_use_are_found_and_rewriting_takes_them_out(tmp_path: Path) -> None:
+    """Partitioned writers list all categories in every file: one without any erased row is not clean for that."""
+    words = pa.array([CANARY, "open"]).dictionary_encode()
+    nested = pa.ListArray.from_arrays(pa.array([0, 1, 2]), words)
+    table = pa.table({"id": [1, 2], "words": words, "nested": nested, "plain": ["a", "b"]})
+    source = written(table.slice(1), tmp_path / "other.parquet", compression="none")
+    assert CANARY.encode() in source.read_bytes()
+    assert unused_words(source) == ("words", "nested")
+    target, done = rewritten(source, dropping(1))
+    assert done.counts.rows_dropped == 0
+    assert CANARY.encode() not in target.read_bytes()
+    assert unused_words(written(table.select(["id", "words", "plain"]), tmp_path / "tight.parquet")) == ()
+
+
 def test_a_large_row_group_is_read_in_pieces_and_written_as_one(tmp_path: Path) -> None:
     """Pieces bound the memory; a reader does not see them, and dictionaries stay dictionaries."""
     table = a_corpus(200)
@@ -333,6 +347,18 @@ def test_int96_timestamps_stay_int96(tmp_path: Path, stored: str) -> None:
     assert "int96" in tree_of(target)
     assert pq.read_table(target).column("at").to_pylist() == pq.read_table(source).column("at").to_pylist()[1:]
     assert done.notes == ()
+
+
+def test_int96_timestamps_of_far_years_are_not_bent(tmp_path: Path) -> None:
+    """Read as nanoseconds, the year 9999 that stands for never would become 1815."""
+    never = [datetime(9999, 12, 31), datetime(1, 1, 1), datetime(2024, 5, 1)]
+    table = pa.table({"id": [1, 2, 3], "at": pa.array(never, pa.timestamp("us"))})
+    source = written(table, tmp_path / "s.parquet", use_deprecated_int96_timestamps=True, store_schema=False)
+    target, done = rewritten(source, dropping(2))
+    with pq.ParquetFile(target, coerce_int96_timestamp_unit="us") as file:
+        assert file.read().column("at").to_pylist() == [never[0], never[2]]
+    assert tree_of(target) == tree_of(source)
+    assert "kept to the microsecond" in done.notes[0]
 
 
 def test_what_duckdb_wrote_stays_what_it_wrote(tmp_path: Path) -> None:
