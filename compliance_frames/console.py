@@ -62,10 +62,8 @@ class Display:
     def show(self, *answers: RenderableType) -> None:
         """Print tables and sentences that are the answer, for people."""
         for answer in answers:
-            if isinstance(answer, str):
-                self.out.print(Text(plain(answer)), soft_wrap=True)  # brackets in it are no markup
-            else:
-                self.out.print(answer)
+            text = Text(plain(answer)) if isinstance(answer, str) else answer  # brackets in it are no markup
+            self.out.print(text, soft_wrap=isinstance(text, Text))
 
     def answer(self, result: Mapping[str, Any]) -> None:
         """Print the answer for programs, when one was asked for: a JSON object on a line of its own."""
@@ -196,18 +194,26 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() or letter in "\n\t" else _spelled(letter) for letter in text)
 
 
-def table(columns: Iterable[str | tuple[str, str]], rows: Iterable[Sequence[object]], *, title: str = "") -> Table:
+def heading(text: str) -> Text:
+    """What stands above a table, on a line of its own.
+
+    >>> heading("12 jobs").plain
+    '12 jobs'
+    """
+    return Text(plain(text), style="bold")
+
+
+def table(columns: Iterable[str | tuple[str, str]], rows: Iterable[Sequence[object]]) -> Table:
     """A table for people; numbers stand to the right with their thousands apart, None is a dash.
 
     Args:
         columns: names, or pairs of a name and ``"right"``.
         rows: as many values as there are columns.
-        title: what the table shows.
 
     >>> table(["reason", ("IDs", "right")], [["deleted", 1200]]).row_count
     1
     """
-    drawn = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         name, justify = column if isinstance(column, tuple) else (column, "left")
         if justify == "right":

@@ -121,7 +121,7 @@ class Demo:
     def _show_reasons(self, flagged: pa.Table) -> None:
         from compliance_frames.cli.tables import results_table
 
-        self._display.show(_inset(results_table(flagged, title="")))
+        self._display.show(_inset(results_table(flagged)))
 
     def _apply(self) -> tuple[Any, Any]:
         import compliance_frames as cf

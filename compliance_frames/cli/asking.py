@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import rich_click as click
 
 from compliance_frames.cli import options, tables
-from compliance_frames.console import Display, counted
+from compliance_frames.console import Display, counted, heading
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -192,7 +192,7 @@ def check(
     if write:
         write(results)
     asked = asked_of(ledger)
-    display.show(tables.results_table(results, title=f"{counted(results.num_rows, 'ID')} of {source} flagged"))
+    display.show(heading(f"{counted(results.num_rows, 'ID')} of {source} flagged"), tables.results_table(results))
     display.say(f"next: compliance-frames plan CORPUS --ledger {shlex.quote(str(ledger))}", style="dim")
     display.answer(
         {
@@ -225,8 +225,7 @@ def jobs(ledger: Path | None, type: JobType | None, display: Display) -> None:
 
     types = [type] if type else list(get_args(JobType))
     rows = _service_jobs(types) if ledger is None else _ledger_jobs(ledger, types)
-    title = f"{counted(len(rows), 'job')} {'at the service' if ledger is None else f'of {ledger}'}"
-    display.show(tables.jobs_table(rows, title=title))
+    display.show(*tables.jobs_shown(rows, "at the service" if ledger is None else f"of {ledger}"))
     display.answer({"command": "jobs", "ledger": None if ledger is None else str(ledger), "jobs": rows})
 
 

@@ -11,7 +11,7 @@ import rich_click as click
 
 from compliance_frames.cli import options, tables
 from compliance_frames.cli.asking import Asking, ask, asked_of, question_of
-from compliance_frames.console import Display, counted, jsonable
+from compliance_frames.console import Display, counted, heading, jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +108,7 @@ def plan(
     """
     told = Treating(**treating)
     made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
-    display.show(tables.plan_table(made))
+    display.show(*tables.plan_shown(made))
     display.answer(
         {
             "command": "plan",
@@ -249,7 +249,7 @@ def run(
         options.keep_apart(path, option, corpus, dest)
     question = question_of(corpus, None, id_column, author_column)
     results = ask(display, corpus, question, book, Asking(**asking))
-    display.show(tables.results_table(results, title=f"{counted(results.num_rows, 'ID')} flagged"))
+    display.show(heading(f"{counted(results.num_rows, 'ID')} flagged"), tables.results_table(results))
     made = _make_plan(display, corpus, book, treating, id_column=id_column, author_column=author_column)
     done = _carry_out(display, made, dest, workers)
     display.show(str(done))

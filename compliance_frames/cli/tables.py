@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import rich_click as click
 
-from compliance_frames.console import plain, size, table
+from compliance_frames.console import counted, heading, size, table
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
+    from rich.console import RenderableType
     from rich.table import Table
 
     from compliance_frames.corpus.clean import CleanReport
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 #: A plan of more files than this is shown by those that change, and then in part.
 MOST_FILES = 40
+_PLANNED = ("rows", "dropped", "scrubbed", "unchecked", "size")
 _COUNTS = ("rows_in", "rows_kept", "rows_dropped", "rows_scrubbed", "rows_unchecked")
 
 
@@ -42,13 +44,13 @@ def by_type(results: pa.Table) -> dict[str, dict[str, int]]:
     return found
 
 
-def results_table(results: pa.Table, *, title: str) -> Table:
+def results_table(results: pa.Table) -> Table:
     """Flagged IDs by reason and type."""
     counts = by_type(results)
     total = {reason: sum(of.get(reason, 0) for of in counts.values()) for of in counts.values() for reason in of}
     rows = [[reason, *(of.get(reason, 0) for of in counts.values())] for reason in sorted(total, key=total.__getitem__)]
     columns: list[str | tuple[str, str]] = ["reason", *((kind, "right") for kind in counts)]
-    return table(columns, reversed(rows), title=title)
+    return table(columns, reversed(rows))
 
 
 def writer(path: Path) -> Callable[[pa.Table], None]:
@@ -75,26 +77,21 @@ def counts_of(done: Plan | CleanReport) -> dict[str, int]:
     return {name: getattr(done, name) for name in _COUNTS}
 
 
-def plan_table(made: Plan) -> Table:
+def plan_shown(made: Plan) -> list[RenderableType]:
     """One line for each file: all of a small dataset, of a large one those that change."""
     files = made.files
     if len(files) > MOST_FILES:
         files = tuple(file for file in files if file.decision != "copy")
     shown = files[:MOST_FILES]
-    title = f"plan for {plain(str(made.root))}"
+    title = f"plan for {made.root}"
     if len(shown) < len(made.files):
         title += f": {len(shown):,} of {len(made.files):,} files, the rest with --json"
-    columns: list[str | tuple[str, str]] = [
-        "file",
-        "decision",
-        *((name, "right") for name in ("rows", "dropped", "scrubbed", "unchecked", "size")),
-    ]
-    drawn = table(columns, map(_planned, shown), title=title)
+    columns: list[str | tuple[str, str]] = ["file", "decision", *((name, "right") for name in _PLANNED)]
+    drawn = table(columns, map(_planned, shown))
     drawn.show_footer = True
-    totals = _total(made.files)
-    for column, total in zip(drawn.columns, ("all files", "", *totals), strict=True):
+    for column, total in zip(drawn.columns, ("all files", "", *_total(made.files)), strict=True):
         column.footer = total
-    return drawn
+    return [heading(title), drawn]
 
 
 def _planned(file: FilePlan) -> Sequence[object]:
@@ -108,12 +105,15 @@ def _total(files: Sequence[FilePlan]) -> Iterator[str]:
     yield size(sum(file.bytes for file in files))
 
 
-def jobs_table(rows: Sequence[dict[str, Any]], *, title: str) -> Table:
+def jobs_shown(rows: Sequence[dict[str, Any]], where: str) -> list[RenderableType]:
     """Jobs as a ledger or the service lists them: the columns that any of them has."""
-    names = [name for name in (rows[0] if rows else ()) if any(row[name] is not None for row in rows)]
+    title = heading(f"{counted(len(rows), 'job')} {where}")
+    if not rows:
+        return [title]
+    names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     numbers = {"chunk", "ids", "flagged", "attempts"}
     columns = [(_heading(name), "right") if name in numbers else _heading(name) for name in names]
-    return table(columns, ([_told(row[name]) for name in names] for row in rows), title=title)
+    return [title, table(columns, ([_told(row[name]) for name in names] for row in rows))]
 
 
 def _heading(name: str) -> str:

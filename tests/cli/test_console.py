@@ -62,7 +62,7 @@ def test_brackets_are_text_and_not_markup(capsys: pytest.CaptureFixture[str]) ->
     display = Display()
     display.say("a[red].parquet")
     display.error("a[red].parquet", more=["b[/]"])
-    display.show(table(["f[i]le"], [["a[red].parquet"]], title=""))
+    display.show(table(["f[i]le"], [["a[red].parquet"]]))
     seen = capsys.readouterr()
     assert seen.err.count("a[red].parquet") == 2
     assert "b[/]" in seen.err
