@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
+import pickle
 import signal
 import stat
 import subprocess
@@ -468,6 +470,15 @@ def test_what_was_staged_is_trusted_only_as_far_as_it_agrees_with_the_journal(
     assert not stage_path(tmp_path / "clean").exists()
 
 
+def test_a_journal_goes_on_behind_half_a_line(made: Plan, tmp_path: Path) -> None:
+    """A run killed while it wrote, and another after it: what both have done is vouched for."""
+    data = interrupted(made, tmp_path / "clean", after=2)
+    harm(data, "half a line in the journal")
+    interrupted(made, tmp_path / "clean", after=4)
+    lines = (data.parent / "journal.jsonl").read_text().splitlines()
+    assert len({json.loads(line)["path"] for line in lines}) == len(lines) == 4
+
+
 def test_a_stray_file_in_the_staging_directory_is_never_published(made: Plan, tmp_path: Path) -> None:
     """What no plan put there is noticed before the rename; the run after that begins anew."""
     data = interrupted(made, tmp_path / "clean")
@@ -513,8 +524,6 @@ def test_a_second_run_at_the_same_time_is_refused(made: Plan, tmp_path: Path) ->
     said = []
 
     def meet() -> None:
-        import pickle
-
         with pytest.raises(LedgerLockedError, match="another run is writing"):
             clean(made, tmp_path / "clean")
         run = subprocess.run(
@@ -667,8 +676,6 @@ except ComplianceFramesError as error:
 
 
 def as_nobody(made: Plan, destination: Path) -> str:
-    import pickle
-
     for folder in (destination.parent, *destination.parents[1:4]):
         folder.chmod(folder.stat().st_mode | 0o055)
     run = subprocess.run(
@@ -724,8 +731,6 @@ except ComplianceFramesError as error:
 @pytest.mark.parametrize("big", ["copied", "rewritten"])
 def test_a_full_disk_is_told_and_what_is_done_is_kept(big: str, corpus: Path, tmp_path: Path, flag: Flag) -> None:
     """The system refuses to write more: one sentence, no destination, and the next run goes on."""
-    import pickle
-
     numbers = np.random.default_rng(0).integers(0, 2**62, 200_000)
     ids = pa.array(FIRST + 10_000 + np.arange(200_000)).cast(pa.string())
     pq.write_table(pa.table({"id": ids, "n": numbers}), corpus / "zzz.parquet", compression="none")
@@ -812,8 +817,6 @@ def test_counts_that_are_not_those_of_the_plan_are_refused(made: Plan, tmp_path:
 
 def test_a_report_shows_itself_and_escapes_what_it_shows(tmp_path: Path, corpus: Path, flag: Flag) -> None:
     """As text, as HTML, as JSON; a directory may have any name."""
-    import json
-
     report = clean(plan(corpus, flag("deleted", [FIRST])), tmp_path / "<b>clean</b>")
     assert "80 read, 79 kept, 1 dropped" in str(report)
     assert "note: 1 file that is not Parquet" in str(report)
