@@ -1,0 +1,149 @@
+"""One resumable upload: a session that outlives interruptions, and always goes on at the byte the storage has kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from compliance_frames.errors import ChecksumError, TransferError
+from compliance_frames.service.secret import SignedUrl
+from compliance_frames.service.storage import (
+    Answer,
+    BytesProgress,
+    Storage,
+    mismatch,
+    raise_if_expired,
+    write_private,
+)
+
+#: Every part but the last is a multiple of this.
+UNIT = 262_144
+_PART = 32 * UNIT
+
+_KEPT = re.compile(r"bytes=0-([0-9]{1,18})")
+_GONE = (404, 410)
+_DONE = (200, 201)
+
+
+class ResumableUpload:
+    """The upload of one body. ``run`` it once; where it is interrupted, another one goes on from the session file.
+
+    The loop has one rule: after anything but a clean acknowledgement, ask the storage how many bytes it has kept
+    and go on from there. Sent bytes count for nothing; kept ones do.
+    """
+
+    def __init__(
+        self, storage: Storage, url: SignedUrl, body: bytes, session_file: Path | None, progress: BytesProgress
+    ) -> None:
+        self._storage, self._url, self._body = storage, url, body
+        self._file, self._progress = session_file, progress
+        self._session: str | None = None
+        self._failures = 0
+        self._kept = 0
+
+    def run(self) -> None:
+        """Upload until the storage holds the whole body, checked."""
+        self._session = self._remembered()
+        offset = self._ask() if self._session else self._begin()
+        while offset is not None:
+            offset = self._put(offset)
+        self._forget()
+
+    def _begin(self) -> int:
+        """Open a session; only this must happen while the signed URL lives."""
+        while True:
+            headers = {"Content-Type": "text/plain", "Content-Length": "0", "x-goog-resumable": "start"}
+            answer, location = self._storage.begin(self._url.reveal(), headers)
+            if answer.status == 201 and location:
+                self._storage.check_host(location)
+                self._session = location
+                self._remember(location)
+                self._kept = 0
+                return 0
+            raise_if_expired(answer)
+            self._fail(answer)
+
+    def _put(self, offset: int) -> int | None:
+        """Send one part; the offset to go on from, or None when all is stored."""
+        total = len(self._body)
+        part = self._body[offset : offset + _PART]
+        end = offset + len(part)
+        headers = {"Content-Range": f"bytes {offset}-{end - 1}/{total}", "Content-Length": str(len(part))}
+        answer = self._storage.send("PUT", self._session or "", headers, part)
+        if answer.status in (308, *_DONE):
+            return self._acknowledged(answer, sent=end)
+        return self._recover(answer)
+
+    def _ask(self) -> int | None:
+        """Query what the storage has kept."""
+        headers = {"Content-Range": f"bytes */{len(self._body)}", "Content-Length": "0"}
+        answer = self._storage.send("PUT", self._session or "", headers)
+        if answer.status in (308, *_DONE):
+            return self._acknowledged(answer, sent=len(self._body))
+        return self._recover(answer)
+
+    def _acknowledged(self, answer: Answer, sent: int) -> int | None:
+        if answer.status in _DONE:
+            wrong = mismatch(answer, self._body)
+            if wrong:
+                self._forget()
+                raise ChecksumError(f"The storage does not hold what was uploaded: {wrong}. Run again.")
+            self._progress(len(self._body), len(self._body))
+            return None
+        match = _KEPT.fullmatch(answer.headers.get("range", ""))
+        kept = int(match.group(1)) + 1 if match else 0  # no Range: nothing was kept
+        if kept > sent:
+            self._forget()
+            raise TransferError(f"The storage acknowledges {kept} bytes where {sent} were sent; the upload is unsound.")
+        if kept > self._kept:
+            self._kept, self._failures = kept, 0
+        else:
+            self._fail(Answer(503, {}, {}, ""))
+        self._progress(kept, len(self._body))
+        if kept == len(self._body):  # all kept, not yet finished: the query finishes it
+            return self._ask()
+        return kept
+
+    def _recover(self, answer: Answer) -> int | None:
+        """After a failure: a gone session is begun anew while the URL lives; anything else is asked about."""
+        if answer.status in _GONE:
+            self._forget()
+            self._fail(Answer(503, {}, {}, ""))
+            return self._begin()
+        # An offset ahead of the storage is a 503 too; the query that follows sets it right.
+        self._fail(answer)
+        return self._ask()
+
+    def _fail(self, answer: Answer) -> None:
+        self._failures += 1
+        self._storage.pause(self._failures, answer, "upload")
+
+    def _remembered(self) -> str | None:
+        """The session of an earlier process, where it was for this very body and URL."""
+        if self._file is None or not self._file.exists():
+            return None
+        try:
+            record = json.loads(self._file.read_text())
+            session, size, same = record["session"], record["bytes"], record["crc32c"] == self._digest()
+        except (ValueError, KeyError, TypeError):
+            return None
+        if size != len(self._body) or not same:
+            return None
+        self._storage.check_host(session)
+        return str(session)
+
+    def _remember(self, session: str) -> None:
+        if self._file is not None:
+            record = {"session": session, "bytes": len(self._body), "crc32c": self._digest()}
+            write_private(self._file, json.dumps(record).encode())
+
+    def _forget(self) -> None:
+        self._session = None
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+    def _digest(self) -> int:
+        import google_crc32c
+
+        return int(google_crc32c.value(self._body))

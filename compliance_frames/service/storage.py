@@ -1,0 +1,365 @@
+"""Uploads to and verified downloads from signed URLs, by a client that never sees the bearer token."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import os
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import urlsplit
+
+import google_crc32c
+import httpx
+
+from compliance_frames.errors import ChecksumError, DownloadExpiredError, TransferError, UploadExpiredError
+from compliance_frames.service.retry import Budget, Wait, decide
+from compliance_frames.service.secret import SignedUrl, hide_in_logs, is_loopback
+
+#: The real storage's host.
+HOSTS = frozenset({"storage.googleapis.com"})
+
+#: Told of bytes done, and of bytes in all where they are known.
+BytesProgress = Callable[[int, int | None], None]
+
+_TIMEOUT = httpx.Timeout(60.0, connect=15.0)
+_CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
+_BLOCK = 1 << 20
+_MOST_UNPACKED = 200  # times the packed size: JSON lines shrink 10 to 20 times, a bomb 1,000 times
+_TEXT = {"Content-Type": "text/plain"}
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What was downloaded and verified.
+
+    Attributes:
+        bytes: the length of the file written.
+        crc32c: the CRC32C of the stored object, in base64, as the storage writes it.
+    """
+
+    bytes: int
+    crc32c: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back from the storage, or that nothing did (status None)."""
+
+    status: int | None
+    headers: Mapping[str, str]
+    hashes: Mapping[str, str]
+    code: str
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the signed URL is out of date."""
+        return self.code == "ExpiredToken"
+
+
+class Storage:
+    """A client of the storage behind the signed URLs; it knows the storage's hosts and no other.
+
+    Args:
+        base_url: the address of the API that gives the URLs: where that is an emulator on loopback, its own
+            host and port are the storage, and the real one is not.
+        transport: an httpx transport to use in place of the network.
+        sleep: how to wait, given seconds.
+        on_wait: told of every wait before it begins.
+        budget: how many failures in a row are borne; it begins anew whenever bytes advance.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        on_wait: Callable[[Wait], None] | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        hide_in_logs()
+        self._origin = _origin(base_url) if is_loopback(base_url) else None
+        self._client = httpx.Client(
+            transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=transport is None
+        )
+        self._sleep, self._on_wait, self._budget = sleep, on_wait, budget or Budget()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def upload(
+        self,
+        url: SignedUrl,
+        body: bytes,
+        *,
+        resumable: bool,
+        session_file: Path | None = None,
+        progress: BytesProgress | None = None,
+    ) -> None:
+        """Upload a body whole, and check that the storage holds exactly these bytes.
+
+        Args:
+            url: the job's upload URL.
+            body: the bytes.
+            resumable: whether the job was created so; the URL is signed for one way only.
+            session_file: where a resumable upload keeps its session (0600, erased at the end), so that a
+                later process goes on with it.
+            progress: told of bytes uploaded.
+
+        Raises:
+            UploadExpiredError: the URL ran out; make a new job.
+            ChecksumError: the storage holds something else.
+            TransferError: it failed for good.
+        """
+        from compliance_frames.service.resumable import ResumableUpload
+
+        if not body:
+            raise TransferError("Nothing was uploaded: the body is empty, and an empty job is refused.")
+        self.check_host(url.reveal())
+        if resumable:
+            ResumableUpload(self, url, body, session_file, progress or _silent).run()
+        else:
+            self._upload_plain(url, body, progress or _silent)
+
+    def download(self, url: SignedUrl, path: Path, *, progress: BytesProgress | None = None) -> Download:
+        """Download an object to a file, verified by length and CRC32C; the file is there whole or not at all.
+
+        Args:
+            url: the job's download URL.
+            path: the file to write (mode 0600), in an existing directory.
+            progress: told of bytes downloaded.
+
+        Raises:
+            DownloadExpiredError: the URL ran out, 7 days after the job was made.
+            ChecksumError: what came is not what is stored, time and again.
+            TransferError: it failed for good.
+        """
+        from compliance_frames.service.downloading import VerifiedDownload
+
+        self.check_host(url.reveal())
+        return VerifiedDownload(self, url, path, progress or _silent).run()
+
+    # What the two kinds of transfer are made of.
+
+    def check_host(self, url: str) -> None:
+        """Refuse a URL that points anywhere but at the storage."""
+        parts = urlsplit(url)
+        real = parts.scheme == "https" and parts.hostname in HOSTS and parts.port in (None, 443) and not parts.username
+        if not (real if self._origin is None else _origin(url) == self._origin):
+            raise TransferError(
+                f"The service named a storage address that is not the storage's ({parts.scheme}://{parts.hostname}); "
+                "nothing is sent there."
+            )
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | Iterator[bytes] = b"") -> Answer:
+        """One request, never repeated here; status None where no answer came."""
+        try:
+            response = self._client.request(method, url, headers=dict(headers), content=content)
+        except httpx.TransportError:
+            return Answer(None, {}, {}, "")
+        return _answer(response, response.content)
+
+    def begin(self, url: str, headers: Mapping[str, str]) -> tuple[Answer, str]:
+        """Open a resumable session: the answer, and the session's URI, which is a credential."""
+        try:
+            response = self._client.post(url, headers=dict(headers))
+        except httpx.TransportError:
+            return Answer(None, {}, {}, ""), ""
+        return _answer(response, response.content), response.headers.get("location", "")
+
+    @contextmanager
+    def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Answer, Iterator[bytes]]]:
+        """A GET whose body is read in blocks as it was stored; reading ends early where the connection breaks."""
+        request = self._client.build_request("GET", url, headers=dict(headers))
+        try:
+            response = self._client.send(request, stream=True)
+        except httpx.TransportError:
+            yield Answer(None, {}, {}, ""), iter(())
+            return
+        try:
+            good = response.status_code in (200, 206)
+            yield _answer(response, b"" if good else _head(response)), _blocks(response) if good else iter(())
+        finally:
+            response.close()
+
+    def pause(self, failures: int, answer: Answer, what: str) -> None:
+        """Wait before the next try.
+
+        Raises:
+            TransferError: there have been too many in a row that brought nothing, or this answer is final.
+        """
+        wait = decide(failures, answer.status, answer.headers, self._budget)
+        if wait is None:
+            said = f"HTTP {answer.status}" + (f" {answer.code}" if answer.code else "")
+            said = "no answer" if answer.status is None else said
+            raise TransferError(f"The {what} failed ({said}, try {failures}). Run again: it goes on where it stopped.")
+        if self._on_wait:
+            self._on_wait(wait)
+        self._sleep(wait.pause.total_seconds())
+
+    def _upload_plain(self, url: SignedUrl, body: bytes, progress: BytesProgress) -> None:
+        failures, wrong = 0, ""
+        while True:
+            answer = self.send("PUT", url.reveal(), _TEXT | {"Content-Length": str(len(body))}, _parts(body, progress))
+            if answer.status in (200, 201):
+                wrong = mismatch(answer, body)
+                if not wrong:
+                    return
+                answer = Answer(503, {}, {}, "")
+            raise_if_expired(answer)
+            if answer.code == "BadDigest":
+                answer = Answer(503, answer.headers, {}, answer.code)
+            failures += 1
+            if wrong and failures > 3:
+                raise ChecksumError(f"The storage does not hold what was uploaded: {wrong}. Run again.")
+            self.pause(failures, answer, "upload")
+
+
+def raise_if_expired(answer: Answer) -> None:
+    """Raise where an upload's signed URL ran out."""
+    if answer.is_expired:
+        raise UploadExpiredError(
+            "The upload URL ran out (15 minutes after the job was made). The chunk needs a new job."
+        )
+
+
+def raise_if_download_expired(answer: Answer) -> None:
+    """Raise where a download's signed URL ran out."""
+    if answer.is_expired:
+        raise DownloadExpiredError(
+            "The download URL ran out (7 days after the job was made). The chunk has to be asked again."
+        )
+
+
+def mismatch(answer: Answer, body: bytes) -> str:
+    """How what is stored differs from what was sent, in words; empty where it does not.
+
+    An answer that says nothing of what was stored counts as a difference: an unchecked upload is not one.
+    """
+    stored = answer.headers.get("x-goog-stored-content-length")
+    if stored is not None and stored != str(len(body)):
+        return f"{stored} bytes are stored, {len(body)} were sent"
+    if "crc32c" in answer.hashes:
+        same = answer.hashes["crc32c"] == crc32c_of(google_crc32c.value(body))
+        return "" if same else "its CRC32C differs"
+    if "md5" in answer.hashes:
+        same = answer.hashes["md5"] == base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+        return "" if same else "its MD5 differs"
+    return "" if stored is not None else "the storage did not say what it stored"
+
+
+def crc32c_of(value: int) -> str:
+    """A CRC32C as the storage writes it: big-endian, base64.
+
+    >>> crc32c_of(google_crc32c.value(b"123456789"))
+    '4waSgw=='
+    """
+    return base64.b64encode(value.to_bytes(4, "big")).decode()
+
+
+def unpacked(data: bytes) -> bytes:
+    """The content of gzip members, refusing what is cut off and what unpacks beyond all measure.
+
+    >>> unpacked(gzip.compress(b"{}"))
+    b'{}'
+    """
+    limit = len(data) * _MOST_UNPACKED + _BLOCK
+    try:
+        unpacking = gzip.GzipFile(fileobj=io.BytesIO(data))
+        content = unpacking.read(limit + 1)
+    except (OSError, EOFError, zlib.error):
+        raise ChecksumError("The download says that it is gzip, and is not whole.") from None
+    if len(content) > limit:
+        raise TransferError("The download unpacks to more than any result file would; it is refused.")
+    return content
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner reads, whole or not at all, and make it durable."""
+    part = path.with_name(path.name + ".part")
+    with open_private(part) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    publish(part, path)
+
+
+def open_private(path: Path) -> IO[bytes]:
+    """Open a file for writing that only its owner reads, whatever the umask, also where it was there before."""
+    file = os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb")
+    os.fchmod(file.fileno(), 0o600)
+    return file
+
+
+def publish(part: Path, path: Path) -> None:
+    """Rename a finished file into place, durably."""
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _answer(response: httpx.Response, content: bytes) -> Answer:
+    pairs = [value.partition("=") for value in _split(response.headers.get_list("x-goog-hash"))]
+    code = _CODE.search(content[:_BLOCK]) if response.status_code >= 400 else None
+    return Answer(
+        response.status_code,
+        {name.lower(): value for name, value in response.headers.items() if name.lower() != "location"},
+        {name: value for name, _, value in pairs},
+        code.group(1).decode() if code else "",
+    )
+
+
+def _split(values: list[str]) -> Iterator[str]:
+    return (part.strip() for value in values for part in value.split(","))
+
+
+def _head(response: httpx.Response) -> bytes:
+    head = b""
+    for block in _blocks(response):
+        head += block
+        if len(head) > _BLOCK:
+            break
+    return head
+
+
+def _blocks(response: httpx.Response) -> Iterator[bytes]:
+    try:
+        yield from response.iter_raw(_BLOCK)
+    except httpx.TransportError:
+        return
+
+
+def _parts(body: bytes, progress: BytesProgress) -> Iterator[bytes]:
+    view = memoryview(body)
+    for start in range(0, len(body), _BLOCK):
+        yield bytes(view[start : start + _BLOCK])
+        progress(min(start + _BLOCK, len(body)), len(body))
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
+def _silent(done: int, total: int | None) -> None:
+    pass
