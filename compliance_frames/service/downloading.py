@@ -8,6 +8,7 @@ from typing import IO
 
 import google_crc32c
 
+from compliance_frames.durable import open_private, publish, write_private
 from compliance_frames.errors import ChecksumError, TransferError
 from compliance_frames.service.secret import SignedUrl
 from compliance_frames.service.storage import (
@@ -16,11 +17,8 @@ from compliance_frames.service.storage import (
     Download,
     Storage,
     crc32c_of,
-    open_private,
-    publish,
     raise_if_download_expired,
     unpacked,
-    write_private,
 )
 
 _WRONG_AT_MOST = 3

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from compliance_frames.durable import write_private
 from compliance_frames.errors import ChecksumError, TransferError
 from compliance_frames.service.secret import SignedUrl
 from compliance_frames.service.storage import (
@@ -14,7 +15,6 @@ from compliance_frames.service.storage import (
     Storage,
     mismatch,
     raise_if_expired,
-    write_private,
 )
 
 #: Every part but the last is a multiple of this.

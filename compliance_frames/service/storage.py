@@ -6,7 +6,6 @@ import base64
 import gzip
 import hashlib
 import io
-import os
 import re
 import time
 import zlib
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import google_crc32c
@@ -289,33 +288,6 @@ def unpacked(data: bytes) -> bytes:
     if len(content) > limit:
         raise TransferError("The download unpacks to more than any result file would; it is refused.")
     return content
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner reads, whole or not at all, and make it durable."""
-    part = path.with_name(path.name + ".part")
-    with open_private(part) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    publish(part, path)
-
-
-def open_private(path: Path) -> IO[bytes]:
-    """Open a file for writing that only its owner reads, whatever the umask, also where it was there before."""
-    file = os.fdopen(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb")
-    os.fchmod(file.fileno(), 0o600)
-    return file
-
-
-def publish(part: Path, path: Path) -> None:
-    """Rename a finished file into place, durably."""
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _answer(response: httpx.Response, content: bytes) -> Answer:
