@@ -1,0 +1,375 @@
+"""The memory of a corpus's jobs: which IDs were asked, where each chunk stands, and what was answered.
+
+A ledger is a directory (0700) that holds ``ledger.sqlite``, the IDs of each chunk and the results of each as Parquet,
+and the sessions of uploads under way. It holds no token and no signed URL. One process writes; any number read.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from compliance_frames.durable import make_private_directory, write_private
+from compliance_frames.errors import LedgerError
+from compliance_frames.ids.chunks import describe, split
+from compliance_frames.ids.sets import is_in, without
+from compliance_frames.jobs.database import DATABASE, check_version, damage_told, is_ledger, opened
+from compliance_frames.jobs.lock import Lock
+from compliance_frames.jobs.states import FINAL, FOLLOWS, State
+from compliance_frames.schemas import JOBS, RESULTS, JobType
+
+_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """Where one chunk stands.
+
+    Attributes:
+        id: its number in the ledger.
+        batch: the submission it came with; chunks of one batch share no ID.
+        type: what its IDs are.
+        state: where it stands.
+        ids: how many IDs it has.
+        first_id: the smallest.
+        last_id: the largest.
+        bytes: the length of its upload body.
+        sha256: the body's digest.
+        job_name: the unique name of its present job, written before the job is created.
+        job_id: its present job.
+        attempts: how many jobs it has had.
+        failures: how many of them the service ended as failed.
+        flagged: how many of its IDs came back, once it is done.
+        created_at: when it was planned.
+        changed_at: when its state last changed.
+        checked_at: as of when the answer holds: its job's creation, so that no claim is too fresh.
+        error: the service's words on its last failure.
+    """
+
+    id: int
+    batch: int
+    type: JobType
+    state: State
+    ids: int
+    first_id: int
+    last_id: int
+    bytes: int
+    sha256: str
+    job_name: str | None
+    job_id: int | None
+    attempts: int
+    failures: int
+    flagged: int | None
+    created_at: datetime
+    changed_at: datetime
+    checked_at: datetime | None
+    error: str | None
+
+
+class Ledger:
+    """The ledger of one corpus.
+
+    ``Ledger.open`` locks it for writing; ``Ledger.read`` reads it, also while another process is at work.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "corpus.ledger"
+    >>> with Ledger.open(folder) as ledger:
+    ...     ledger.add("tweets", pa.array([20, 21, 22]), chunk_size=2)
+    2
+    >>> Ledger.read(folder).jobs().select(["type", "state", "ids"]).to_pylist()
+    [{'type': 'tweets', 'state': 'planned', 'ids': 2}, {'type': 'tweets', 'state': 'planned', 'ids': 1}]
+    """
+
+    def __init__(self, path: Path, database: sqlite3.Connection | None, lock: Lock | None) -> None:
+        self.path = path
+        self._database = database
+        self._lock = lock
+        self._turn = threading.RLock()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Open a ledger for writing, and make it where there is none.
+
+        Raises:
+            LedgerLockedError: another process is writing to it.
+            LedgerError: the path holds something else, a newer version, or a damaged ledger.
+        """
+        folder = Path(path)
+        if folder.exists() and not is_ledger(folder) and (not folder.is_dir() or any(folder.iterdir())):
+            raise LedgerError(f"{folder} exists and is no ledger. Name a new directory, or the ledger you mean.")
+        try:
+            make_private_directory(folder)
+        except OSError as error:
+            raise LedgerError(f"The ledger {folder} cannot be made: {error.strerror}.") from None
+        lock = Lock(folder / "lock")
+        try:
+            for name in ("chunks", "results", "sessions"):
+                make_private_directory(folder / name)
+            return cls(folder, opened(folder / DATABASE), lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Open a ledger for reading; never blocks, and is never blocked.
+
+        Raises:
+            LedgerError: there is none, or it cannot be read.
+        """
+        folder = Path(path)
+        if not is_ledger(folder):
+            raise LedgerError(f"There is no ledger at {folder}. Make one with check(…, ledger={str(folder)!r}).")
+        ledger = cls(folder, None, None)
+        with ledger._connection() as database:
+            check_version(database, folder)
+        return ledger
+
+    def __repr__(self) -> str:
+        return f"Ledger({str(self.path)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the ledger back for others to write."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        if self._lock is not None:
+            self._lock.release()
+
+    # What it knows.
+
+    def chunks(self, type: JobType | None = None) -> list[ChunkRow]:
+        """All chunks in the order in which they are worked on."""
+        rows = self._select("SELECT * FROM chunks WHERE ? IS NULL OR type = ? ORDER BY id", type, type)
+        return [_chunk(row) for row in rows]
+
+    def unfinished(self, type: JobType | None = None) -> list[ChunkRow]:
+        """The chunks that still wait for an answer: those that have a job first."""
+        rows = [chunk for chunk in self.chunks(type) if chunk.state not in FINAL]
+        return sorted(rows, key=lambda chunk: (chunk.state == "planned", chunk.id))
+
+    def chunk(self, id: int) -> ChunkRow:
+        """One chunk as it stands now."""
+        return _chunk(self._select("SELECT * FROM chunks WHERE id = ?", id)[0])
+
+    def jobs(self) -> pa.Table:
+        """Every chunk as a row of a table (:data:`compliance_frames.schemas.JOBS`)."""
+        rows = [
+            {field.name: chunk.id if field.name == "chunk" else getattr(chunk, field.name) for field in JOBS}
+            for chunk in self.chunks()
+        ]
+        plain = pa.schema([f.with_type(pa.string()) if pa.types.is_dictionary(f.type) else f for f in JOBS])
+        return pa.Table.from_pylist(rows, plain).cast(JOBS)
+
+    def asked(self, type: JobType, *, max_age: timedelta | None = None) -> pa.Int64Array:
+        """The IDs that have an answer, sorted and unique.
+
+        Args:
+            type: of the IDs.
+            max_age: only answers that are at most so old; None takes all.
+        """
+        since = None if max_age is None else datetime.now(UTC) - max_age
+        done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
+        fresh = [chunk for chunk in done if since is None or (chunk.checked_at or _UNIX) >= since]
+        return self._union(fresh)
+
+    def pending(self, type: JobType) -> pa.Int64Array:
+        """The IDs that wait for an answer, sorted and unique."""
+        return self._union(self.unfinished(type))
+
+    def failed_ids(self, type: JobType) -> pa.Int64Array:
+        """The IDs that the service could not answer for, alone in a job, and that have no later answer."""
+        failed = self._union([chunk for chunk in self.chunks(type) if chunk.state == "failed"])
+        return pa.array(without(failed.to_numpy(), self.asked(type).to_numpy()))
+
+    def results(self, type: JobType | None = None) -> pa.Table:
+        """The flagged IDs as a table (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
+
+        For each ID its newest answer holds: one that was flagged once and is clear now is no row.
+        """
+        kinds: list[JobType] = ["tweets", "users"] if type is None else [type]
+        parts = [part for kind in kinds for part in self._newest(kind)]
+        if not parts:
+            return RESULTS.empty_table()
+        table = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+        return table.sort_by([("type", "ascending"), ("id", "ascending")]) if len(parts) > 1 else table
+
+    def ids_of(self, chunk: ChunkRow) -> pa.Int64Array:
+        """The IDs of a chunk, sorted."""
+        try:
+            ids = pq.read_table(self.path / "chunks" / f"{chunk.id}.parquet").column("id").combine_chunks()
+        except (OSError, pa.ArrowException) as error:
+            raise LedgerError(
+                f"The ledger {self.path} is damaged: the IDs of chunk {chunk.id} cannot be read."
+            ) from error
+        return ids.chunk(0) if isinstance(ids, pa.ChunkedArray) else ids
+
+    def session_file(self, chunk: ChunkRow) -> Path:
+        """Where the resumable upload of a chunk's present job keeps its session."""
+        return self.path / "sessions" / f"{chunk.id}-{chunk.attempts}.json"
+
+    def download_file(self, chunk: ChunkRow) -> Path:
+        """Where a chunk's results are downloaded to before they are read."""
+        return self.path / "results" / f"{chunk.id}.jsonl"
+
+    # What it is told.
+
+    def add(self, type: JobType, ids: pa.Int64Array, *, chunk_size: int) -> int:
+        """Plan sorted unique IDs as chunks of a new batch; how many chunks there are.
+
+        The IDs are on the disk before the ledger speaks of them, and all of a batch are planned or none.
+        """
+        with self._turn:
+            batch = 1 + int(self._select("SELECT coalesce(max(batch), 0) FROM chunks")[0][0])
+            parts = list(split(ids, chunk_size))
+            self._insert(type, batch, parts)
+        return len(parts)
+
+    def advance(self, chunk: ChunkRow, state: State, **fields: Any) -> ChunkRow:
+        """Write a chunk's next state down, durably; the chunk as it stands then.
+
+        Raises:
+            LedgerError: the state does not follow the present one.
+        """
+        if state not in FOLLOWS[chunk.state]:
+            raise LedgerError(f"Chunk {chunk.id} is {chunk.state}; {state} does not follow.")
+        values = {"state": state, "changed_at": _now(), **fields}
+        names = ", ".join(f"{name} = ?" for name in values)
+        with self._turn, self._writing() as database:
+            database.execute(f"UPDATE chunks SET {names} WHERE id = ?", (*map(_stored, values.values()), chunk.id))  # noqa: S608
+        return self.chunk(chunk.id)
+
+    def finish(self, chunk: ChunkRow, results: pa.Table, checked_at: datetime) -> ChunkRow:
+        """Keep a chunk's results, then write down that it is done."""
+        _write_parquet(self.path / "results" / f"{chunk.id}.parquet", results)
+        self.download_file(chunk).unlink(missing_ok=True)
+        return self.advance(chunk, "done", flagged=results.num_rows, checked_at=checked_at, error=None)
+
+    def halve(self, chunk: ChunkRow, error: str) -> None:
+        """Put two chunks of half the size in a chunk's place."""
+        ids = self.ids_of(chunk)
+        middle = len(ids) // 2
+        with self._turn:
+            self._insert(chunk.type, chunk.batch, [ids.slice(0, middle), ids.slice(middle)], instead_of=(chunk, error))
+
+    # How.
+
+    def _insert(
+        self, type: JobType, batch: int, parts: list[pa.Int64Array], instead_of: tuple[ChunkRow, str] | None = None
+    ) -> None:
+        first = 1 + int(self._select("SELECT coalesce(max(id), 0) FROM chunks")[0][0])
+        rows = []
+        for id, part in enumerate(parts, start=first):
+            _write_parquet(self.path / "chunks" / f"{id}.parquet", pa.table({"id": part}))
+            about = describe(part)
+            rows.append(
+                (id, batch, type, about.count, about.first, about.last, about.bytes, about.sha256, _now(), _now())
+            )
+        with self._writing() as database:
+            database.executemany(
+                "INSERT INTO chunks (state, id, batch, type, ids, first_id, last_id, bytes, sha256,"
+                " created_at, changed_at)"
+                " VALUES ('planned', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            if instead_of is not None:
+                chunk, error = instead_of
+                database.execute(
+                    "UPDATE chunks SET state = 'split', error = ?, changed_at = ? WHERE id = ?",
+                    (error, _now(), chunk.id),
+                )
+
+    @property
+    def name(self) -> str:
+        """A short name that no other ledger has; it begins the names of this one's jobs."""
+        return str(self._select("SELECT name FROM ledger")[0][0])
+
+    def _newest(self, type: JobType) -> Iterator[pa.Table]:
+        """The results of each batch, without the IDs that a later batch has asked again."""
+        done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
+        later = np.empty(0, np.int64)
+        for batch in sorted({chunk.batch for chunk in done}, reverse=True):
+            chunks = [chunk for chunk in done if chunk.batch == batch]
+            table = pa.concat_tables([self._results_of(chunk) for chunk in chunks])
+            yield table.filter(pa.array(~is_in(table.column("id").to_numpy(), later)))
+            later = np.union1d(later, self._union(chunks).to_numpy())
+
+    def _results_of(self, chunk: ChunkRow) -> pa.Table:
+        try:
+            return pq.read_table(self.path / "results" / f"{chunk.id}.parquet").cast(RESULTS)
+        except (OSError, pa.ArrowException) as error:
+            raise LedgerError(
+                f"The ledger {self.path} is damaged: the results of chunk {chunk.id} are missing."
+            ) from error
+
+    def _union(self, chunks: list[ChunkRow]) -> pa.Int64Array:
+        arrays = [self.ids_of(chunk).to_numpy() for chunk in chunks]
+        return pa.array(np.unique(np.concatenate(arrays)) if arrays else np.empty(0, np.int64))
+
+    def _select(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        with self._turn, self._connection() as database:
+            return database.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """The writer's connection, or one of this reader's own for as long as it takes."""
+        with damage_told(self.path):
+            if self._lock is not None:
+                if self._database is None:
+                    raise LedgerError(f"The ledger {self.path} is closed.")
+                yield self._database
+                return
+            database = sqlite3.connect(f"{(self.path / DATABASE).absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+            try:
+                database.row_factory = sqlite3.Row
+                yield database
+            finally:
+                database.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, on the disk when it ends."""
+        if self._lock is None:
+            raise LedgerError(f"The ledger {self.path} was opened for reading.")
+        with self._connection() as database, database:
+            yield database
+
+
+def _write_parquet(path: Path, table: pa.Table) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    write_private(path, buffer.getvalue())
+
+
+def _chunk(row: sqlite3.Row) -> ChunkRow:
+    values = dict(row)
+    for name in ("created_at", "changed_at", "checked_at"):
+        values[name] = None if values[name] is None else _UNIX + timedelta(milliseconds=values[name])
+    return ChunkRow(**values)
+
+
+def _stored(value: Any) -> Any:
+    return (value - _UNIX) // timedelta(milliseconds=1) if isinstance(value, datetime) else value
+
+
+def _now() -> int:
+    return int(_stored(datetime.now(UTC)))
