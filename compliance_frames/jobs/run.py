@@ -1,0 +1,311 @@
+"""Ask the service about IDs, by jobs that outlive the process: ``check``, and its halves ``submit`` and ``collect``."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from compliance_frames.errors import IdError
+from compliance_frames.ids.intake import Ids, read_ids
+from compliance_frames.ids.sets import is_in, without
+from compliance_frames.jobs.database import is_ledger
+from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane, Patience, Stopped
+from compliance_frames.jobs.ledger import Ledger
+from compliance_frames.jobs.states import FINAL, State
+from compliance_frames.progress import Progress, ProgressCallback, silent
+from compliance_frames.schemas import JobType
+from compliance_frames.service.api import ComplianceApi
+from compliance_frames.service.retry import Wait
+from compliance_frames.service.secret import Secret, base_url_from, token_from
+from compliance_frames.service.storage import Storage
+
+#: What to ask about: the tweets, their authors, or both in one go.
+CheckType = Literal["tweets", "users", "both"]
+
+#: About 100 MB of IDs: the fixed cost of a job is many minutes, so few large ones.
+CHUNK_SIZE = 5_000_000
+_POLL = timedelta(seconds=5)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What was handed to the service, or planned for it.
+
+    Attributes:
+        ledger: where the jobs are remembered.
+        ids: how many IDs the source has, by type.
+        new: how many of them were planned now.
+        answered: how many already have an answer.
+        pending: how many were waiting for one before.
+        nulls: how many rows have no ID.
+        duplicates: how many rows repeat an ID.
+        chunks: how many chunks were planned now.
+    """
+
+    ledger: Path
+    ids: dict[JobType, int]
+    new: dict[JobType, int]
+    answered: dict[JobType, int]
+    pending: dict[JobType, int]
+    nulls: dict[JobType, int]
+    duplicates: dict[JobType, int]
+    chunks: int
+
+
+def check(
+    source: Any,
+    type: CheckType = "tweets",
+    *,
+    id_column: str | None = None,
+    author_column: str | None = None,
+    ledger: str | os.PathLike[str],
+    chunk_size: int = CHUNK_SIZE,
+    max_age: timedelta | None = None,
+    allow_damaged: bool = False,
+    timeout: timedelta | None = None,
+    poll: timedelta = _POLL,
+    bearer_token: str | Secret | None = None,
+    base_url: str | None = None,
+    progress: ProgressCallback = silent,
+) -> pa.Table:
+    """Ask what became of Tweet or user IDs, and wait for the answer.
+
+    Call it again with the same ledger after anything: it goes on where it stopped, and asks nothing twice.
+
+    Args:
+        source: whatever holds IDs; see :func:`compliance_frames.ids.intake.read_ids`.
+        type: what the IDs are; ``"both"`` asks about tweets and their authors, side by side.
+        id_column: the column of IDs (of the tweets, for ``"both"``); left out, it is found by its name.
+        author_column: the column of authors, for ``"both"``; ``author_id`` if left out.
+        ledger: a directory that remembers what was asked; made where there is none.
+        chunk_size: IDs per job. The fixed cost of a job is minutes, so few large ones.
+        max_age: ask again what was answered longer ago; None never does.
+        allow_damaged: take IDs that look as if they had gone through floating point.
+        timeout: how long to wait; None waits for as long as it takes.
+        poll: the first pause between two looks at a job; it grows to a minute.
+        bearer_token: the app-only token; left out, it comes from ``X_BEARER_TOKEN``.
+        base_url: the service's address; left out, from ``COMPLIANCE_FRAMES_BASE_URL``, else the real one.
+        progress: told of uploads, waits and downloads.
+
+    Returns:
+        One row per flagged ID of the source (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
+        An ID that is no row was clear when it was asked, unless ``Ledger.failed_ids`` has it.
+
+    Raises:
+        IdError: the source holds what is no ID, or nothing at all.
+        AuthError: there is no token, or the service refuses it.
+        LedgerLockedError: another process works with this ledger.
+        JobTimeoutError: the time is over; call again.
+        ComplianceFramesError: anything else that ended it; the ledger keeps what was reached.
+
+    >>> import tempfile
+    >>> from compliance_frames.emulator import Emulator
+    >>> with Emulator() as service, tempfile.TemporaryDirectory() as folder:
+    ...     results = check(
+    ...         range(2_000_000_000_000_000_000, 2_000_000_000_000_001_000), ledger=f"{folder}/my.ledger",
+    ...         poll=timedelta(milliseconds=20), bearer_token=service.bearer_token, base_url=service.base_url)
+    >>> results.column_names[:4], 300 < results.num_rows < 600
+    (['type', 'id', 'action', 'reason'], True)
+    """
+    questions = _questions(source, type, id_column, author_column, allow_damaged)
+    with _Session(ledger, bearer_token, base_url, poll, timeout, progress) as session:
+        _plan(session, questions, chunk_size, max_age)
+        session.work(tuple(questions), FINAL)
+        results = session.ledger.results()
+    return _of_source(results, questions)
+
+
+def submit(
+    source: Any,
+    type: CheckType = "tweets",
+    *,
+    id_column: str | None = None,
+    author_column: str | None = None,
+    ledger: str | os.PathLike[str],
+    chunk_size: int = CHUNK_SIZE,
+    max_age: timedelta | None = None,
+    allow_damaged: bool = False,
+    timeout: timedelta | None = None,
+    poll: timedelta = _POLL,
+    bearer_token: str | Secret | None = None,
+    base_url: str | None = None,
+    progress: ProgressCallback = silent,
+) -> Submission:
+    """Hand IDs to the service and return while it works: the first half of :func:`check`, with its arguments.
+
+    The first chunk of each type is uploaded; further ones follow in :func:`collect`, as the service takes one job
+    per type at a time.
+
+    Returns:
+        What was submitted.
+    """
+    questions = _questions(source, type, id_column, author_column, allow_damaged)
+    with _Session(ledger, bearer_token, base_url, poll, timeout, progress) as session:
+        submission = _plan(session, questions, chunk_size, max_age)
+        session.work(tuple(questions), WITH_THE_SERVICE)
+    return submission
+
+
+def collect(
+    ledger: str | os.PathLike[str],
+    *,
+    type: JobType | None = None,
+    timeout: timedelta | None = None,
+    poll: timedelta = _POLL,
+    bearer_token: str | Secret | None = None,
+    base_url: str | None = None,
+    progress: ProgressCallback = silent,
+) -> pa.Table:
+    """Wait for everything that a ledger has under way: the second half of :func:`check`.
+
+    Args:
+        ledger: the ledger that :func:`submit` was given.
+        type: only the jobs of this type; None takes both, side by side.
+        timeout, poll, bearer_token, base_url, progress: as for :func:`check`.
+
+    Returns:
+        All results of the ledger, as :func:`check` returns them.
+
+    Raises:
+        LedgerError: there is no such ledger.
+    """
+    Ledger.read(ledger)
+    kinds: tuple[JobType, ...] = get_args(JobType) if type is None else (type,)
+    with _Session(ledger, bearer_token, base_url, poll, timeout, progress) as session:
+        session.work(kinds, FINAL)
+        return session.ledger.results(type)
+
+
+class _Session:
+    """A ledger open for writing; the service is called only where something is left to do."""
+
+    def __init__(
+        self,
+        ledger: str | os.PathLike[str],
+        bearer_token: str | Secret | None,
+        base_url: str | None,
+        poll: timedelta,
+        timeout: timedelta | None,
+        progress: ProgressCallback,
+    ) -> None:
+        self._path, self._progress = Path(ledger), progress
+        self._base_url = base_url_from(base_url)
+        self._token = bearer_token
+        deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
+        self._patience = Patience(poll, deadline)
+
+    def __enter__(self) -> _Session:
+        if not is_ledger(self._path):  # nothing is made for someone who has no token yet
+            self._token = token_from(self._token)
+        self.ledger = Ledger.open(self._path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ledger.close()
+
+    def work(self, types: tuple[JobType, ...], until: frozenset[State]) -> None:
+        """Work on the chunks of these types, side by side, until all have reached such a state."""
+        busy = [type for type in types if any(c.state not in until for c in self.ledger.unfinished(type))]
+        if not busy:
+            return
+        with ExitStack() as stack:
+            api = stack.enter_context(
+                ComplianceApi(
+                    self._token, base_url=self._base_url, sleep=self._patience.sleep, on_wait=self._waiting("service")
+                )
+            )
+            storage = stack.enter_context(
+                Storage(base_url=self._base_url, sleep=self._patience.sleep, on_wait=self._waiting("storage"))
+            )
+            lanes = [Lane(self.ledger, type, api, storage, self._patience, self._progress) for type in busy]
+            if len(lanes) == 1:
+                lanes[0].run(until=until)
+            else:
+                self._side_by_side(lanes, until)
+
+    def _side_by_side(self, lanes: list[Lane], until: frozenset[State]) -> None:
+        """Each lane in its thread; where one fails, the others end at their next step, and its error is told."""
+        with ThreadPoolExecutor(len(lanes), thread_name_prefix="compliance-frames") as pool:
+            running = [pool.submit(self._stopping_others, lane, until) for lane in lanes]
+            try:
+                errors = [future.exception() for future in running]
+            except BaseException:
+                self._patience.stop.set()
+                raise
+        told = [error for error in errors if error is not None and not isinstance(error, Stopped)]
+        if told:
+            raise told[0]
+
+    def _stopping_others(self, lane: Lane, until: frozenset[State]) -> None:
+        try:
+            lane.run(until=until)
+        except BaseException:
+            self._patience.stop.set()
+            raise
+
+    def _waiting(self, who: str) -> Callable[[Wait], None]:
+        def tell(wait: Wait) -> None:
+            note = f"waiting {wait.pause.total_seconds():.0f} s for {wait.why}"
+            self._progress(Progress("wait", who, 0, None, "jobs", note))
+
+        return tell
+
+
+def _questions(
+    source: Any, type: CheckType, id_column: str | None, author_column: str | None, allow_damaged: bool
+) -> dict[JobType, Ids]:
+    """The IDs to ask about, by type."""
+    if type not in get_args(CheckType):
+        raise IdError(f"type={type!r} is none of {', '.join(map(repr, get_args(CheckType)))}.")
+    if type != "both":
+        column = id_column if type == "tweets" else (id_column or author_column)
+        return {type: read_ids(source, id_column=column, allow_damaged=allow_damaged)}
+    if isinstance(source, pa.RecordBatchReader | Iterator):
+        raise IdError('A stream can be read once only, and type="both" reads two columns: pass a table or a path.')
+    author_column = author_column or "author_id"
+    return {
+        "tweets": read_ids(source, id_column=id_column, allow_damaged=allow_damaged),
+        "users": read_ids(source, id_column=author_column, allow_damaged=allow_damaged),
+    }
+
+
+def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, max_age: timedelta | None) -> Submission:
+    """Plan what was not asked yet; nothing is asked twice."""
+    counts: dict[str, dict[JobType, int]] = {"new": {}, "answered": {}, "pending": {}}
+    chunks = 0
+    for type, ids in questions.items():
+        values = ids.values.to_numpy()
+        unanswered = without(values, session.ledger.asked(type, max_age=max_age).to_numpy())
+        new = without(unanswered, session.ledger.pending(type).to_numpy())
+        counts["new"][type] = len(new)
+        counts["answered"][type] = len(values) - len(unanswered)
+        counts["pending"][type] = len(unanswered) - len(new)
+        chunks += session.ledger.add(type, pa.array(new), chunk_size=chunk_size) if len(new) else 0
+    return Submission(
+        ledger=session.ledger.path,
+        ids={type: len(ids) for type, ids in questions.items()},
+        nulls={type: ids.nulls for type, ids in questions.items()},
+        duplicates={type: ids.duplicates for type, ids in questions.items()},
+        chunks=chunks,
+        **counts,
+    )
+
+
+def _of_source(results: pa.Table, questions: dict[JobType, Ids]) -> pa.Table:
+    """The results of the IDs that were asked about."""
+    ids = results.column("id").to_numpy()
+    types = np.asarray(results.column("type").cast(pa.string()).to_pylist(), dtype=object)
+    keep = np.zeros(len(ids), bool)
+    for type, asked in questions.items():
+        keep |= (types == type) & is_in(ids, asked.values.to_numpy())
+    return results.filter(pa.array(keep))
