@@ -188,9 +188,10 @@ def _texts(
     number = pa.array(rng.integers(0, 1_000_000, rows)).cast(pa.string())
     own = pc.binary_join_element_wise(*pieces, pc.binary_join_element_wise("#no", number, ""), " ")
     handle = pa.array(author[target]).cast(pa.string())
-    retweet = pc.binary_join_element_wise("RT @account_", handle, ": ", own.take(pa.array(target)), "")
     reply = pc.binary_join_element_wise("@account_", handle, " ", own, "")
-    text = pc.if_else(pa.array(kind == 1), retweet, pc.if_else(pa.array(kind == 2), reply, own))
+    own = pc.if_else(pa.array(kind == 2), reply, own)
+    retweet = pc.binary_join_element_wise("RT @account_", handle, ": ", own.take(pa.array(target)), "")
+    text = pc.if_else(pa.array(kind == 1), retweet, own)
     language = np.where(kind == 1, language[target], language)
     return text, pa.array(names).take(pa.array(language))
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from compliance_frames.durable import make_private_directory, write_private
@@ -211,7 +212,8 @@ class Ledger:
         if not parts:
             return RESULTS.empty_table()
         table = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
-        return table.sort_by([("type", "ascending"), ("id", "ascending")]) if len(parts) > 1 else table
+        is_users = pc.equal(table.column("type"), "users").to_numpy()
+        return table.take(pa.array(np.lexsort((table.column("id").to_numpy(), is_users))))
 
     def ids_of(self, chunk: ChunkRow) -> pa.Int64Array:
         """The IDs of a chunk, sorted."""
