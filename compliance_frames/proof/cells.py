@@ -1,0 +1,266 @@
+"""Every ID of a table, nested ones too, each with the row it stands in, what it stands for and the places beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+from numpy.typing import NDArray
+
+from compliance_frames.proof.roles import Layout, Path, Role, holds_ids, is_place, is_reference
+
+#: Columns of places that are told apart in one number: a bit for each.
+_MOST_PLACES: Final = 62
+
+
+@dataclass(frozen=True, eq=False)
+class Ids:
+    """IDs that stand for the same thing in one column.
+
+    Attributes:
+        path: of the column.
+        role: what they stand for.
+        primary: whether this is the column of the rows' own tweet IDs, that the manifest names.
+        values: the IDs, as they are stored; null where there is none.
+        rows: the row of each.
+        places: for each, a bit for each column of places (:func:`place_columns`) that has a value beside it.
+    """
+
+    path: Path
+    role: Role
+    primary: bool
+    values: Any
+    rows: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Here:
+    """Where in a table one is: what each value belongs to."""
+
+    rows: NDArray[np.int64]
+    places: NDArray[np.int64]
+    embedded: Path | None = None
+
+
+def ids_in(batch: pa.RecordBatch, layout: Layout, first_row: int = 0) -> Iterator[Ids]:
+    """Every ID in a batch.
+
+    Args:
+        batch: of some file.
+        layout: of the same file.
+        first_row: where the batch begins in it.
+
+    >>> batch = pa.record_batch({"id": ["7"], "geo": ["Oslo"], "in_reply_to_user_id": ["9"]})
+    >>> from compliance_frames.corpus.manifest import ColumnPaths
+    >>> [(".".join(ids.path), ids.role, ids.places.tolist()) for ids in ids_in(batch, Layout(ColumnPaths("id")))]
+    [('id', 'tweet', [1]), ('in_reply_to_user_id', 'mention', [1])]
+    """
+    rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
+    here = _Here(rows, _placed(batch, place_columns(batch.schema, layout)))
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        yield from _ids(column, (name,), here, layout)
+
+
+def place_columns(schema: pa.Schema, layout: Layout) -> tuple[Path, ...]:
+    """The columns of places of a file: those of its manifest first, then others that look like some.
+
+    Of a struct that the manifest names in part, the other parts are others. Where it was told that there are no
+    places, nothing looks like one.
+    """
+    told = layout.columns.geo
+    if told == ():
+        return ()
+    known = tuple(path for each in told or () if (path := _path_of(schema, each)) is not None)
+    above = [path for path, _ in _around(schema, layout.inside)]
+    other = [part for path in above if is_place(path[-1]) for part in _uncovered(schema, path, known)]
+    return (*known, *other)[:_MOST_PLACES]
+
+
+def stored_columns(schema: pa.Schema, layout: Layout) -> list[tuple[Path, Role | None]]:
+    """The columns that a Parquet file stores, in its order, and what all of their IDs stand for.
+
+    None where they are no IDs, and where what they stand for differs from row to row.
+
+    >>> from compliance_frames.corpus.manifest import ColumnPaths
+    >>> stored_columns(pa.schema({"id": pa.int64(), "user": pa.struct({"id": pa.int64()})}), Layout(ColumnPaths("id")))
+    [(('id',), 'tweet'), (('user', 'id'), 'author')]
+    """
+    return [found for field in schema for found in _stored(field.type, (field.name,), None, False, layout)]
+
+
+def _stored(
+    kind: Any, path: Path, embedded: Path | None, differs: bool, layout: Layout
+) -> Iterator[tuple[Path, Role | None]]:
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from _stored(kind.storage_type, path, embedded, differs, layout)
+    elif pt.is_struct(kind):
+        differs = differs or (embedded is None and is_reference(kind))
+        embedded = path if layout.is_embedded(path, kind) else embedded
+        for child in kind:
+            yield from _stored(child.type, (*path, child.name), embedded, differs, layout)
+    elif pt.is_map(kind):
+        yield from _stored(kind.key_type, (*path, "key"), embedded, differs, layout)
+        yield from _stored(kind.item_type, (*path, "value"), embedded, differs, layout)
+    elif _is_list(kind):
+        yield from _stored(kind.value_type, path, embedded, differs, layout)
+    else:
+        yield path, None if differs or not holds_ids(kind) else layout.role(path, embedded)
+
+
+def looks_placed(schema: pa.Schema, layout: Layout) -> tuple[str, ...]:
+    """Columns that look like places where it was told that there are none: they are kept, and counted as such."""
+    if layout.columns.geo != ():
+        return ()
+    return tuple(".".join(path) for path, _ in _around(schema, layout.inside) if is_place(path[-1]))
+
+
+def _around(schema: pa.Schema, inside: Path) -> Iterator[tuple[Path, Any]]:
+    """The columns beside the row's tweet ID, and those at the top."""
+    for field in schema:
+        yield (field.name,), field.type
+    for depth in range(1, len(inside) + 1):
+        within = _type_at(schema, inside[:depth])
+        for child in within if within is not None and pt.is_struct(within) else ():
+            yield (*inside[:depth], child.name), child.type
+
+
+def _uncovered(schema: pa.Schema, path: Path, known: tuple[Path, ...]) -> Iterator[Path]:
+    """The parts of a column that no known path leads to."""
+    if any(path[: len(each)] == each for each in known):
+        return
+    if any(each[: len(path)] == path for each in known):
+        for child in _type_at(schema, path):
+            yield from _uncovered(schema, (*path, child.name), known)
+        return
+    yield path
+
+
+def _path_of(schema: pa.Schema, dotted: str) -> Path | None:
+    """The way to a column that a manifest names: a literal name first, then down through structs."""
+    if dotted in schema.names:
+        return (dotted,)
+    names = dotted.split(".")
+    for cut in range(1, len(names)):
+        path = (".".join(names[:cut]), *names[cut:])
+        if _type_at(schema, path) is not None:
+            return path
+    return None
+
+
+def _type_at(schema: pa.Schema, path: Path) -> Any:
+    at = schema.names.index(path[0]) if path[0] in schema.names else -1
+    kind: Any = schema.field(at).type if at >= 0 else None
+    for name in path[1:]:
+        at = kind.get_field_index(name) if kind is not None and pt.is_struct(kind) else -1
+        kind = kind.field(at).type if at >= 0 else None
+    return kind
+
+
+def _placed(struct: Any, paths: tuple[Path, ...]) -> NDArray[np.int64]:
+    """For each row of a batch, or element of a struct array, the bits of the places that have a value."""
+    bits = np.zeros(len(struct) if isinstance(struct, pa.Array) else struct.num_rows, np.int64)
+    for number, path in enumerate(paths):
+        for column in _columns_at(struct, path):
+            bits |= np.asarray(pc.is_valid(column)).astype(np.int64) << number
+    return bits
+
+
+def _columns_at(struct: Any, path: Path) -> list[Any]:
+    """The columns of a path: more than one where a name stands twice."""
+    names = struct.type.names if isinstance(struct, pa.Array) else struct.schema.names
+    parts = struct.flatten() if isinstance(struct, pa.Array) else struct.columns
+    found = [part for name, part in zip(names, parts, strict=True) if name == path[0]]
+    return found if len(path) == 1 else [deep for part in found for deep in _columns_at(part, path[1:])]
+
+
+def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
+    kind = values.type
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from _ids(values.storage, path, here, layout)
+    elif pt.is_struct(kind):
+        yield from _ids_of_struct(values, path, here, layout)
+    elif pt.is_map(kind):
+        yield from _ids(_listed(values), path, here, layout)
+    elif _is_list(kind):
+        yield from _ids(values.flatten(), path, _below(values, here), layout)
+    elif holds_ids(kind):
+        role = layout.role(path, here.embedded)
+        if role is not None:
+            primary = ".".join(path) == layout.columns.id and here.embedded is None
+            yield Ids(path, role, primary, values, here.rows, here.places)
+
+
+def _ids_of_struct(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
+    children = dict(zip(values.type.names, values.flatten(), strict=True))
+    if is_reference(values.type) and here.embedded is None:
+        yield from _references(children, path, here)
+        return
+    if layout.is_embedded(path, values.type):
+        own = tuple((name,) for name in values.type.names if is_place(name))
+        here = replace(here, embedded=path, places=_placed(values, own))
+    for name, child in children.items():
+        yield from _ids(child, (*path, name), here, layout)
+
+
+def _references(children: dict[str, Any], path: Path, here: _Here) -> Iterator[Ids]:
+    """IDs of other tweets that say how this one stands to them: one that it repeats must not be gone."""
+    repeated = np.asarray(pc.fill_null(pc.equal(_decoded(children["type"]).cast(pa.string()), "retweeted"), False))
+    for name, child in children.items():
+        author = name in {"author_id", "user_id"}
+        if (name not in {"id", "id_str"} and not author) or not holds_ids(child.type):
+            continue
+        for role, which in (("retweet", repeated), ("mention", ~repeated)):
+            if which.any():
+                chosen = child.filter(pa.array(which))
+                exact: Role = "mention" if role == "mention" else "embedded author" if author else "retweet"
+                yield Ids((*path, name), exact, False, chosen, here.rows[which], here.places[which])
+
+
+def _below(values: Any, here: _Here) -> _Here:
+    """What the elements of lists belong to; places beside the list are not beside each of its elements."""
+    parents = np.asarray(pc.list_parent_indices(values))
+    return replace(here, rows=here.rows[parents], places=np.zeros(len(parents), np.int64))
+
+
+def _listed(values: Any) -> Any:
+    """A map as the list of pairs that it is."""
+    kind = values.type
+    pair = pa.struct([pa.field("key", kind.key_type), pa.field("value", kind.item_type)])
+    return values.cast(pa.list_(pair))
+
+
+def _is_list(kind: Any) -> bool:
+    views = pt.is_list_view(kind) or pt.is_large_list_view(kind)
+    return bool(pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind) or views)
+
+
+def _decoded(values: Any) -> Any:
+    if not pt.is_dictionary(values.type):
+        return values
+    return values.dictionary.take(values.indices)
+
+
+def leaves(values: Any) -> Iterator[Any]:
+    """The columns that a Parquet file stores for an Arrow one, in its order; only values that are really there.
+
+    >>> [leaf.to_pylist() for leaf in leaves(pa.array([{"a": 1, "b": ["x", "y"]}, None]))]
+    [[1, None], ['x', 'y']]
+    """
+    kind = values.type
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from leaves(values.storage)
+    elif pt.is_struct(kind):
+        for child in values.flatten():
+            yield from leaves(child)
+    elif pt.is_map(kind):
+        yield from leaves(_listed(values))
+    elif _is_list(kind):
+        yield from leaves(values.flatten())
+    else:
+        yield _decoded(values)

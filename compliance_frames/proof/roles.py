@@ -1,0 +1,161 @@
+"""What an ID in a cleaned dataset stands for, by where it stands: written anew, not shared with the cleaning."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import pyarrow.types as pt
+
+from compliance_frames.corpus.manifest import ColumnPaths
+
+#: ``tweet`` and ``author``: of the row itself. ``retweet``: of the tweet that the row repeats. ``embedded tweet`` and
+#: ``embedded author``: of another tweet that the row holds whole. ``mention``: of anything else, and kept by policy.
+Role = Literal["tweet", "author", "retweet", "embedded tweet", "embedded author", "mention"]
+#: Whom an ID names.
+Whose = Literal["tweet", "author"]
+#: The way to a column: names, from the outermost on. Lists have no name of their own.
+Path = tuple[str, ...]
+
+_TWEET: Final = {"id", "id_str", "tweet_id", "tweet_id_str", "status_id", "status_id_str"}
+_BARE: Final = {"id", "id_str"}
+_AUTHOR: Final = {
+    *("author_id", "author_id_str", "user_id", "user_id_str", "user_id_string", "from_user_id", "from_user_id_str"),
+}
+_USER: Final = {"user", "author"}
+_WRAPPERS: Final = {"data", "tweet", "status"}
+_EMBEDDED: Final = re.compile(r"(retweeted|quoted)_?(status|tweet)", re.IGNORECASE)
+_TEXTS: Final = {"text", "full_text", "rawContent", "content"}
+_RETWEET: Final = re.compile(r"retweet(ed)?(_status|_tweet)?_id(_str)?")
+_ID: Final = re.compile(r"(.*[_.])?ids?(_str|_string)?|.*[a-z](Id|ID)s?(Str|_str)?", re.DOTALL)
+_PERSON: Final = re.compile(r"user|author|mention|member|follow|contributor", re.IGNORECASE)
+_PLACE_PREFIX: Final = re.compile(r"(geo|coordinates?|places?|bbox|geocoordinates)([._].*)?|(coords|geo)_?coords", re.I)
+_PLACE_NAME: Final = {"lat", "latitude", "lon", "lng", "long", "longitude", "coords_coords"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the tweets of a file are, as its manifest says it.
+
+    Attributes:
+        columns: of the file.
+    """
+
+    columns: ColumnPaths
+
+    @property
+    def inside(self) -> Path:
+        """The struct that holds the row's tweet, or ``()`` where that is the row itself."""
+        return tuple(self.columns.id.split(".")[:-1])
+
+    def role(self, path: Path, embedded: Path | None) -> Role | None:
+        """What the IDs of a column stand for; None where it holds none, by its name.
+
+        Args:
+            path: of the column.
+            embedded: the path of the tweet inside the row that it belongs to, where there is one.
+
+        >>> Layout(ColumnPaths("id")).role(("user", "id_str"), None)
+        'author'
+        >>> Layout(ColumnPaths("id")).role(("in_reply_to_user_id",), None)
+        'mention'
+        """
+        if embedded is not None:
+            own = _own_role(path[len(embedded) :])
+            return _mention(path) if own is None else "embedded tweet" if own == "tweet" else "embedded author"
+        dotted = ".".join(path)
+        if dotted == self.columns.id:
+            return "tweet"
+        if dotted == self.columns.author_id:
+            return "author"
+        if dotted in self.columns.references or _RETWEET.fullmatch(path[-1]):
+            return "retweet"
+        return _own_role(self._within(path)) or _mention(path)
+
+    def is_embedded(self, path: Path, kind: Any) -> bool:
+        """Whether a struct is another tweet: the manifest says so, or its name, or it has both an ID and a text."""
+        names = {child.name for child in kind}
+        if not names & _BARE or path == self.inside:
+            return False
+        if ".".join(path) in self.columns.embedded or _EMBEDDED.fullmatch(path[-1]):
+            return True
+        wrapper = len(path) == 1 and path[0] in _WRAPPERS
+        return bool(names & _TEXTS) and not wrapper
+
+    def _within(self, path: Path) -> Path:
+        """The path as seen from the row's tweet."""
+        inside = self.inside
+        if inside and path[: len(inside)] == inside:
+            return path[len(inside) :]
+        return path[1:] if len(path) > 1 and path[0] in _WRAPPERS else path
+
+
+def is_reference(kind: Any) -> bool:
+    """Whether a struct names another tweet and says how this one stands to it.
+
+    >>> import pyarrow as pa
+    >>> is_reference(pa.struct({"type": pa.string(), "id": pa.string()}))
+    True
+    """
+    names = {child.name for child in kind}
+    return "type" in names and bool(names & _BARE) and not names & _TEXTS
+
+
+def is_place(name: str) -> bool:
+    """Whether a column says where a tweet was written, by its name.
+
+    >>> is_place("place_full_name"), is_place("Latitude"), is_place("location")
+    (True, True, False)
+    """
+    return bool(_PLACE_PREFIX.fullmatch(name)) or name.lower() in _PLACE_NAME
+
+
+def whose(role: Role, path: Path) -> Whose:
+    """Whom the IDs of a column name.
+
+    >>> whose("mention", ("in_reply_to_user_id",)), whose("mention", ("conversation_id",))
+    ('author', 'tweet')
+    """
+    if role == "mention":
+        return "author" if _PERSON.search(".".join(path)) else "tweet"
+    return "author" if role.endswith("author") else "tweet"
+
+
+def holds_ids(kind: Any) -> bool:
+    """Whether values of a type can be IDs: whole numbers, text, or bytes of text.
+
+    >>> import pyarrow as pa
+    >>> holds_ids(pa.dictionary(pa.int32(), pa.string())), holds_ids(pa.bool_())
+    (True, False)
+    """
+    kind = kind.value_type if pt.is_dictionary(kind) else kind
+    text = pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind)
+    raw = pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind)
+    return bool(text or raw or pt.is_integer(kind) or (pt.is_decimal(kind) and kind.scale == 0))
+
+
+def id_in_name(key: str) -> Whose | None:
+    """Whom the values of a partition key name, where they are IDs.
+
+    >>> id_in_name("author_id"), id_in_name("date")
+    ('author', None)
+    """
+    own = _own_role((key,))
+    role: Role | None = own or _mention((key,))
+    return None if role is None else whose(role, (key,))
+
+
+def _own_role(path: Path) -> Literal["tweet", "author"] | None:
+    """The role of a column within the tweet that it belongs to."""
+    if len(path) == 1:
+        return "tweet" if path[0] in _TWEET else "author" if path[0] in _AUTHOR else None
+    if len(path) == 2 and path[0] in _USER and path[1] in _BARE:
+        return "author"
+    if path in {("user.id",), ("user.id_str",)}:
+        return "author"
+    return None
+
+
+def _mention(path: Path) -> Literal["mention"] | None:
+    return "mention" if _ID.fullmatch(path[-1]) else None

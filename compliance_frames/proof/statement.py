@@ -1,0 +1,113 @@
+"""The words of a proof: what is claimed of a dataset, what was checked for it, and what was not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from compliance_frames.corpus.manifest import Manifest
+from compliance_frames.proof.erased import Answers, Erased
+from compliance_frames.proof.proof import Check
+
+
+def statement(root: Path, manifest: Manifest, answers: Answers, erased: Erased) -> str:
+    """What a proof claims, in one sentence; it never says more than what was looked for."""
+    gone = [(len(erased.drop_tweets), "tweet"), (len(erased.drop_authors), "author")]
+    bare = len(erased.scrub_tweets) + len(erased.scrub_authors)
+    claim = (
+        f"no Parquet file under {root} contains a row, a retweet or an embedded copy of the "
+        f"{' or '.join(_number(count, what) for count, what in gone)} that had to go, "
+        f"or a place of the {_number(bare, 'tweet or author', 'tweets or authors')} that had to lose theirs"
+    )
+    return f"As of {_jobs(answers.job_ids or manifest.job_ids)}{_when(answers, manifest)}, {_asked(answers)}, {claim}."
+
+
+def checks(
+    manifest: Manifest, counted: Counter[str], answers: Answers, erased: Erased, *, with_source: bool
+) -> Iterator[Check]:
+    """What was checked and found in order, the rows first."""
+    yield Check("tweets", "tweet IDs of rows looked up by DuckDB: none had to go", counted["tweet"])
+    yield Check("authors", "author IDs of rows looked up: none had to go", counted["author"])
+    yield Check("retweets", "tweets that rows repeat: none had to go", counted["retweet"])
+    embedded = counted["embedded tweet"] + counted["embedded author"]
+    yield Check("embedded", "IDs of tweets inside of rows, and of their authors: none had to go", embedded)
+    places = len(erased.scrub_tweets) + len(erased.scrub_authors)
+    yield Check("places", "tweets and authors that had to lose their places: every column of places is null", places)
+    kept = f"bare IDs of other tweets and users, kept by policy; {counted['mentioned']:,} of them name what had to go"
+    yield Check("mentions", kept, counted["mention"])
+    if answers.asked:
+        yield Check("unchecked", "rows of tweets that were never asked about, kept by plan", counted["unasked"])
+    yield Check("rows", "each file has the rows of the manifest, and what came in was kept or dropped", counted["rows"])
+    yield Check(
+        "files", "the files of the manifest are there, and SHA-256 of each is the manifest's", len(manifest.files)
+    )
+    if with_source:
+        yield Check("source", "files of the source have the digests and rows of the manifest", len(manifest.files))
+    yield Check("strays", "other files, links, or leftovers of a run in the dataset or beside it", 0)
+    yield from _residue(counted, len(erased) > 0)
+
+
+def not_checked(manifest: Manifest, unplaced: Iterable[str], answers: Answers, *, with_source: bool) -> Iterator[str]:
+    """What a reader might think was checked, and was not."""
+    yield "text inside of text: JSON in a column, an ID or a name written in a tweet"
+    yield "page indexes, and bytes of a file that no column claims"
+    yield "numbers of less than 11 digits in metadata and names, unless a partition's key says that they are IDs"
+    other = sum(record.columns is None for record in manifest.files)
+    if other:
+        yield f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet: only the digest"
+    if unplaced:
+        named = ", ".join(repr(name) for name in sorted(unplaced))
+        yield f"columns that look like places, where it was told that there are none: {named}"
+    if not with_source:
+        yield "the source: whether it is unchanged, and retweets of tweets whose author had to go"
+    if not answers.asked:
+        yield "whether every tweet was asked about: only a ledger knows"
+
+
+def _residue(counted: Counter[str], must_erase: bool) -> Iterator[Check]:
+    unused = "every entry is the value of some row" if must_erase else "nothing had to go, so entries were not compared"
+    yield Check("dictionaries", f"dictionary pages decoded: {unused}", counted["dictionaries"])
+    yield Check("dictionary IDs", "IDs in dictionaries of ID columns: none had to go", counted["a dictionary"])
+    yield Check("statistics", "smallest and largest IDs in statistics: none had to go", counted["the statistics"])
+    names = counted["metadata"] + counted["names"]
+    yield Check("metadata", "numbers in metadata and in file names that can be IDs: none had to go", names)
+    blooms = counted["blooms rewritten"] + counted["blooms copied"]
+    what = (
+        f"Bloom filters: {counted['blooms rewritten']:,} made anew when their files were rewritten, "
+        f"{counted['blooms copied']:,} of the source's own files, from which nothing was taken"
+    )
+    yield Check("Bloom filters", what, blooms)
+
+
+def _jobs(jobs: tuple[int, ...]) -> str:
+    if not jobs:
+        return "the results given"
+    named = ", ".join(str(job) for job in jobs[:5])
+    more = f" and {len(jobs) - 5:,} more" if len(jobs) > 5 else ""
+    return f"{'job' if len(jobs) == 1 else 'jobs'} {named}{more}"
+
+
+def _when(answers: Answers, manifest: Manifest) -> str:
+    span = answers.span or manifest.checked_at
+    if span is None:
+        return ""
+    first, last = (_minute(moment) for moment in span)
+    return f" completed at {first}" if first == last else f" completed between {first} and {last}"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M %Z}"
+
+
+def _asked(answers: Answers) -> str:
+    if not answers.asked:
+        flagged = sum(table.num_rows for table in answers.results)
+        return f"for the {_number(flagged, 'ID')} flagged"
+    tweets, users = (len(answers.asked.get(kind, ())) for kind in ("tweets", "users"))
+    return f"for the {_number(tweets, 'tweet ID')} and {_number(users, 'user ID')} asked about"
+
+
+def _number(count: int, what: str, many: str = "") -> str:
+    return f"{count:,} {what if count == 1 else many or what + 's'}"

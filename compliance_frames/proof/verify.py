@@ -1,0 +1,173 @@
+"""Prove that a cleaned dataset holds nothing that had to go, by code that shares nothing with the cleaning."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from compliance_frames.corpus.manifest import Manifest, manifest_path
+from compliance_frames.errors import VerificationError
+from compliance_frames.progress import ProgressCallback, silent
+from compliance_frames.proof import inventory, statement
+from compliance_frames.proof.erased import Answers, Erased, erased_by, read_answers
+from compliance_frames.proof.proof import Check as Check
+from compliance_frames.proof.proof import Proof as Proof
+from compliance_frames.proof.rescan import Found, rescan
+from compliance_frames.proof.source import source_problems, tweets_of_authors
+from compliance_frames.proof.survey import Survey
+
+#: Of a dataset that is not clean at all, nobody reads every problem.
+MOST_PROBLEMS: Final = 100
+
+
+class _Problems:
+    """The first problems, and how many there are."""
+
+    def __init__(self) -> None:
+        self.first: list[str] = []
+        self.count = 0
+
+    def __call__(self, sentence: str) -> None:
+        self.count += 1
+        if len(self.first) < MOST_PROBLEMS:
+            self.first.append(sentence)
+
+    def all_of(self, sentences: Iterator[str]) -> None:
+        """Take every sentence."""
+        for sentence in sentences:
+            self(sentence)
+
+    def settle(self, destination: Path) -> None:
+        """Raise what was found, if anything was."""
+        if not self.count:
+            return
+        more = self.count - len(self.first)
+        told = (*self.first, f"and {more:,} more") if more else tuple(self.first)
+        some = "" if self.count == 1 else f" (the first of {self.count:,} problems)"
+        raise VerificationError(
+            f"{destination} is not what was promised: {self.first[0]}{some}. Publish nothing of it; "
+            "plan and clean again, to another destination",
+            problems=told,
+        )
+
+
+def verify(
+    destination: str | os.PathLike[str],
+    *results: Any,
+    source: str | os.PathLike[str] | None = None,
+    ledger: Any = None,
+    manifest: str | os.PathLike[str] | None = None,
+    progress: ProgressCallback = silent,
+) -> Proof:
+    """Look into every file of a cleaned dataset for what had to go.
+
+    The dataset is read again, with every nested column, and each ID in it is held against the results: in rows, in
+    the tweets they repeat or hold, in dictionary pages, statistics, metadata and file names. Files are counted and
+    hashed against the manifest. Of what ``clean`` did, only the manifest is believed.
+
+    Args:
+        destination: the cleaned dataset.
+        results: tables as ``check`` returns them; they may be newer than those that were applied.
+        source: the dataset it was made from. Its files are held against the manifest too, and tweets of authors who
+            had to go are known by it, where others repeat them.
+        ledger: path of a ledger (or the ledger itself): it tells what was asked and, where no results are given,
+            the results.
+        manifest: where the manifest lies, if not beside the dataset.
+        progress: told after each file.
+
+    Returns:
+        What was checked, and what was not.
+
+    Raises:
+        VerificationError: something was found (``.problems`` holds a sentence for each thing, up to a hundred), there
+            is no manifest, or there is nothing to verify against.
+
+    >>> import tempfile, pyarrow as pa, pyarrow.parquet as pq
+    >>> import compliance_frames as cf
+    >>> flagged = pa.table({"type": ["tweets"], "id": [2], "action": ["delete"], "reason": ["deleted"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "corpus").mkdir()
+    ...     pq.write_table(pa.table({"id": ["1", "2"], "text": ["a", "b"]}), f"{folder}/corpus/part-0.parquet")
+    ...     _ = cf.clean(cf.plan(f"{folder}/corpus", flagged), f"{folder}/clean")
+    ...     proof = verify(f"{folder}/clean", flagged)
+    >>> proof.verified, proof.files, proof.rows
+    (True, 1, 1)
+    """
+    root = Path(os.path.abspath(destination))  # noqa: PTH100 - resolve() would follow a link to another's manifest
+    told = Manifest.read(Path(manifest) if manifest is not None else manifest_path(root))
+    if not root.is_dir():
+        raise VerificationError(f"there is no dataset at {destination}", problems=(f"{destination} is missing",))
+    answers = read_answers(results, ledger)
+    erased = erased_by(answers, told.policy)
+    problems = _Problems()
+    _inventory(root, told, problems)
+    if source is not None:
+        problems.all_of(source_problems(Path(source), told))
+    gone = erased if source is None else erased.with_dropped(tweets_of_authors(Path(source), told, erased))
+    survey = Survey(root, told, must_erase=len(erased) > 0, problems=problems, progress=progress)
+    found = rescan(survey.batches(), gone, answers.asked.get("tweets", np.empty(0, np.int64)))
+    counted = _judged(found, survey, told, answers, problems)
+    problems.settle(root)
+    return _proof(root, told, answers, erased, counted, survey, with_source=source is not None)
+
+
+def _inventory(root: Path, manifest: Manifest, problems: _Problems) -> None:
+    problems.all_of(inventory.record_problems(manifest))
+    problems.all_of(inventory.strays(root, manifest))
+    for record in manifest.files:
+        found = inventory.file_problem(
+            root / record.path, record.path, size=record.bytes, sha256=record.sha256, whose="cleaned"
+        )
+        if found is not None:
+            problems(found)
+
+
+def _judged(
+    found: list[Found], survey: Survey, manifest: Manifest, answers: Answers, problems: _Problems
+) -> Counter[str]:
+    """Tell what was found where it must not be, and count what may be there."""
+    counted = survey.counted.copy()
+    for each in found:
+        problem = survey.problem(each)
+        if problem is not None:
+            problems(problem)
+        spot = survey.spots[each.spot]
+        if spot.role == "mention" and each.treatment == "drop":
+            counted["mentioned"] += each.looked_at
+        if spot.own and answers.asked:
+            counted["unasked"] += each.unasked
+            if each.unasked and manifest.unchecked != "keep":
+                rows = f"{each.unasked:,} row{'s' * (each.unasked != 1)}"
+                problems(f"{spot.file}: {rows} of tweets that were never asked about, which the plan did not keep")
+    return counted
+
+
+def _proof(
+    root: Path,
+    manifest: Manifest,
+    answers: Answers,
+    erased: Erased,
+    counted: Counter[str],
+    survey: Survey,
+    *,
+    with_source: bool,
+) -> Proof:
+    flagged = sum(table.num_rows for table in answers.results)
+    return Proof(
+        destination=root,
+        files=len(manifest.files),
+        rows=counted["rows"],
+        asked={kind: len(ids) for kind, ids in answers.asked.items()} or None,
+        flagged=flagged,
+        job_ids=answers.job_ids or manifest.job_ids,
+        verified_at=datetime.now(UTC).replace(microsecond=0),
+        checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),
+        not_checked=tuple(statement.not_checked(manifest, survey.unplaced, answers, with_source=with_source)),
+        statement=statement.statement(root, manifest, answers, erased),
+    )
