@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -249,6 +250,8 @@ class Ledger:
     def advance(self, chunk: ChunkRow, state: State, **fields: Any) -> ChunkRow:
         """Write a chunk's next state down, durably; the chunk as it stands then.
 
+        The audit events ``compliance_frames.advance`` and ``.advanced`` (chunk, state) are raised before and after.
+
         Raises:
             LedgerError: the state does not follow the present one.
         """
@@ -256,8 +259,10 @@ class Ledger:
             raise LedgerError(f"Chunk {chunk.id} is {chunk.state}; {state} does not follow.")
         values = {"state": state, "changed_at": _now(), **fields}
         names = ", ".join(f"{name} = ?" for name in values)
+        sys.audit("compliance_frames.advance", chunk.id, state)
         with self._turn, self._writing() as database:
             database.execute(f"UPDATE chunks SET {names} WHERE id = ?", (*map(_stored, values.values()), chunk.id))  # noqa: S608
+        sys.audit("compliance_frames.advanced", chunk.id, state)
         return self.chunk(chunk.id)
 
     def finish(self, chunk: ChunkRow, results: pa.Table, checked_at: datetime) -> ChunkRow:

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from compliance_frames.errors import IdError
 from compliance_frames.ids.intake import Ids, read_ids
@@ -304,8 +305,8 @@ def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, max
 def _of_source(results: pa.Table, questions: dict[JobType, Ids]) -> pa.Table:
     """The results of the IDs that were asked about."""
     ids = results.column("id").to_numpy()
-    types = np.asarray(results.column("type").cast(pa.string()).to_pylist(), dtype=object)
     keep = np.zeros(len(ids), bool)
     for type, asked in questions.items():
-        keep |= (types == type) & is_in(ids, asked.values.to_numpy())
+        of_type = pc.equal(results.column("type"), type).to_numpy()
+        keep |= of_type & is_in(ids, asked.values.to_numpy())
     return results.filter(pa.array(keep))
