@@ -92,8 +92,8 @@ def test_kept_rows_agree_with_duckdb(cleaned: tuple[Path, Path, Fates]) -> None:
     """One SQL query over the source gives the cleaned copy, by EXCEPT ALL in both directions."""
     source, target, fates = cleaned
     db = duckdb.connect()
-    db.execute("CREATE VIEW source AS SELECT * FROM read_parquet(?)", [f"{source}/*/*.parquet"])
-    db.execute("CREATE VIEW clean AS SELECT * FROM read_parquet(?)", [f"{target}/*/*.parquet"])
+    db.read_parquet(f"{source}/*/*.parquet").create_view("source")
+    db.read_parquet(f"{target}/*/*.parquet").create_view("clean")
     for type, column in (("tweets", "id"), ("users", "author_id")):
         ids = [row[0] for row in db.execute(f"SELECT DISTINCT {column} FROM source").fetchall()]
         told = pa.table({"id": ids, "reason": fates.of([int(i) for i in ids], type).cast(pa.string())})  # type: ignore[arg-type]
