@@ -1,0 +1,42 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from compliance_frames import sample
+from compliance_frames.emulator import Emulator
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_program_prints_the_table_that_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first program runs as it stands, on the corpus of the demo, and prints what the README says."""
+    monkeypatch.chdir(tmp_path)
+    sample.corpus("corpus", rows=20_000)
+    printed = io.StringIO()
+    with Emulator(processing=timedelta(0)) as service:
+        monkeypatch.setenv("X_BEARER_TOKEN", service.bearer_token)
+        monkeypatch.setenv("COMPLIANCE_FRAMES_BASE_URL", service.base_url)
+        with contextlib.redirect_stdout(printed):
+            exec(compile(blocks("python")[0], "README.md", "exec"), {})
+    assert printed.getvalue() == blocks("text")[0]
+
+
+def test_the_beginning_says_what_it_is_and_how_to_run_it() -> None:
+    """The first 40 lines hold both commands and the program."""
+    head = "\n".join(README.splitlines()[:40])
+    assert "compliance-frames demo" in head
+    assert "cf.verify" in head
+    assert "pytest" in head
+    assert "suspended" in head
