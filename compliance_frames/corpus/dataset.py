@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from compliance_frames.errors import PlanError
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from compliance_frames.errors import IdError, PlanError
 
 _PARQUET_NAMES = (".parquet", ".parq", ".pq")
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
@@ -63,6 +67,22 @@ def list_files(dataset: str | os.PathLike[str]) -> Listing:
     if not any(file.parquet for file in found):
         raise PlanError(f"{dataset} holds no Parquet file: there is nothing to plan")
     return Listing(root, tuple(sorted(found, key=lambda file: file.path)), tuple(sorted(ignored)))
+
+
+@contextmanager
+def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
+    """An open Parquet file; whatever goes wrong while it is open names the file."""
+    try:
+        with pa.OSFile(os.fspath(root / source.path), "rb") as handle:  # a path, never a pattern or an address
+            yield pq.ParquetFile(handle)
+    except IdError as error:
+        told = f"{source.path}: {error}"
+        raise IdError(told, column=error.column, row=error.row, value=error.value) from error
+    except PlanError as error:
+        raise type(error)(f"{source.path}: {error}") from error
+    except (pa.ArrowException, OSError) as error:
+        said = str(error).partition("\n")[0]
+        raise PlanError(f"{source.path} cannot be read as Parquet: {said}; restore it or take it away") from error
 
 
 def is_ignored(name: str) -> bool:

@@ -99,6 +99,15 @@ class Erasures:
         scrub = np.setdiff1d(self.scrub_tweets, drop, assume_unique=True)
         return dataclasses.replace(self, drop_tweets=drop, scrub_tweets=scrub)
 
+    @property
+    def erase_anything(self) -> bool:
+        """Whether any row, anywhere, could lose something.
+
+        >>> Erasures().erase_anything, Erasures(drop_tweets=np.array([7])).erase_anything
+        (False, True)
+        """
+        return self.unchecked == "drop" or any(len(getattr(self, name)) for name in _SETS)
+
     def write(self, directory: Path) -> None:
         """Write the IDs as Parquet files into a directory (made when missing), for workers to read."""
         directory.mkdir(parents=True, exist_ok=True)

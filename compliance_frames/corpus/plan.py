@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,17 +20,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus import show
+from compliance_frames.corpus.authors import tweets_of_dropped_authors
 from compliance_frames.corpus.columns import Columns, field_at, find_columns, unread_columns
-from compliance_frames.corpus.dataset import Listing, SourceFile, list_files
-from compliance_frames.corpus.erase import Counts, hits, ids_at, located, unchecked_message
+from compliance_frames.corpus.dataset import Listing, SourceFile, list_files, opened
+from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures, IdArray, by_reason
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.policy import Policy
-from compliance_frames.errors import IdError, PlanError, UncheckedIdsError
+from compliance_frames.corpus.rewrite import unused_words
+from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.schemas import FILES, Treatment, Unchecked
 
 Decision = Literal["copy", "rewrite"]
+
+#: Why a file is rewritten none of whose rows is flagged: others' words may stand in it, erased ones among them.
+_STALE = "its dictionaries list values that no row has"
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,7 @@ def plan(
     erasures = Erasures.from_results(tables, chosen, asked, unchecked or ("keep" if asked is None else "error"))
     columns, unread = _find_all(listing, _Told(id_column, author_column, geo))
     _require_authors(columns, erasures)
-    erasures = erasures.with_dropped(_tweets_of_dropped_authors(listing, columns, erasures))
+    erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, columns, erasures))
     files = tuple(_planned(listing, columns, erasures, progress))
     _require_checked(files, erasures)
     return Plan(
@@ -294,7 +299,7 @@ def _find_all(listing: Listing, told: _Told) -> tuple[dict[str, Columns], tuple[
     found, missing, names, unread = {}, set(told.geo or ()), set(), set()
     for source in listing.files:
         if source.parquet:
-            with _opened(listing.root, source) as file:
+            with opened(listing.root, source) as file:
                 schema = file.schema_arrow
                 found[source.path] = told.columns(schema)
             missing = {path for path in missing if field_at(schema, path) is None}
@@ -318,7 +323,7 @@ def _planned(
 
 
 def _plan_file(root: Path, source: SourceFile, columns: Columns, erasures: Erasures) -> FilePlan:
-    with _opened(root, source) as file:
+    with opened(root, source) as file:
         leaves = find_leaves(file, columns, erasures)
         counts, read = Counts(), 0
         for number in range(file.num_row_groups):
@@ -328,9 +333,10 @@ def _plan_file(root: Path, source: SourceFile, columns: Columns, erasures: Erasu
                 read += 1
             else:
                 counts += Counts(rows_in=group.num_rows, rows_kept=group.num_rows)
+        stale = not counts.touched and erasures.erase_anything and bool(unused_words(root / source.path))
     return FilePlan(
         path=source.path,
-        decision="rewrite" if counts.touched else "copy",
+        decision="rewrite" if counts.touched or stale else "copy",
         bytes=source.bytes,
         mtime_ns=source.mtime_ns,
         rows=counts.rows_in,
@@ -338,7 +344,7 @@ def _plan_file(root: Path, source: SourceFile, columns: Columns, erasures: Erasu
         rows_scrubbed=counts.rows_scrubbed,
         rows_unchecked=counts.rows_unchecked,
         cells_nulled=counts.cells_nulled,
-        why=_why(counts, read),
+        why=_STALE if stale else _why(counts, read),
         columns=columns,
     )
 
@@ -364,51 +370,6 @@ def _why(counts: Counts, groups_read: int) -> str:
     if done:
         return ", ".join(done)
     return "nothing to erase among its IDs" if groups_read else "its statistics rule out every flagged ID"
-
-
-def _tweets_of_dropped_authors(listing: Listing, columns: dict[str, Columns], erasures: Erasures) -> IdArray:
-    """The tweets that go because of their author, where other rows might repeat or embed them.
-
-    A retweet names the tweet it repeats by its ID alone: that the ID's author was flagged shows only in the row
-    of the original, which can lie in any file.
-    """
-    looked_for = any(found.references or found.embedded for found in columns.values())
-    tweets = [np.empty(0, np.int64)]
-    for source in listing.files if looked_for and len(erasures.drop_authors) else ():
-        if source.parquet and columns[source.path].author_id is not None:
-            tweets += _by_dropped_authors(listing.root, source, columns[source.path], erasures)
-    return np.concatenate(tweets)
-
-
-def _by_dropped_authors(root: Path, source: SourceFile, columns: Columns, erasures: Erasures) -> list[IdArray]:
-    only = Erasures(drop_authors=erasures.drop_authors)
-    bare = Columns(id=columns.id, author_id=columns.author_id)
-    found = []
-    with _opened(root, source) as file:
-        leaves = find_leaves(file, bare, only)
-        for number in range(file.num_row_groups):
-            if leaves.may_be_hit(file.metadata.row_group(number), only):
-                table = file.read_row_group(number, columns=list(leaves.ids))
-                gone = hits(table, bare, only).drop
-                ids = ids_at(table, columns.id).filter(pa.array(gone))
-                found.append(ids.drop_null().to_numpy(zero_copy_only=False))
-    return found
-
-
-@contextmanager
-def _opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
-    """An open Parquet file; whatever goes wrong while it is open names the file."""
-    try:
-        with pa.OSFile(os.fspath(root / source.path), "rb") as handle:  # a path, never a pattern or an address
-            yield pq.ParquetFile(handle)
-    except IdError as error:
-        told = f"{source.path}: {error}"
-        raise IdError(told, column=error.column, row=error.row, value=error.value) from error
-    except PlanError as error:
-        raise type(error)(f"{source.path}: {error}") from error
-    except (pa.ArrowException, OSError) as error:
-        said = str(error).partition("\n")[0]
-        raise PlanError(f"{source.path} cannot be read as Parquet: {said}; restore it or take it away") from error
 
 
 def _require_authors(columns: dict[str, Columns], erasures: Erasures) -> None:
