@@ -222,8 +222,6 @@ class _Compact:
         self.at = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        if depth > _DEEPEST:
-            raise PageError("a page header is nested too deeply")
         found: dict[int, Any] = {}
         field = 0
         while head := self._byte():
@@ -233,6 +231,8 @@ class _Compact:
         return found
 
     def _value(self, kind: int, depth: int) -> Any:
+        if depth > _DEEPEST:
+            raise PageError("a page header is nested too deeply")
         if kind in (1, 2, 3):  # within a list, a boolean is a byte
             return self._byte()
         if kind in (4, 5, 6):

@@ -61,6 +61,8 @@ class Layout:
         >>> Layout(ColumnPaths("id")).role(("in_reply_to_user_id",), None)
         'mention'
         """
+        if any(is_place(name) for name in path):  # places have IDs of their own
+            return None
         if embedded is not None:
             own = _own_role(path[len(embedded) :])
             return _mention(path) if own is None else "embedded tweet" if own == "tweet" else "embedded author"

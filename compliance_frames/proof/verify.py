@@ -110,7 +110,8 @@ def verify(
     if source is not None:
         problems.all_of(source_problems(Path(source), told))
     gone = erased if source is None else erased.with_dropped(tweets_of_authors(Path(source), told, erased))
-    survey = Survey(root, told, must_erase=len(erased) > 0, problems=problems, progress=progress)
+    must_erase = len(erased) > 0 or any(record.rows_dropped for record in told.files)
+    survey = Survey(root, told, must_erase=must_erase, problems=problems, progress=progress)
     found = rescan(survey.batches(), gone, answers.asked.get("tweets", np.empty(0, np.int64)))
     counted = _judged(found, survey, told, answers, problems)
     problems.settle(root)
