@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from compliance_frames.proof.roles import Layout, Path, Role, holds_ids, is_place, is_reference
+from compliance_frames.proof.roles import Layout, Path, Role, holds_ids, is_place
 
 #: Columns of places that are told apart in one number: a bit for each.
 _MOST_PLACES: Final = 62
@@ -100,7 +100,7 @@ def _stored(
     if isinstance(kind, pa.BaseExtensionType):
         yield from _stored(kind.storage_type, path, embedded, differs, layout)
     elif pt.is_struct(kind):
-        differs = differs or (embedded is None and is_reference(kind))
+        differs = differs or (embedded is None and layout.is_reference(path, kind))
         embedded = path if layout.is_embedded(path, kind) else embedded
         for child in kind:
             yield from _stored(child.type, (*path, child.name), embedded, differs, layout)
@@ -198,7 +198,7 @@ def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
 
 def _ids_of_struct(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
     children = dict(zip(values.type.names, values.flatten(), strict=True))
-    if is_reference(values.type) and here.embedded is None:
+    if layout.is_reference(path, values.type) and here.embedded is None:
         yield from _references(children, path, here)
         return
     if layout.is_embedded(path, values.type):

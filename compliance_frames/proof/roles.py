@@ -26,6 +26,7 @@ _AUTHOR: Final = {
 _USER: Final = {"user", "author"}
 _WRAPPERS: Final = {"data", "tweet", "status"}
 _EMBEDDED: Final = re.compile(r"(retweeted|quoted)_?(status|tweet)", re.IGNORECASE)
+_REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
 _TEXTS: Final = {"text", "full_text", "rawContent", "content"}
 _RETWEET: Final = re.compile(r"retweet(ed)?(_status|_tweet)?_id(_str)?")
 _ID: Final = re.compile(r"(.*[_.])?ids?(_str|_string)?|.*[a-z](Id|ID)s?(Str|_str)?", re.DOTALL)
@@ -85,23 +86,24 @@ class Layout:
         wrapper = len(path) == 1 and path[0] in _WRAPPERS
         return bool(names & _TEXTS) and not wrapper
 
+    def is_reference(self, path: Path, kind: Any) -> bool:
+        """Whether a struct names another tweet and says how this one stands to it.
+
+        >>> import pyarrow as pa
+        >>> kind = pa.struct({"type": pa.string(), "id": pa.string()})
+        >>> [Layout(ColumnPaths("id")).is_reference((name,), kind) for name in ("referenced_tweets", "user")]
+        [True, False]
+        """
+        names = {child.name for child in kind}
+        called = ".".join(path) in self.columns.references or bool(_REFERENCES.fullmatch(path[-1]))
+        return called and "type" in names and bool(names & _BARE)
+
     def _within(self, path: Path) -> Path:
         """The path as seen from the row's tweet."""
         inside = self.inside
         if inside and path[: len(inside)] == inside:
             return path[len(inside) :]
         return path[1:] if len(path) > 1 and path[0] in _WRAPPERS else path
-
-
-def is_reference(kind: Any) -> bool:
-    """Whether a struct names another tweet and says how this one stands to it.
-
-    >>> import pyarrow as pa
-    >>> is_reference(pa.struct({"type": pa.string(), "id": pa.string()}))
-    True
-    """
-    names = {child.name for child in kind}
-    return "type" in names and bool(names & _BARE) and not names & _TEXTS
 
 
 def is_place(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +38,7 @@ class _Problems:
         if len(self.first) < MOST_PROBLEMS:
             self.first.append(sentence)
 
-    def all_of(self, sentences: Iterator[str]) -> None:
+    def all_of(self, sentences: Iterable[str]) -> None:
         """Take every sentence."""
         for sentence in sentences:
             self(sentence)
@@ -107,15 +107,20 @@ def verify(
     erased = erased_by(answers, told.policy)
     problems = _Problems()
     _inventory(root, told, problems)
-    if source is not None:
-        problems.all_of(source_problems(Path(source), told))
-    gone = erased if source is None else erased.with_dropped(tweets_of_authors(Path(source), told, erased))
+    gone = erased if source is None else _gone_by_source(Path(source), told, erased, problems)
     must_erase = len(erased) > 0 or any(record.rows_dropped for record in told.files)
     survey = Survey(root, told, must_erase=must_erase, problems=problems, progress=progress)
     found = rescan(survey.batches(), gone, answers.asked.get("tweets", np.empty(0, np.int64)))
     counted = _judged(found, survey, told, answers, problems)
     problems.settle(root)
     return _proof(root, told, answers, erased, counted, survey, with_source=source is not None)
+
+
+def _gone_by_source(source: Path, manifest: Manifest, erased: Erased, problems: _Problems) -> Erased:
+    """What must be gone, and the tweets that only the source tells of, if it is still the same."""
+    found = list(source_problems(source, manifest))
+    problems.all_of(found)
+    return erased if found else erased.with_dropped(tweets_of_authors(source, manifest, erased))
 
 
 def _inventory(root: Path, manifest: Manifest, problems: _Problems) -> None:

@@ -334,7 +334,7 @@ def test_columns_that_the_manifest_does_not_name_are_looked_into(name: str, clea
 
 def test_a_nested_author_is_looked_into(cleaned: Cleaned) -> None:
     """``user.id`` names an author too."""
-    cleaned.write(pa.table({"id": [str(KEPT)], "user": [{"id": AUTHOR_GONE}]}))
+    cleaned.write(pa.table({"id": [str(KEPT)], "user": [{"type": "User", "id": AUTHOR_GONE}]}))
     assert any("(column 'user.id'" in each for each in cleaned.problems())
 
 
@@ -392,9 +392,18 @@ def test_repeats_of_tweets_are_known_by_the_source(make: Make) -> None:
     retweet = row(KEPT, referenced_tweets=[{"type": "retweeted", "id": str(KEPT + 1)}])
     cleaned = make({FILE: pa.Table.from_pylist([row(KEPT + 1, AUTHOR_GONE), retweet, row(KEPT + 2)], schema=SCHEMA)})
     cleaned.put([retweet, row(KEPT + 2)])
+    cleaned.vouch(FILE, rows=2, rows_in=3, rows_dropped=1)
     assert cleaned.verify().verified
     found = cleaned.problems(source=cleaned.source)
     assert any("repeats a tweet that had to go" in each for each in found)
+
+
+def test_a_single_file_is_proven_against_its_source(tmp_path: Path) -> None:
+    """Where the source was one file, so is what it is held against."""
+    source = tmp_path / "tweets.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS, schema=SCHEMA), source)
+    clean(plan(source, *ANSWERS), tmp_path / "clean")
+    assert verify(tmp_path / "clean", *ANSWERS, source=source).rows == 3
 
 
 def test_newer_answers_are_held_against_what_older_ones_left(cleaned: Cleaned) -> None:
