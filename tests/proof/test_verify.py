@@ -602,6 +602,19 @@ def test_a_source_that_is_another_is_found(cleaned: Cleaned) -> None:
     )
 
 
+def test_a_source_of_other_rows_than_the_manifest_says_is_found(cleaned: Cleaned) -> None:
+    """Rows that came in are counted in the source, not believed."""
+    cleaned.vouch(FILE, rows=3, rows_in=5, rows_dropped=2)
+    assert cleaned.problems(source=cleaned.source) == (f"{FILE}: the source file has 6 rows, and 5 by the manifest",)
+
+
+def test_of_two_answers_the_strictest_counts(cleaned: Cleaned) -> None:
+    """A tweet that had to go, and to lose its place, is told once, as one that had to go."""
+    cleaned.put([row(GONE, geo={"place_id": "there"})])
+    found = [each for each in cleaned.problems(*ANSWERS, flagged("scrub_geo", [GONE])) if "column 'id'" in each]
+    assert found == [f"{FILE}: 1 row that had to go (column 'id', the first is row 0)"]
+
+
 def test_a_copy_that_is_none_is_found(cleaned: Cleaned) -> None:
     """Where the manifest says that bytes were copied, they are the source's."""
     cleaned.vouch(FILE, rows=3, decision="copy")
