@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Stage = Literal["read", "upload", "wait", "download", "plan", "clean", "verify"]
 Unit = Literal["rows", "bytes", "files", "jobs"]
@@ -31,6 +31,10 @@ class Progress:
     unit: Unit
     note: str = ""
 
+
+#: Seconds after which a wait looks up. polars' signal handler restarts system calls, so that Ctrl-C cannot end a wait
+#: in the main thread that has no time limit.
+GLANCE: Final = 0.2
 
 #: Called from any thread, often; it must be quick and must not raise.
 ProgressCallback = Callable[[Progress], None]

@@ -30,7 +30,7 @@ from compliance_frames.errors import (
     StaleDatasetError,
     VerificationError,
 )
-from compliance_frames.progress import Progress, ProgressCallback, silent
+from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
 
 #: Tasks that are handed to an executor before the first of them is done.
 _WINDOW: Final = 1000
@@ -287,7 +287,10 @@ def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[Fi
     done: queue.SimpleQueue[Future[FileRecord]] = queue.SimpleQueue()
 
     def settle() -> None:
-        future = done.get()
+        future = None
+        while future is None:
+            with suppress(queue.Empty):
+                future = done.get(timeout=GLANCE)
         waiting.discard(future)
         finish(future.result())
 

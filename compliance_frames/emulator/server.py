@@ -32,6 +32,7 @@ from compliance_frames.emulator.jobs import Job, Jobs, SlotTaken
 from compliance_frames.emulator.work import Action
 from compliance_frames.emulator.worker import Worker
 from compliance_frames.errors import ComplianceFramesError
+from compliance_frames.progress import GLANCE
 from compliance_frames.schemas import JobType
 
 _LOOPBACK = "127.0.0.1"
@@ -215,7 +216,8 @@ class Emulator:
         """Wait until Ctrl-C or SIGTERM while it serves; call it in the main thread, inside ``with``."""
         over = threading.Event()
         with _on_terminate(over.set), suppress(KeyboardInterrupt):
-            over.wait()
+            while not over.wait(GLANCE):
+                pass
 
     def _build(self, folder: Path) -> tuple[Worker, ASGIApp]:
         worker = Worker(

@@ -113,6 +113,7 @@ class Ledger:
         if folder.exists() and not is_ledger(folder) and (not folder.is_dir() or any(folder.iterdir())):
             raise LedgerError(f"{folder} exists and is no ledger. Name a new directory, or the ledger you mean.")
         try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
             make_private_directory(folder)
         except OSError as error:
             raise LedgerError(f"The ledger {folder} cannot be made: {error.strerror}.") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +23,7 @@ from compliance_frames.jobs.database import is_ledger
 from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane, Patience, Stopped
 from compliance_frames.jobs.ledger import Ledger
 from compliance_frames.jobs.states import FINAL, State
-from compliance_frames.progress import Progress, ProgressCallback, silent
+from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
 from compliance_frames.schemas import JobType
 from compliance_frames.service.api import ComplianceApi
 from compliance_frames.service.retry import Wait
@@ -239,10 +239,12 @@ class _Session:
         with ThreadPoolExecutor(len(lanes), thread_name_prefix="compliance-frames") as pool:
             running = [pool.submit(self._stopping_others, lane, until) for lane in lanes]
             try:
-                errors = [future.exception() for future in running]
+                while wait(running, timeout=GLANCE).not_done:
+                    pass
             except BaseException:
                 self._patience.stop.set()
                 raise
+        errors = [future.exception() for future in running]
         told = [error for error in errors if error is not None and not isinstance(error, Stopped)]
         if told:
             raise told[0]
@@ -255,8 +257,8 @@ class _Session:
             raise
 
     def _waiting(self, who: str) -> Callable[[Wait], None]:
-        def tell(wait: Wait) -> None:
-            note = f"waiting {wait.pause.total_seconds():.0f} s for {wait.why}"
+        def tell(pause: Wait) -> None:
+            note = f"waiting {pause.pause.total_seconds():.0f} s for {pause.why}"
             self._progress(Progress("wait", who, 0, None, "jobs", note))
 
         return tell
