@@ -94,7 +94,7 @@ def _when(answers: Answers, manifest: Manifest) -> str:
     if span is None:
         return ""
     first, last = (_minute(moment) for moment in span)
-    return f" completed at {first}" if first == last else f" completed between {first} and {last}"
+    return f", asked at {first}" if first == last else f", asked between {first} and {last}"
 
 
 def _minute(moment: datetime) -> str:

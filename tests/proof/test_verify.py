@@ -201,7 +201,7 @@ def test_a_clean_dataset_is_proven(cleaned: Cleaned) -> None:
 def test_a_proof_says_what_it_claims_and_nothing_more(cleaned: Cleaned) -> None:
     """Its statement names job, time and numbers; it never calls anything compliant, and says what was not checked."""
     proof = cleaned.verify()
-    assert proof.statement.startswith("As of job 7 completed at 2024-05-09 12:00 UTC, for the 3 IDs flagged, no ")
+    assert proof.statement.startswith("As of job 7, asked at 2024-05-09 12:00 UTC, for the 3 IDs flagged, no ")
     assert "1 tweet or 1 author that had to go" in proof.statement
     left = " ".join(proof.not_checked)
     assert "1 file that is not Parquet" in left

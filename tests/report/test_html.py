@@ -22,7 +22,7 @@ from compliance_frames.schemas import RESULTS, TREATMENTS
 
 NOW = datetime(2024, 6, 1, 12, 30, tzinfo=UTC)
 PROOF = {
-    "statement": "as of job 7 completed at 2024-06-01, for the 12 IDs asked, no file under clean contains any of them",
+    "statement": "as of job 7, asked at 2024-06-01, for the 12 IDs asked, no file under clean contains any of them",
     "checks": [{"name": "rows", "what": "anti-join", "counted": 1234}],
 }
 
