@@ -72,7 +72,7 @@ class ResumableUpload:
         headers = {"Content-Range": f"bytes {offset}-{end - 1}/{total}", "Content-Length": str(len(part))}
         answer = self._storage.send("PUT", self._session or "", headers, part)
         if answer.status in (308, *_DONE):
-            return self._acknowledged(answer, sent=end)
+            return self._acknowledged(answer, sent=end, asked=False)
         return self._recover(answer)
 
     def _ask(self) -> int | None:
@@ -80,10 +80,10 @@ class ResumableUpload:
         headers = {"Content-Range": f"bytes */{len(self._body)}", "Content-Length": "0"}
         answer = self._storage.send("PUT", self._session or "", headers)
         if answer.status in (308, *_DONE):
-            return self._acknowledged(answer, sent=len(self._body))
+            return self._acknowledged(answer, sent=len(self._body), asked=True)
         return self._recover(answer)
 
-    def _acknowledged(self, answer: Answer, sent: int) -> int | None:
+    def _acknowledged(self, answer: Answer, sent: int, *, asked: bool) -> int | None:
         if answer.status in _DONE:
             wrong = mismatch(answer, self._body)
             if wrong:
@@ -98,7 +98,7 @@ class ResumableUpload:
             raise TransferError(f"The storage acknowledges {kept} bytes where {sent} were sent; the upload is unsound.")
         if kept > self._kept:
             self._kept, self._failures = kept, 0
-        else:
+        elif not asked:  # what led to a question was counted before it
             self._fail(Answer(503, {}, {}, ""))
         self._progress(kept, len(self._body))
         if kept == len(self._body):  # all kept, not yet finished: the query finishes it

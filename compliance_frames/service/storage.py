@@ -316,7 +316,7 @@ def _head(response: httpx.Response) -> bytes:
 
 def _blocks(response: httpx.Response) -> Iterator[bytes]:
     try:
-        yield from response.iter_raw(_BLOCK)
+        yield from response.iter_raw()  # as they come: a block that waits to be full is lost with the connection
     except httpx.TransportError:
         return
 
