@@ -481,8 +481,10 @@ def test_a_server_that_ignores_the_range_is_read_from_the_start(tmp_path: Path) 
         request.headers.pop("range", None)
         return shelf(request)
 
-    fetch(World(answer), tmp_path / "a")
+    world = World(answer)
+    fetch(world, tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == BODY
+    assert len(world.requests) == 2
 
 
 def test_a_wrong_checksum_is_fetched_again_and_then_told(tmp_path: Path) -> None:
