@@ -145,6 +145,14 @@ def test_a_csv_without_a_header_loses_no_id(tmp_path: Path) -> None:
     assert read_ids(path).values.to_pylist() == [21, 22]
 
 
+def test_line_breaks_in_a_csv_break_no_row_however_large_it_is(tmp_path: Path) -> None:
+    """Tweets hold line breaks, also where the reader goes from one block of the file to the next."""
+    ids = [BASE + 7919 * number for number in range(40_000)]
+    rows = "".join(f'"{"a" * (number % 97)}\nb, c\n",{id}\n' for number, id in enumerate(ids))
+    (tmp_path / "a.csv").write_text("text,id\n" + rows)
+    assert read_ids(tmp_path / "a.csv").values.to_pylist() == ids
+
+
 def test_what_was_left_out_is_counted() -> None:
     """Nulls and repeats are never dropped in silence."""
     ids = read_ids(frame(TEXTS))

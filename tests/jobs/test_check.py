@@ -246,6 +246,13 @@ def test_six_failures_in_a_row_end_the_run_with_the_services_words(serve: Serve,
     assert answer(desk.check(ids, chunk_size=1500)) == expected(ids)
 
 
+def test_a_success_between_failures_begins_the_count_anew(serve: Serve, ids: Any) -> None:
+    """Seven failures with an answer among them are the fault of IDs; the run goes on to the end."""
+    desk = serve(Fault("job", "failed", times=4), Fault("job", "failed", times=3, after=1))
+    assert answer(desk.check(ids)) == expected(ids)
+    assert [job.status for job in desk.service.jobs].count("failed") == 7
+
+
 def test_an_unknown_status_is_waited_out(serve: Serve, ids: Any) -> None:
     """A status that nobody has heard of is not the end of a job."""
     desk = serve(Fault("get", "unknown_status", times=3, after=2))
