@@ -138,7 +138,8 @@ def _say_question(display: Display, source: Path, question: Question) -> None:
     display.say(f"checking {named} of {source}")
     if question.type == "tweets" and source.is_dir():
         display.say(
-            "no column of authors: what users did with their accounts is seen by their tweets only", style="dim"
+            "about tweets only: what users did with their accounts is seen as far as it shows on their tweets",
+            style="dim",
         )
 
 
@@ -230,10 +231,12 @@ def jobs(ledger: Path | None, type: JobType | None, display: Display) -> None:
 
 
 def _ledger_jobs(ledger: Path, types: list[JobType]) -> list[dict[str, Any]]:
+    """The jobs of a ledger, each with what happens to it next."""
     from compliance_frames.jobs.ledger import Ledger
+    from compliance_frames.jobs.states import NEXT
 
     rows = cast("list[dict[str, Any]]", Ledger.read(ledger).jobs().to_pylist())
-    return [_ids_as_text(row) for row in rows if row["type"] in types]
+    return [_ids_as_text(row) | {"next": NEXT[row["state"]]} for row in rows if row["type"] in types]
 
 
 def _service_jobs(types: list[JobType]) -> list[dict[str, Any]]:

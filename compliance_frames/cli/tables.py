@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import rich_click as click
 
@@ -110,10 +110,14 @@ def jobs_shown(rows: Sequence[dict[str, Any]], where: str) -> list[RenderableTyp
     title = heading(f"{counted(len(rows), 'job')} {where}")
     if not rows:
         return [title]
-    names = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    names = [name for name in rows[0] if name not in _FOR_PROGRAMS and any(row[name] is not None for row in rows)]
     numbers = {"chunk", "ids", "flagged", "attempts"}
     columns = [(_heading(name), "right") if name in numbers else _heading(name) for name in names]
     return [title, table(columns, ([_told(row[name]) for name in names] for row in rows))]
+
+
+#: What a person does not look for in a list of jobs; programs find it with --json.
+_FOR_PROGRAMS: Final = {"first_id", "last_id", "job_name", "changed_at"}
 
 
 def _heading(name: str) -> str:
