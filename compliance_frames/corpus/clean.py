@@ -17,11 +17,12 @@ from typing import Any, Final
 import compliance_frames
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dataset import list_files
-from compliance_frames.corpus.destination import explained, moved, resolved, synced
+from compliance_frames.corpus.destination import explained, moved, resolved
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.plan import Plan
 from compliance_frames.corpus.stage import Stage, stage_path
 from compliance_frames.corpus.task import Task, forget_erasures, perform
+from compliance_frames.durable import sync_directory
 from compliance_frames.errors import (
     ComplianceFramesError,
     DestinationError,
@@ -373,7 +374,7 @@ def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest) -> 
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        synced(destination.parent)
+        sync_directory(destination.parent)
     stage.clear()
 
 

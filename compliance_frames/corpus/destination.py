@@ -123,12 +123,3 @@ def _moved_by_kernel(directory: Path, destination: Path) -> bool:
     if number in {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}:  # the kernel, or this file system, has no such call
         return False
     raise OSError(number, os.strerror(number), str(destination))
-
-
-def synced(directory: Path) -> None:
-    """Make what was renamed in a directory outlive a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -33,6 +33,7 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal, TypeVar, get_args
 
+from compliance_frames.durable import sync_directory
 from compliance_frames.errors import VerificationError
 from compliance_frames.schemas import Treatment, Unchecked
 
@@ -186,7 +187,7 @@ class Manifest:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -322,12 +323,3 @@ def _moment(text: str) -> datetime:
 
 def _problem(sentence: str) -> VerificationError:
     return VerificationError(sentence, problems=(sentence,))
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename inside a directory outlive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -30,9 +30,10 @@ from types import TracebackType
 from typing import Any, Final
 
 import compliance_frames
-from compliance_frames.corpus.destination import explained, synced
+from compliance_frames.corpus.destination import explained
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.manifest import FileRecord
+from compliance_frames.durable import sync_directory
 from compliance_frames.errors import DestinationError, LedgerLockedError
 
 #: Of the journal; one of another version is not understood, and swept.
@@ -97,7 +98,7 @@ class Stage:
             records, end = _read_journal(path.read_bytes())
             os.ftruncate(self._log, end)  # half a line, of a run that was killed while it wrote it
             self.journal = {record.path: record for record in records}
-            synced(self.root)
+            sync_directory(self.root)
 
     def vouch(self, record: FileRecord) -> None:
         """Write down that a file is done, for a run that comes after this one was killed."""
@@ -128,7 +129,7 @@ class Stage:
             mode = modes.get(path.relative_to(self.data).as_posix())
             if mode is not None:
                 path.chmod(mode | 0o700)
-            synced(path)
+            sync_directory(path)
 
     def clear(self) -> None:
         """Forget everything that is staged: it is in its place now, or will never be."""
