@@ -127,7 +127,7 @@ def _of_jsonl(path: Path, told: str | None) -> _Pieces:
         while batch := list(islice(numbered, _BATCH)):
             objects = [_object(line, number) for number, line in batch]
             if name is None:
-                name, _ = id_column_of(list(objects[0]), told)
+                name, _ = id_column_of(list(dict.fromkeys(key for object in objects for key in object)), told)
             yield name, [_dig(object, name) for object in objects]
 
 

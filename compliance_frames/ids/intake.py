@@ -99,7 +99,7 @@ def _columns(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
     if isinstance(source, pa.Array | pa.ChunkedArray):
         return iter([(told, source)])
     if isinstance(source, pl.Series):
-        return iter([(source.name or told, source.to_arrow())])
+        return iter([(source.name or told, _arrow(source.to_frame()).column(0))])
     if isinstance(source, pl.LazyFrame):
         return iter([_of_lazy(source, told)])
     if hasattr(source, "to_native"):  # narwhals
@@ -124,13 +124,18 @@ def _columns(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
 
 def _of_lazy(frame: pl.LazyFrame, told: str | None) -> tuple[str, Any]:
     name, top = id_column_of(frame.collect_schema().names(), told)
-    return name, take(frame.select(pl.col(top)).collect(engine="streaming").to_arrow(), name)
+    return name, take(_arrow(frame.select(pl.col(top)).collect(engine="streaming")), name)
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    """A polars frame in Arrow, which has no integers of 128 bits: those go as text."""
+    return frame.with_columns(pl.col(pl.Int128, pl.UInt128).cast(pl.String)).to_arrow()
 
 
 def _of_stream(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
     if isinstance(source, pl.DataFrame):
         name, top = id_column_of(source.columns, told)
-        return iter([(name, take(source.select(pl.col(top)).to_arrow(), name))])
+        return iter([(name, take(_arrow(source.select(pl.col(top))), name))])
     try:
         return _of_reader(pa.RecordBatchReader.from_stream(source), told)
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError):  # a stream of plain values: a column, not a frame
@@ -146,8 +151,9 @@ def _of_pandas(source: Any, told: str | None) -> tuple[str | None, Any]:
     """A pandas column; mixed objects go value by value, so that none is coerced."""
     name = told
     if hasattr(source, "columns"):
+        labels = {str(label): label for label in source.columns}
         name, top = id_column_of([str(label) for label in source.columns], told)
-        source = source[name if name in source.columns else top]
+        source = source[labels[top]]
     elif getattr(source, "name", None) is not None:
         name = str(source.name)
     try:

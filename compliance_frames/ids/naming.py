@@ -26,7 +26,7 @@ def id_column_of(names: Sequence[str], told: str | None) -> tuple[str, str]:
     """
     if told is not None:
         if told in names:
-            return told, told
+            return _only(told, names)
         head = told.partition(".")[0]
         if head in names and head != told:
             return told, head
@@ -37,8 +37,14 @@ def id_column_of(names: Sequence[str], told: str | None) -> tuple[str, str]:
         return names[0], names[0]
     for usual in USUAL:
         if usual in names:
-            return usual, usual
+            return _only(usual, names)
     raise IdError(f"Which column holds the IDs? Say id_column=…; there are: {_listed(names)}.")
+
+
+def _only(name: str, names: Sequence[str]) -> tuple[str, str]:
+    if list(names).count(name) > 1:
+        raise IdError(f"There are several columns called {name!r}. Rename all but the one with the IDs.", column=name)
+    return name, name
 
 
 def take(table: Any, path: str) -> Any:

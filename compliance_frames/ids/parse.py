@@ -47,7 +47,9 @@ def parse_ids(values: pa.Array | pa.ChunkedArray, *, column: str | None = None, 
     type = array.type
     if pa.types.is_dictionary(type):
         return parse_ids(array.cast(type.value_type), column=column, first_row=first_row)
-    if pa.types.is_int64(type) or pa.types.is_integer(type):
+    if pa.types.is_run_end_encoded(type):
+        return parse_ids(pc.run_end_decode(array), column=column, first_row=first_row)
+    if pa.types.is_integer(type):
         return _integers(array, column, first_row)
     if pa.types.is_string(type) or pa.types.is_large_string(type) or pa.types.is_string_view(type):
         return _digits(array, column, first_row)

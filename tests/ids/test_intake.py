@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
@@ -40,6 +41,12 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "polars frame": lambda: pl.DataFrame({"text": WORDS, "id": NUMBERS}),
     "polars frame of strings": lambda: pl.DataFrame({"text": WORDS, "id": TEXTS}),
     "polars categorical": lambda: pl.DataFrame({"id": TEXTS}, schema={"id": pl.Categorical}),
+    "polars Int128": lambda: pl.DataFrame({"text": WORDS, "id": NUMBERS}, schema_overrides={"id": pl.Int128}),
+    "polars Int128 series": lambda: pl.Series("id", NUMBERS, dtype=pl.Int128),
+    "polars UInt64 lazy": lambda: pl.LazyFrame({"text": WORDS, "id": NUMBERS}, schema_overrides={"id": pl.UInt64}),
+    "pandas with a number for a name": lambda: pd.DataFrame({0: TEXTS}),
+    "arrow run-end encoded": lambda: frame(pc.run_end_encode(pa.array(NUMBERS))),
+    "duckdb hugeint": lambda: duckdb.from_arrow(frame(NUMBERS)).select("text, id::HUGEINT AS id"),
     "polars lazy": lambda: pl.LazyFrame({"text": WORDS, "id": TEXTS}),
     "polars series": lambda: pl.Series("id", NUMBERS),
     "pandas strings": lambda: pd.DataFrame({"text": WORDS, "id": TEXTS}),
@@ -181,6 +188,13 @@ def test_a_nested_column_is_named_by_its_path(tmp_path: Path) -> None:
         assert read_ids(source, id_column="user.id_str").values.to_pylist() == [20, 21]
 
 
+def test_lines_of_json_need_not_all_have_an_id(tmp_path: Path) -> None:
+    """A line without the key counts as a row without an ID, also where it is the first."""
+    (tmp_path / "a.jsonl").write_text('{"x": 1}\n{"id": "20", "x": 2}\n')
+    ids = read_ids(tmp_path / "a.jsonl", id_column="id")
+    assert (ids.values.to_pylist(), ids.nulls) == ([20], 1)
+
+
 def test_the_usual_names_are_found() -> None:
     """Where no column is told, the one called as people call it is taken."""
     assert read_ids(pa.table({"x": [1], "tweet_id": [2]})).column == "tweet_id"
@@ -220,6 +234,8 @@ def test_the_usual_names_are_found() -> None:
         (pl.DataFrame({"id": []}, schema={"id": pl.Int64}), {}, "nothing to ask.*'id'.*no rows"),
         ([None, None], {}, "no ID in any of its 2 rows"),
         (np.zeros((2, 2), int), {}, "one dimension"),
+        (pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["id", "id"]), {}, "several columns called 'id'"),
+        (pd.DataFrame([[1, 2]], columns=["id", "id"]), {"id_column": "id"}, "several columns called 'id'"),
         (7, {}, "A int holds no IDs"),
         ({"id": [1]}, {}, "A dict holds no IDs"),
         ("no/such/file.csv", {}, "no file or directory 'no/such/file.csv'"),
