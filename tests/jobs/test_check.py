@@ -102,7 +102,7 @@ def test_many_chunks_one_job_at_a_time(serve: Serve, ids: Any) -> None:
 
 def test_tweets_and_authors_are_asked_side_by_side(serve: Serve, ids: Any) -> None:
     """Both slots are used at once, and both answers are in one table."""
-    desk = serve(processing=timedelta(milliseconds=300))
+    desk = serve(processing=timedelta(seconds=3))
     table = pd.DataFrame({"id": ids[:1500], "author_id": ids[1500:]})
     results = desk.check(table, "both")
     for type, of_type in (("tweets", ids[:1500]), ("users", ids[1500:])):
@@ -110,7 +110,7 @@ def test_tweets_and_authors_are_asked_side_by_side(serve: Serve, ids: Any) -> No
         assert answer(rows) == expected(of_type, type)
     tweets, users = sorted(desk.service.jobs, key=lambda job: job.type)
     assert (tweets.type, users.type) == ("tweets", "users")
-    assert abs(tweets.created_at - users.created_at) <= timedelta(seconds=1)
+    assert abs(tweets.created_at - users.created_at) < timedelta(seconds=3), "one after the other"
     assert results.column("type").to_pylist() == sorted(results.column("type").to_pylist())
 
 
