@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import IO, Any, Final
 
@@ -19,7 +20,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column, Table
 from rich.text import Text
 
-from compliance_frames.progress import Progress, ProgressCallback, Stage, silent
+from compliance_frames.progress import Progress, ProgressCallback, Stage
 
 #: What a step does, as the beginning of its line.
 _DOING: Final[dict[Stage, str]] = {
@@ -79,13 +80,13 @@ class Display:
 
     @contextlib.contextmanager
     def progress(self) -> Iterator[ProgressCallback]:
-        """Give a callback that draws what it is told; it draws nothing where stderr is not a terminal.
+        """Give a callback that draws what it is told; where stderr is no terminal it only says what is waited for.
 
         >>> with Display().progress() as told:
         ...     told(Progress("read", "corpus", 1, 2, "files"))
         """
         if not _draws(self.err):
-            yield silent
+            yield _Remarks(self.say).told
             return
         bars = Bars(
             SpinnerColumn(),
@@ -100,6 +101,25 @@ class Display:
         with bars:
             yield _Lines(bars).told
 
+
+class _Remarks:
+    """What is waited for, as lines of a log: said again only when it is something else, not a longer wait."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def told(self, report: Progress) -> None:
+        """Say a report. A log that fails must not end the work that it tells of."""
+        kind = _NUMBER.sub("", report.note)
+        with contextlib.suppress(Exception), self._lock:
+            if report.stage == "wait" and report.note and self._said.get(report.task) != kind:
+                self._said[report.task] = kind
+                self._say(f"waiting {report.task}: {report.note}")
+
+
+_NUMBER: Final = re.compile(r"[0-9]+ (s|min)\b")
 
 #: A note that is too long for its line ends in dots.
 _ENDS: Final = Column(no_wrap=True, overflow="ellipsis")

@@ -9,6 +9,17 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--kill-points`` says how thorough the kill loop is."""
+    parser.addoption(
+        "--kill-points",
+        type=int,
+        default=20,
+        metavar="N",
+        help="end a run at about so many points, and see the next one go on (a full run: 120)",
+    )
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real exchanges and real tweets, which lies outside the project."""

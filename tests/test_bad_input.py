@@ -138,21 +138,23 @@ def test_an_upload_url_that_ran_out_once(desk: Desk) -> None:
     assert {job.status for job in service.jobs} == {"expired", "complete"}
 
 
-@pytest.mark.parametrize(("place", "words"), [("upload", "does not hold"), ("download", "not what is stored")])
-def test_a_wrong_checksum(desk: Desk, place: Any, words: str) -> None:
-    """What does not have its checksum is not used; the next run asks nothing twice."""
+@pytest.mark.parametrize(
+    ("place", "words", "jobs"), [("upload", "does not hold", 11), ("download", "not what is stored", 1)]
+)
+def test_a_wrong_checksum(desk: Desk, place: Any, words: str, jobs: int) -> None:
+    """What does not have its checksum is not used: a download is fetched again, an upload needs a new job."""
     service = desk.serve(Fault(place, "wrong_crc32c", times=10))
-    ends(desk.check("corpus", "--type", "tweets"), 1, words, "Run again")
+    ends(desk.check("corpus", "--type", "tweets"), 1, words, "un again")
     assert not list((desk.folder / "a.ledger" / "results").iterdir())
     for _ in range(10):
         ended = desk.check("corpus", "--type", "tweets")
     assert ended.code == 0
-    assert len(service.jobs) == 1
+    assert len(service.jobs) == jobs
 
 
 def test_a_corrupt_result_line(desk: Desk) -> None:
     """A result file with a bad line is refused whole, with the line's number."""
-    desk.serve(Fault("job", "corrupt_line"))
+    desk.serve(Fault("job", "corrupt_line", times=None))
     ends(desk.check("corpus", "--type", "tweets"), 1, "Line ", "of the result file")
     assert not list((desk.folder / "a.ledger" / "results").glob("*.parquet"))
 

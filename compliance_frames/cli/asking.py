@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -53,6 +53,7 @@ class Asking:
     timeout: timedelta | None
     poll: timedelta
     allow_damaged: bool
+    wait: bool
 
 
 def question_of(source: Path, type: CheckType | None, id_column: str | None, author_column: str | None) -> Question:
@@ -129,6 +130,7 @@ def ask(display: Display, source: Path, question: Question, ledger: Path, asking
             allow_damaged=asking.allow_damaged,
             timeout=asking.timeout,
             poll=asking.poll,
+            wait=asking.wait,
             progress=told,
         )
 
@@ -163,6 +165,7 @@ def asked_of(ledger: Path) -> dict[str, int]:
 @options.columns
 @options.ledger
 @options.asking
+@options.wait
 @click.option("-o", "--output", type=options.PATH, metavar="FILE", help="Write the results: .parquet, .csv or .jsonl.")
 @options.output
 def check(
@@ -225,18 +228,32 @@ def jobs(ledger: Path | None, type: JobType | None, display: Display) -> None:
     from compliance_frames.schemas import JobType
 
     types = [type] if type else list(get_args(JobType))
-    rows = _service_jobs(types) if ledger is None else _ledger_jobs(ledger, types)
-    display.show(*tables.jobs_shown(rows, "at the service" if ledger is None else f"of {ledger}"))
-    display.answer({"command": "jobs", "ledger": None if ledger is None else str(ledger), "jobs": rows})
+    if ledger is None:
+        told: dict[str, Any] = {"ledger": None, "jobs": _service_jobs(types)}
+    else:
+        told = {"ledger": str(ledger), **_ledger_jobs(ledger, types)}
+    display.show(*tables.jobs_shown(told["jobs"], "at the service" if ledger is None else f"of {ledger}"))
+    if ledger is not None and told["left"]:
+        at_work = f"{told['at_work']} is at work on them" if told["at_work"] else "nobody is at work on them"
+        left = counted(told["left"], "job is", "jobs are")
+        display.say(f"{left} not finished; {at_work}. A run that ends goes on with the command that began it.")
+    display.answer({"command": "jobs", **told})
 
 
-def _ledger_jobs(ledger: Path, types: list[JobType]) -> list[dict[str, Any]]:
-    """The jobs of a ledger, each with what happens to it next."""
+def _ledger_jobs(ledger: Path, types: list[JobType]) -> dict[str, Any]:
+    """The jobs of a ledger, each with how long it is as it is and what happens next, and who works on them."""
     from compliance_frames.jobs.ledger import Ledger
-    from compliance_frames.jobs.states import NEXT
+    from compliance_frames.jobs.states import FINAL, NEXT
 
-    rows = cast("list[dict[str, Any]]", Ledger.read(ledger).jobs().to_pylist())
-    return [_ids_as_text(row) | {"next": NEXT[row["state"]]} for row in rows if row["type"] in types]
+    book = Ledger.read(ledger)
+    rows = [row for row in cast("list[dict[str, Any]]", book.jobs().to_pylist()) if row["type"] in types]
+    now = datetime.now(UTC)
+    jobs = [
+        _ids_as_text(row)
+        | {"age_seconds": max(int((now - row["changed_at"]).total_seconds()), 0), "next": NEXT[row["state"]]}
+        for row in rows
+    ]
+    return {"at_work": book.at_work(), "left": sum(row["state"] not in FINAL for row in rows), "jobs": jobs}
 
 
 def _service_jobs(types: list[JobType]) -> list[dict[str, Any]]:

@@ -57,11 +57,21 @@ def _make_plan(
         )
 
 
-def _carry_out(display: Display, made: Plan, dest: Path, workers: int | None) -> CleanReport:
+def _carry_out(display: Display, made: Plan, dest: Path, workers: int | None, wait: bool) -> CleanReport:
     from compliance_frames.corpus.clean import clean as carry_out
 
     with display.progress() as told:
-        return carry_out(made, dest, workers=workers, progress=told)
+        return carry_out(made, dest, workers=workers, wait=wait, progress=told)
+
+
+def _must_be_free(dest: Path, wait: bool) -> None:
+    """Another run with this destination is better told of before a large corpus is read."""
+    from compliance_frames.corpus.stage import lock_path
+    from compliance_frames.lock import must_be_free
+
+    target = dest.resolve()
+    if target.name and not wait:
+        must_be_free(lock_path(target), f"The destination {dest}")
 
 
 def _prove(display: Display, dest: Path, ledger: Path, source: Path | None = None) -> Proof:
@@ -129,6 +139,7 @@ def plan(
 @options.read_ledger
 @options.treating
 @options.workers
+@options.wait
 @options.output
 def clean(
     corpus: Path,
@@ -137,6 +148,7 @@ def clean(
     author_column: str | None,
     ledger: Path,
     workers: int | None,
+    wait: bool,
     display: Display,
     **treating: Any,
 ) -> None:
@@ -149,8 +161,9 @@ def clean(
       compliance-frames clean corpus/ clean/ --ledger corpus.ledger
     """
     told = Treating(**treating)
+    _must_be_free(dest, wait)
     made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
-    done = _carry_out(display, made, dest, workers)
+    done = _carry_out(display, made, dest, workers, wait)
     display.show(str(done))
     next_call = shlex.join(["compliance-frames", "verify", str(dest), "--ledger", str(ledger)])
     display.say(f"next: {next_call}", style="dim")
@@ -216,6 +229,7 @@ def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> N
 @options.asking
 @options.treating
 @options.workers
+@options.wait
 @options.output_file
 @options.output
 def run(
@@ -229,6 +243,7 @@ def run(
     no_geo: bool,
     unchecked: Unchecked,
     workers: int | None,
+    wait: bool,
     output: Path | None,
     display: Display,
     **asking: Any,
@@ -245,13 +260,14 @@ def run(
     treating = Treating(treat, geo, no_geo, unchecked)
     book = ledger or _beside(dest, ".ledger")
     _refuse_early(corpus, dest)
+    _must_be_free(dest, wait)
     for path, option in ((book, "--ledger"), (output, "--output")):
         options.keep_apart(path, option, corpus, dest)
     question = question_of(corpus, None, id_column, author_column)
-    results = ask(display, corpus, question, book, Asking(**asking))
+    results = ask(display, corpus, question, book, Asking(wait=wait, **asking))
     display.show(heading(f"{counted(results.num_rows, 'ID')} flagged"), tables.results_table(results))
     made = _make_plan(display, corpus, book, treating, id_column=id_column, author_column=author_column)
-    done = _carry_out(display, made, dest, workers)
+    done = _carry_out(display, made, dest, workers, wait)
     display.show(str(done))
     proof, page = _prove_and_report(display, dest, book, corpus, output)
     display.show(str(proof), f"report written to {page}")

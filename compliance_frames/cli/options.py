@@ -210,6 +210,10 @@ asking: Final[Decorator] = together(
     ),
 )
 
+wait: Final[Decorator] = click.option(
+    "--wait", is_flag=True, help="Wait for another run with the same ledger or destination to end."
+)
+
 treating: Final[Decorator] = together(
     click.option(
         "--treat",

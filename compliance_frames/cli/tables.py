@@ -113,7 +113,7 @@ def jobs_shown(rows: Sequence[dict[str, Any]], where: str) -> list[RenderableTyp
     names = [name for name in rows[0] if name not in _FOR_PROGRAMS and any(row[name] is not None for row in rows)]
     numbers = {"chunk", "ids", "flagged", "attempts"}
     columns = [(_heading(name), "right") if name in numbers else _heading(name) for name in names]
-    return [title, table(columns, ([_told(row[name]) for name in names] for row in rows))]
+    return [title, table(columns, ([_told(name, row[name]) for name in names] for row in rows))]
 
 
 #: What a person does not look for in a list of jobs; programs find it with --json.
@@ -121,8 +121,24 @@ _FOR_PROGRAMS: Final = {"first_id", "last_id", "job_name", "changed_at"}
 
 
 def _heading(name: str) -> str:
-    return name.replace("_", " ")
+    return {"age_seconds": "for"}.get(name, name.replace("_", " "))
 
 
-def _told(value: Any) -> Any:
+def _told(name: str, value: Any) -> Any:
+    if name == "age_seconds":
+        return age(value)
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
+
+
+def age(seconds: int) -> str:
+    """How long something is as it is, in the two units that tell it.
+
+    >>> age(42), age(754), age(7500), age(200_000)
+    ('42 s', '12 min', '2 h 5 min', '2 d 7 h')
+    """
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if days:
+        return f"{days} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"

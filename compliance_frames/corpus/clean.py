@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ from compliance_frames.corpus.dataset import list_files
 from compliance_frames.corpus.destination import explained, moved, resolved
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.plan import Plan
-from compliance_frames.corpus.stage import Stage, stage_path
+from compliance_frames.corpus.stage import EVENT, Stage, stage_path
 from compliance_frames.corpus.task import Task, forget_erasures, perform
 from compliance_frames.durable import sync_directory
 from compliance_frames.errors import (
@@ -31,6 +32,7 @@ from compliance_frames.errors import (
     StaleDatasetError,
     VerificationError,
 )
+from compliance_frames.lock import OnWait
 from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
 
 #: Tasks that are handed to an executor before the first of them is done.
@@ -125,6 +127,7 @@ def clean(
     *,
     executor: Executor | None = None,
     workers: int | None = None,
+    wait: bool = False,
     progress: ProgressCallback = silent,
 ) -> CleanReport:
     """Write a cleaned copy of a dataset: all of it, or nothing.
@@ -139,6 +142,7 @@ def clean(
         destination: a directory that does not exist yet, outside of the dataset. Missing parents are made.
         executor: runs the work; threads of this process when None. Workers of others must see the same paths.
         workers: how many threads, where no executor is given; as many as there are processors when None.
+        wait: wait for another run with this destination to end, instead of refusing.
         progress: told after each file, in rows and in files.
 
     Raises:
@@ -164,7 +168,7 @@ def clean(
     done = _finished(plan, target)
     if done is not None and not stage_path(target).exists():
         return CleanReport.of(done, target)
-    with Stage(target, plan.digest) as stage:
+    with Stage(target, plan.digest, wait=_teller(target, progress) if wait else None) as stage:
         done = _finished(plan, target)  # once more: the lock's last holder may have made it
         if done is not None:
             stage.clear()
@@ -176,6 +180,14 @@ def clean(
             stage.clear()
             raise
         return CleanReport.of(manifest, target)
+
+
+def _teller(destination: Path, progress: ProgressCallback) -> OnWait:
+    def tell(holder: str) -> None:
+        note = f"waiting for another run with this destination to end ({holder})"
+        progress(Progress("wait", destination.name, 0, None, "files", note))
+
+    return tell
 
 
 def _finished(plan: Plan, destination: Path) -> Manifest | None:
@@ -363,6 +375,7 @@ def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest) -> 
         _must_be_as_planned(plan)
         path = manifest_path(destination)
         manifest.write(path)
+        sys.audit(EVENT, "written")
         try:
             moved(stage.data, destination)
         except FileExistsError as error:
@@ -375,6 +388,7 @@ def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest) -> 
             path.unlink(missing_ok=True)
             raise
         sync_directory(destination.parent)
+    sys.audit(EVENT, "published")
     stage.clear()
 
 

@@ -86,7 +86,7 @@ def explained(destination: Path) -> Iterator[None]:
 
 def refusal(destination: Path, error: OSError) -> str:
     """What to tell when writing failed."""
-    reason = error.strerror or str(error)
+    reason = os.strerror(error.errno) if error.errno else str(error)  # Arrow wraps the system's words in its own
     if error.errno in _FULL:
         return (
             f"there is no room for the destination {destination}: {reason}; what is done is kept beside it, so "

@@ -18,11 +18,11 @@ renames its file into a directory of its own plan, where the same file belongs, 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
+import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -34,7 +34,11 @@ from compliance_frames.corpus.destination import explained
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.durable import sync_directory
-from compliance_frames.errors import DestinationError, LedgerLockedError
+from compliance_frames.errors import DestinationError
+from compliance_frames.lock import Lock, OnWait
+
+#: The audit event that is raised with the name of each step that was reached.
+EVENT: Final = "compliance_frames.stage"
 
 #: Of the journal; one of another version is not understood, and swept.
 _VERSION: Final = 1
@@ -49,6 +53,11 @@ def stage_path(destination: Path) -> Path:
     return destination.with_name(f".{destination.name}.compliance-frames")
 
 
+def lock_path(destination: Path) -> Path:
+    """The file whose lock the one run holds that writes a destination."""
+    return stage_path(destination) / "lock"
+
+
 class Stage:
     """The staging directory of one plan and one destination, locked while it is entered.
 
@@ -60,14 +69,15 @@ class Stage:
         journal: the records of the files that were finished, by path.
     """
 
-    def __init__(self, destination: Path, plan_digest: str) -> None:
-        self._destination = destination
+    def __init__(self, destination: Path, plan_digest: str, *, wait: OnWait | None = None) -> None:
+        self._destination, self._wait = destination, wait
         self._base = stage_path(destination)
         told = f"{plan_digest} {_VERSION} {compliance_frames.__version__}"  # what another release staged is not ours
         self.root = self._base / hashlib.sha256(told.encode()).hexdigest()[:32]
         self.data, self.parts, self.erasures = (self.root / name for name in ("data", "parts", "erasures"))
         self.journal: dict[str, FileRecord] = {}
-        self._lock = self._log = -1
+        self._lock: Lock | None = None
+        self._log = -1
 
     def __enter__(self) -> Stage:
         with explained(self._destination):
@@ -75,7 +85,7 @@ class Stage:
             try:
                 self._sweep()
             except BaseException:
-                os.close(self._lock)
+                self._lock.release()
                 raise
         return self
 
@@ -86,7 +96,8 @@ class Stage:
                 self.clear()
         if not self.root.exists():
             self._remove()
-        os.close(self._lock)
+        if self._lock is not None:
+            self._lock.release()
 
     def open(self) -> None:
         """Make the directories, and read what an earlier run with the same plan left."""
@@ -99,15 +110,18 @@ class Stage:
             os.ftruncate(self._log, end)  # half a line, of a run that was killed while it wrote it
             self.journal = {record.path: record for record in records}
             sync_directory(self.root)
+        sys.audit(EVENT, "opened")
 
     def vouch(self, record: FileRecord) -> None:
         """Write down that a file is done, for a run that comes after this one was killed."""
+        sys.audit(EVENT, "staged")
         with explained(self._destination):
             line = json.dumps(asdict(record), separators=(",", ":")).encode() + b"\n"
             if os.write(self._log, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._log)
         self.journal[record.path] = record
+        sys.audit(EVENT, "vouched")
 
     def staged(self) -> dict[str, int]:
         """Every file that lies in ``data``, by its path there, and its size."""
@@ -130,11 +144,13 @@ class Stage:
             if mode is not None:
                 path.chmod(mode | 0o700)
             sync_directory(path)
+        sys.audit(EVENT, "settled")
 
     def clear(self) -> None:
         """Forget everything that is staged: it is in its place now, or will never be."""
         self.journal = {}
         shutil.rmtree(self.root, ignore_errors=True)
+        sys.audit(EVENT, "cleared")
 
     def write_erasures(self, erasures: Erasures) -> None:
         """Write what is to be erased for workers to read; always anew, as a power cut may have left half of it."""
@@ -142,25 +158,17 @@ class Stage:
             shutil.rmtree(self.erasures, ignore_errors=True)
             erasures.write(self.erasures)
 
-    def _locked(self) -> int:
-        """A handle that holds the lock. The lock's file may be taken away by the run that we waited for."""
+    def _locked(self) -> Lock:
+        """The lock. Its file may be taken away by the run that we waited for."""
         while True:
             self._base.parent.mkdir(parents=True, exist_ok=True)
             self._base.mkdir(mode=0o700, exist_ok=True)
             _must_be_ours(self._base)
-            handle = os.open(self._base / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(os.fstat(handle), (self._base / "lock").stat()):
-                    return handle
-            except FileNotFoundError:
-                pass
-            except BlockingIOError:
-                os.close(handle)
-                raise LedgerLockedError(
-                    f"another run is writing {self._destination}: wait until it has ended, then run again"
-                ) from None
-            os.close(handle)
+            with suppress(FileNotFoundError):  # that run has just taken the directory away as well
+                lock = Lock(lock_path(self._destination), f"The destination {self._destination}", wait=self._wait)
+                if lock.is_current:
+                    return lock
+                lock.release()
 
     def _sweep(self) -> None:
         """Take away what other plans left, and files that were under way."""

@@ -6,8 +6,10 @@ import asyncio
 import gzip
 import json
 import os
+import socket
+import struct
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -35,14 +37,42 @@ class Lost(Response):
             pass
 
 
+class Reset(Response):
+    """No answer: the connection is reset, after a time in which nothing moves."""
+
+    def __init__(self, after: timedelta = timedelta(0)) -> None:
+        super().__init__()
+        self._after = after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the signature is ASGI's
+        """Wait, then reset the connection and wait until it is gone."""
+        await asyncio.sleep(self._after.total_seconds())
+        transport = scope[TRANSPORT]
+        line = transport.get_extra_info("socket")
+        if line is not None and line.fileno() >= 0:
+            # To linger for no time at all: what is not sent yet is thrown away, and the other side is told so.
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
 class FileAnswer(StreamingResponse):
-    """A stretch of a file, of which less may come than was announced."""
+    """A stretch of a file, of which less may come than was announced: then its broken end comes instead."""
 
     def __init__(
-        self, path: Path, start: int, length: int, *, status: int, headers: Mapping[str, str], sent: int
+        self,
+        path: Path,
+        start: int,
+        length: int,
+        *,
+        status: int,
+        headers: Mapping[str, str],
+        sent: int,
+        broken_end: Response,
     ) -> None:
         super().__init__(_read(path, start, sent), status, {**headers, "content-length": str(length)})
-        self._is_whole = sent == length
+        self._is_whole, self._broken_end = sent == length, broken_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stretch, or as much of it as is to come."""
@@ -51,7 +81,7 @@ class FileAnswer(StreamingResponse):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         async for block in self.body_iterator:
             await send({"type": "http.response.body", "body": block, "more_body": True})
-        return await Lost()(scope, receive, send)
+        return await self._broken_end(scope, receive, send)
 
 
 async def _read(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
@@ -65,7 +95,7 @@ async def _read(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
 
 def api_answer(request: Request, status: int, document: Any, now: datetime, limits: Mapping[str, str]) -> Response:
     """A JSON answer of the API with the headers of recorded ones; packed where the client takes gzip."""
-    body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    body = json.dumps(document, separators=(",", ":")).encode()
     headers = {
         "date": format_datetime(now, usegmt=True).replace("GMT", "UTC"),  # so does the real service
         "server": "tsa_o",

@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -13,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from compliance_frames.emulator.answers import Lost, api_answer
+from compliance_frames.emulator.answers import Lost, Reset, api_answer
 from compliance_frames.emulator.clock import Clock
-from compliance_frames.emulator.faults import Faults, Place
+from compliance_frames.emulator.faults import HEADER, Fault, Faults, Place
 from compliance_frames.emulator.jobs import Job, Jobs, SlotTaken
 
 _PROBLEMS = "https://api.twitter.com/2/problems"
@@ -27,7 +28,11 @@ _FIELD_NAMES = (
     *("resumable", "status", "type", "upload_expires_at", "upload_url"),
 )
 _LARGEST_BODY = 1 << 16
-_UNKNOWN_STATUS = "reticulating"
+_BEHIND = timedelta(hours=1)
+_STRANGE: Final[dict[str, dict[str, Any]]] = {
+    "unknown_status": {"status": "reticulating"},
+    "unknown_fields": {"estimated_completion": None, "splines": [{"reticulated": True}]},
+}
 
 #: The documents of faults and refusals that name nothing of the request.
 UNAUTHORIZED: Final = {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "Unauthorized"}
@@ -97,12 +102,12 @@ class Limit:
         self._used += 1
         return self._used <= self._most
 
-    def headers(self, *, spent: bool = False) -> dict[str, str]:
-        """What the answer says of it; the reset in Unix seconds."""
+    def headers(self, *, spent: bool = False, behind: timedelta = timedelta(0)) -> dict[str, str]:
+        """What the answer says of it; the reset in Unix seconds, by a clock that may be behind."""
         remaining = 0 if spent else max(self._most - self._used, 0)
         return {
             "x-rate-limit-limit": str(self._most),
-            "x-rate-limit-reset": str(-int(-self._reset.timestamp() // 1)),
+            "x-rate-limit-reset": str(-int(-(self._reset - behind).timestamp() // 1)),
             "x-rate-limit-remaining": str(remaining),
         }
 
@@ -156,19 +161,38 @@ class Api:
                 return api_answer(request, *refusal, self._clock.now(), limit.headers())
             if not is_granted:
                 return api_answer(request, 429, TOO_MANY, self._clock.now(), limit.headers())
-            fault = self._faults.next(place, "api")
-            if fault in _FAULTY:
-                headers = {} if fault == "rate_limited_bare" else limit.headers(spent=fault == "rate_limited")
-                return api_answer(request, *_FAULTY[fault], self._clock.now(), headers)
-            await self._settled()
-            status, document = await work(request)
-            if fault == "lost_answer":
-                return Lost()
-            if fault == "unknown_status":
-                _obscure(document)
-            return api_answer(request, status, document, self._clock.now(), limit.headers())
+            fault = self._faults.next(place, "api", told=request.headers.get(HEADER))
+            return await self._meet(request, work, limit, fault)
 
         return endpoint
+
+    async def _meet(
+        self, request: Request, work: Callable[[Request], Awaitable[Answer]], limit: Limit, fault: Fault | None
+    ) -> Response:
+        """What the request comes to, whatever goes wrong with it."""
+        kind = fault.kind if fault else ""
+        if kind in _FAULTY:
+            headers = {} if kind == "rate_limited_bare" else limit.headers(spent=kind == "rate_limited")
+            return api_answer(request, *_FAULTY[kind], self._clock.now(), headers)
+        if fault and kind in ("reset", "stall"):
+            return Reset(fault.lasting if kind == "stall" else timedelta(0))
+        if fault and kind == "foreign_job":
+            await self._occupy(request, fault.lasting)
+        await self._settled()
+        status, document = await work(request)
+        if kind == "lost_answer":
+            return Lost()
+        if kind in _STRANGE:
+            _make_strange(document, _STRANGE[kind])
+        behind = _BEHIND if kind == "slow_clock" else timedelta(0)
+        return api_answer(request, status, document, self._clock.now() - behind, limit.headers(behind=behind))
+
+    async def _occupy(self, request: Request, lasting: timedelta) -> None:
+        """Somebody else's job comes first, where the slot is free."""
+        body = await _json(request)
+        if not _wrong_body(body):
+            with suppress(SlotTaken):
+                self._jobs.occupy(body["type"], name="somebody-else", age=timedelta(0), lasting=lasting)
 
     def _refusal(self, request: Request) -> Answer | None:
         given = request.headers.get("authorization", "")
@@ -231,20 +255,23 @@ def _time(when: datetime) -> str:
     return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03d}Z"
 
 
-def _obscure(document: dict[str, Any]) -> None:
+def _make_strange(document: dict[str, Any], fields: dict[str, Any]) -> None:
     data = document.get("data", [])
     for job in data if isinstance(data, list) else [data]:
-        job["status"] = _UNKNOWN_STATUS
+        job |= fields
 
 
 async def _json(request: Request) -> Any:
-    body = b""
-    async for block in request.stream():
-        body += block[: _LARGEST_BODY + 1 - len(body)]
-    try:
-        return json.loads(body) if len(body) <= _LARGEST_BODY else None
-    except ValueError:
-        return None
+    """The document that a request carries, None where it is none; it can be asked for again."""
+    if not hasattr(request.state, "document"):
+        body = b""
+        async for block in request.stream():
+            body += block[: _LARGEST_BODY + 1 - len(body)]
+        try:
+            request.state.document = json.loads(body) if len(body) <= _LARGEST_BODY else None
+        except (ValueError, RecursionError):
+            request.state.document = None
+    return request.state.document
 
 
 def _wrong_query(request: Request, known: tuple[str, ...]) -> dict[str, Any] | None:

@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from typing import TypeGuard
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from compliance_frames.emulator.answers import FileAnswer, Lost, storage_headers, storage_refusal
+from compliance_frames.emulator.answers import FileAnswer, Lost, Reset, storage_headers, storage_refusal
 from compliance_frames.emulator.clock import Clock
-from compliance_frames.emulator.faults import Faults
+from compliance_frames.emulator.faults import HEADER, Fault, Faults, Place
 from compliance_frames.emulator.jobs import Job, Jobs
 from compliance_frames.emulator.signing import StorageProblem, check, sign
 from compliance_frames.emulator.work import COMPONENTS
@@ -41,7 +42,9 @@ _REFUSALS = {
     "server_error": StorageProblem(500, "InternalError", "We encountered an internal error. Please try again."),
     "unavailable": StorageProblem(503, "ServiceUnavailable", "The service is unavailable. Please try again."),
     "expired": StorageProblem(400, "ExpiredToken", "Invalid argument.", "The provided token has expired."),
+    "rate_limited": StorageProblem(429, "SlowDown", "Please reduce your request rate."),
     "gone": StorageProblem(410, "NoSuchUpload", "The requested upload was not found."),
+    "not_found": StorageProblem(404, "NoSuchUpload", "The requested upload was not found."),
 }
 
 
@@ -86,6 +89,14 @@ class PlainRefusal(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status, self.text = status, text
+
+
+class Cut(Exception):
+    """The connection is to break while a body is under way, after a time in which nothing moves."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.kind)
+        self.after = fault.lasting if fault.kind == "stall" else timedelta(0)
 
 
 @dataclass
@@ -141,6 +152,8 @@ class Bucket:
                 return await work(request, request.path_params["job"])
             except ClientDisconnect:
                 return Lost()
+            except Cut as cut:
+                return Reset(cut.after)
             except StorageProblem as problem:
                 await _drain(request)
                 return storage_refusal(problem, self.clock.now())
@@ -165,16 +178,16 @@ class Bucket:
 
     async def _put(self, request: Request, job: int) -> Response:
         """A plain upload: all of it in one request."""
-        fault = self.faults.next("upload")
-        _refuse(fault)
+        fault = self._fault(request, "upload")
+        self._refuse(fault, job)
         path = self._new_file(job)
         try:
-            await _receive(request.stream(), path)
-        except ClientDisconnect:
+            await _receive(_stream(request, fault), path)
+        except (ClientDisconnect, Cut):
             path.unlink()
             raise
         whole = await self._keep(job, path, request)
-        return Lost() if fault == "lost_answer" else self._acknowledged(whole, fault)
+        return Lost() if _is(fault, "lost_answer") else self._acknowledged(whole, fault)
 
     async def _keep(self, job: int, path: Path, request: Request) -> StoredObject:
         """Store a whole upload, and let the work begin."""
@@ -189,32 +202,43 @@ class Bucket:
 
     async def _open(self, request: Request, job: int) -> Response:
         """Open a resumable session."""
-        fault = self.faults.next("session")
-        _refuse(fault)
+        fault = self._fault(request, "session")
+        self._refuse(fault, job)
+        if _is(fault, "reset", "stall"):
+            raise Cut(fault)
         await _drain(request)
         upload_id = secrets.token_urlsafe(48)
         path = self._new_file(job)
         path.touch()
-        self._sessions[upload_id] = Session(job, path, request.url.path, self.clock.now() + _SESSION_LIFE)
-        self.jobs.hold(job)
-        if fault == "lost_answer":
+        session = Session(job, path, request.url.path, self.clock.now() + _SESSION_LIFE)
+        self._sessions[upload_id] = session
+        self.jobs.hold(job, session.ends)
+        if _is(fault, "lost_answer"):
             return Lost()
         location = f"{self.origin}{request.url.path}?{request.url.query}&upload_id={upload_id}"
         return self._answer(201, {"location": location, "content-type": "text/html; charset=UTF-8"})
 
     async def _part(self, request: Request, job: int) -> Response:
         """A part of a resumable upload, or a query of what is kept."""
-        fault = self.faults.next("part")
-        _refuse(fault)
+        fault = self._fault(request, "part")
+        if _is(fault, "gone", "not_found"):
+            self._sessions.pop(request.query_params["upload_id"], None)
+        self._refuse(fault, job)
         session = self._session(request)
+        if _is(fault, "no_range") and session.whole is None:
+            session.kept = 0
+            await _drain(request)
+            return self._answer(308, {})
         if session.whole is None:
             part = _part_of(request, session.kept)
             await self._append(request, session, part, fault)
             if session.kept == part.total:
                 session.whole = await self._keep(job, session.path, request)
+        elif _is(fault, "reset", "stall"):
+            raise Cut(fault)
         else:
             await _drain(request)
-        if fault == "lost_answer":
+        if _is(fault, "lost_answer"):
             return Lost()
         if session.whole is not None:
             return self._acknowledged(session.whole, fault)
@@ -228,39 +252,42 @@ class Bucket:
             raise _REFUSALS["gone"]
         return session
 
-    async def _append(self, request: Request, session: Session, part: Part, fault: str | None) -> None:
+    async def _append(self, request: Request, session: Session, part: Part, fault: Fault | None) -> None:
         """Keep as much of a part as is to be kept; what comes before the bytes kept already is passed over."""
         if part.start is None:
-            return await _drain(request)
+            async for _ in _stream(request, fault):
+                pass
+            return
         room = max(part.end - session.kept, 0)
-        if fault == "persist_less":
+        if _is(fault, "persist_less"):
             room = room // 2 // UNIT * UNIT
         if self.persist_less is not None:
             room = min(room, self.persist_less)
         before = session.kept
         try:
-            await _receive(request.stream(), session.path, before, skip=before - part.start, most=room)
-        except ClientDisconnect:
+            await _receive(_stream(request, fault), session.path, before, skip=before - part.start, most=room)
+        except (ClientDisconnect, Cut):
             session.kept = before + (session.path.stat().st_size - before) // UNIT * UNIT
             raise
         session.kept = session.path.stat().st_size
-        return None
 
     async def _delivery(self, request: Request, job_id: int) -> Response:
         self._check(request)
-        fault = self.faults.next("download")
-        _refuse(fault)
+        fault = self._fault(request, "download")
+        self._refuse(fault)
         await self.worker.settled()
         job, results = self.jobs.get(job_id), self.worker.results.get(job_id)
         if job is None or job.status != "complete" or results is None:
             raise StorageProblem(
                 404, "NoSuchKey", "The specified key does not exist.", f"No such object: {request.url.path[9:]}"
             )
-        if fault == "lost_answer":
+        if _is(fault, "lost_answer"):
             return Lost()
+        if _is(fault, "gzip"):
+            results = await self.worker.pack(job_id)
         return self._delivered(request, results, fault)
 
-    def _delivered(self, request: Request, results: StoredObject, fault: str | None) -> Response:
+    def _delivered(self, request: Request, results: StoredObject, fault: Fault | None) -> Response:
         headers = self._delivery_headers(results, fault)
         if request.headers.get("if-match", headers["etag"]) not in (headers["etag"], "*"):
             raise StorageProblem(412, "PreconditionFailed", "At least one of the pre-conditions did not hold.")
@@ -269,10 +296,11 @@ class Bucket:
         if stretch:
             headers["content-range"] = f"bytes {start}-{end - 1}/{results.size}"
         length = end - start
-        sent = length // 2 if fault == "truncated" else length
-        return FileAnswer(results.path, start, length, status=206 if stretch else 200, headers=headers, sent=sent)
+        sent, broken_end = _broken_off(length, fault)
+        status = 206 if stretch else 200
+        return FileAnswer(results.path, start, length, status=status, headers=headers, sent=sent, broken_end=broken_end)
 
-    def _delivery_headers(self, results: StoredObject, fault: str | None) -> dict[str, str]:
+    def _delivery_headers(self, results: StoredObject, fault: Fault | None) -> dict[str, str]:
         now = self.clock.now()
         stamp = base64.b64encode(int(results.generation).to_bytes(8, "little") + b"\x10\x01").decode()
         return {
@@ -283,17 +311,18 @@ class Bucket:
             "etag": f'"-{stamp}"',
             "x-goog-generation": results.generation,
             "x-goog-metageneration": "1",
-            "x-goog-stored-content-encoding": "identity",
+            "x-goog-stored-content-encoding": results.encoding,
+            **({} if results.encoding == "identity" else {"content-encoding": results.encoding}),
             "x-goog-stored-content-length": str(results.size),
             "content-type": "application/octet-stream",
-            "x-goog-hash": f"crc32c={_WRONG_CRC32C if fault == 'wrong_crc32c' else results.crc32c}",
+            "x-goog-hash": f"crc32c={_WRONG_CRC32C if _is(fault, 'wrong_crc32c') else results.crc32c}",
             "x-goog-component-count": str(COMPONENTS),
             "x-goog-expiration": format_datetime(results.made + _OBJECT_LIFE, usegmt=True),
             "x-goog-storage-class": "STANDARD",
             "accept-ranges": "bytes",
         }
 
-    def _acknowledged(self, whole: StoredObject, fault: str | None) -> Response:
+    def _acknowledged(self, whole: StoredObject, fault: Fault | None) -> Response:
         """The answer to an upload that is whole: what is stored, for the client to compare."""
         answer = self._answer(
             200,
@@ -307,10 +336,19 @@ class Bucket:
                 "content-type": "text/html; charset=UTF-8",
             },
         )
-        crc32c = _WRONG_CRC32C if fault == "wrong_crc32c" else whole.crc32c
+        crc32c = _WRONG_CRC32C if _is(fault, "wrong_crc32c") else whole.crc32c
         answer.headers.append("x-goog-hash", f"crc32c={crc32c}")
         answer.headers.append("x-goog-hash", f"md5={base64.b64encode(whole.md5).decode()}")
         return answer
+
+    def _fault(self, request: Request, place: Place) -> Fault | None:
+        return self.faults.next(place, told=request.headers.get(HEADER))
+
+    def _refuse(self, fault: Fault | None, uploading: int | None = None) -> None:
+        if fault is not None and fault.kind in _REFUSALS:
+            if fault.kind == "expired" and uploading is not None:
+                self.jobs.expire(uploading)  # the job's time ends with its URL's
+            raise _REFUSALS[fault.kind]
 
     def _answer(self, status: int, headers: dict[str, str], text: str = "") -> Response:
         return Response(text, status, {**storage_headers(self.clock.now()), **headers})
@@ -319,9 +357,36 @@ class Bucket:
         return self.folder / f"{job}.{secrets.token_hex(4)}.upload"
 
 
-def _refuse(fault: str | None) -> None:
-    if fault in _REFUSALS:
-        raise _REFUSALS[fault]
+def _is(fault: Fault | None, *kinds: str) -> TypeGuard[Fault]:
+    return fault is not None and fault.kind in kinds
+
+
+def _broken_off(length: int, fault: Fault | None) -> tuple[int, Response]:
+    """How much of a body comes, and how it ends where that is not all of it."""
+    if _is(fault, "truncated"):
+        return length // 2, Lost()
+    if _is(fault, "reset", "stall"):
+        return min(fault.bytes, max(length - 1, 0)), Reset(Cut(fault).after)
+    return length, Lost()
+
+
+async def _stream(request: Request, fault: Fault | None) -> AsyncIterator[bytes]:
+    """A request's body, up to where the connection is to break.
+
+    Raises:
+        Cut: it is to break.
+    """
+    if not _is(fault, "reset", "stall"):
+        async for block in request.stream():
+            yield block
+        return
+    left = fault.bytes
+    async for block in request.stream():
+        yield block[:left]
+        left -= len(block)
+        if left <= 0:
+            break
+    raise Cut(fault)
 
 
 async def _drain(request: Request) -> None:

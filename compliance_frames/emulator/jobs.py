@@ -22,10 +22,12 @@ class Outcome:
     Attributes:
         ids: how many IDs were asked.
         error: why the job failed, or None.
+        is_lost: whether the job ends as expired, whatever came of the work.
     """
 
     ids: int
     error: str | None = None
+    is_lost: bool = False
 
 
 @dataclass
@@ -42,7 +44,7 @@ class Job:
         download_expires_at: until when its results can be fetched.
         status: ``created``, ``in_progress``, ``complete``, ``failed`` or ``expired``.
         error: why it failed.
-        is_held: whether a resumable session was opened in time, so that it does not expire.
+        held_until: how long it waits for a resumable session that was opened in time.
         uploaded_at: when its upload was whole.
         uploads: how many uploads it has had; the work on an older one is void.
         outcome: what the work came to, known before the job is said to be over.
@@ -58,7 +60,7 @@ class Job:
     download_expires_at: datetime
     status: str = "created"
     error: str | None = None
-    is_held: bool = False
+    held_until: datetime | None = None
     uploaded_at: datetime | None = None
     uploads: int = 0
     outcome: Outcome | None = None
@@ -139,10 +141,17 @@ class Jobs:
         with self._lock:
             return copy.copy(self._moved(self._jobs[id])) if id in self._jobs else None
 
-    def hold(self, id: int) -> None:
+    def hold(self, id: int, until: datetime) -> None:
         """A resumable session was opened: the job waits for it."""
         with self._lock:
-            self._jobs[id].is_held = True
+            self._jobs[id].held_until = until
+
+    def expire(self, id: int) -> None:
+        """A job's upload window is over."""
+        with self._lock:
+            job = self._jobs.get(id)
+            if job is not None and job.status == "created":
+                job.status = "expired"
 
     def begin(self, id: int) -> int | None:
         """An upload is whole: work begins. Returns which upload it is, or None where the job is over already."""
@@ -171,11 +180,11 @@ class Jobs:
     def _moved(self, job: Job) -> Job:
         """The job, after whatever the passing of time has done to it."""
         now = self._clock.now()
-        if job.status == "created" and not job.is_held and now >= job.upload_expires_at:
+        if job.status == "created" and now >= (job.held_until or job.upload_expires_at):
             job.status = "expired"
         if job.status == "in_progress" and job.outcome and now >= self._over_at(job, job.outcome.ids):
             job.error = job.outcome.error
-            job.status = "failed" if job.error else "complete"
+            job.status = "expired" if job.outcome.is_lost else "failed" if job.error else "complete"
         return job
 
     def _over_at(self, job: Job, ids: int) -> datetime:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -254,6 +255,8 @@ class Emulator:
 
             try:
                 await app(scope, receive, note)
+            except ComplianceFramesError as error:  # a fault was asked for that cannot be
+                await Response(f"{error}\n", 400)(scope, receive, note)
             finally:
                 self._requests.append(Answered(scope["method"], scope["path"], status))
 

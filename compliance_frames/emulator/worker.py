@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hashlib
+import shutil
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -34,6 +36,7 @@ class StoredObject:
         crc32c: their CRC32C, base64.
         md5: their MD5, 16 bytes.
         made: when it was stored (UTC).
+        encoding: how the bytes are packed: ``identity`` or ``gzip``.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class StoredObject:
     crc32c: str
     md5: bytes
     made: datetime
+    encoding: str = "identity"
 
     @property
     def generation(self) -> str:
@@ -87,6 +91,20 @@ class Worker:
         """Describe a file that is whole, off the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, stored, path, self._clock.now())
 
+    async def pack(self, job_id: int) -> StoredObject:
+        """Store a job's results packed by gzip from now on."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._packed, job_id)
+
+    def _packed(self, job_id: int) -> StoredObject:
+        plain = self.results[job_id]
+        if plain.encoding == "gzip":
+            return plain
+        path = plain.path.with_suffix(".gz")
+        with plain.path.open("rb") as reading, gzip.open(path, "wb", compresslevel=1) as writing:
+            shutil.copyfileobj(reading, writing, _BLOCK)
+        packed = self.results[job_id] = replace(stored(path, self._clock.now()), encoding="gzip")
+        return packed
+
     def begin(self, job_id: int, upload: StoredObject) -> None:
         """Work on an upload, unless the job is over."""
         number = self._jobs.begin(job_id)
@@ -118,9 +136,12 @@ class Worker:
 
     def _outcome(self, job: Job, number: int, upload: Path) -> Outcome:
         fault = self._faults.next("job")
+        kind = fault.kind if fault else ""
         ids = read_ids(upload)
-        if fault == "failed":
+        if kind == "failed":
             return Outcome(len(ids), "The job could not be processed.")
+        if kind == "expired":
+            return Outcome(len(ids), is_lost=True)
         path, now = self._folder / f"{job.id}.{number}.results", self._clock.now()
         write_results(
             ids,
@@ -129,9 +150,9 @@ class Worker:
             type=job.type,
             now=now,
             scrub_action=self._scrub_action,
-            copies=2 if fault == "repeated" else 1,
+            copies=2 if kind == "repeated" else 1,
         )
-        if fault == "corrupt_line":
+        if kind == "corrupt_line":
             cut_last_line(path)
         self.results[job.id] = stored(path, now)
         return Outcome(len(ids))

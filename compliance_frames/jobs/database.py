@@ -64,6 +64,34 @@ def opened(path: Path) -> sqlite3.Connection:
     return database
 
 
+@contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """A reader's connection, for as long as it takes; it waits for nobody, and nobody waits for it.
+
+    A process that was killed leaves its last changes beside the database, and whoever opens it next has to bring them
+    in: also a reader, who therefore must be able to write where that is permitted.
+    """
+    with damage_told(folder):
+        database = _opened_for_reading(folder / DATABASE)
+        try:
+            database.row_factory = sqlite3.Row
+            yield database
+        finally:
+            database.close()
+
+
+def _opened_for_reading(path: Path) -> sqlite3.Connection:
+    address = path.absolute().as_uri()
+    database = sqlite3.connect(f"{address}?mode=rw", uri=True, timeout=10)
+    try:
+        database.execute("PRAGMA query_only = ON")
+        database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:  # a disk that is read-only
+        database.close()
+        return sqlite3.connect(f"{address}?mode=ro", uri=True, timeout=10)
+    return database
+
+
 def _make(database: sqlite3.Connection) -> None:
     # One transaction: a process that dies in the middle leaves an empty file, which the next one makes anew.
     database.executescript(
@@ -76,6 +104,8 @@ def check_version(database: sqlite3.Connection, folder: Path) -> None:
     """Raise where a database is of something else, or of a version not known yet."""
     application = database.execute("PRAGMA application_id").fetchone()[0]
     version = database.execute("PRAGMA user_version").fetchone()[0]
+    if not application and not database.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        raise LedgerError(f"The ledger {folder} is empty: the run that began to make it was ended. Run that again.")
     if application != _APPLICATION:
         raise LedgerError(f"{folder} is no ledger of this package, or its database is damaged.")
     if version > _VERSION:
@@ -88,7 +118,10 @@ def damage_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise LedgerError(f"The ledger {folder} cannot be used: {error}.") from error
+        raise LedgerError(
+            f"The ledger {folder} cannot be used: {error}. Is its disk full, or not to be written? What was reached is "
+            "kept: mend that and run again."
+        ) from error
     except sqlite3.DatabaseError as error:
         raise LedgerError(
             f"The ledger {folder} is damaged ({error}). Put a copy of it back, or begin a new one; "

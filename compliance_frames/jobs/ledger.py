@@ -6,14 +6,13 @@ and the sessions of uploads under way. It holds no token and no signed URL. One 
 
 from __future__ import annotations
 
-import io
 import os
 import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -22,15 +21,15 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from compliance_frames.durable import make_private_directory, write_private
+from compliance_frames.durable import make_private_directory, sync_directory
 from compliance_frames.errors import LedgerError
 from compliance_frames.ids.chunks import describe, split
 from compliance_frames.ids.sets import is_in, without
-from compliance_frames.jobs.database import DATABASE, check_version, damage_told, is_ledger, opened
-from compliance_frames.jobs.lock import Lock
+from compliance_frames.jobs.database import DATABASE, check_version, damage_told, is_ledger, opened, reading
+from compliance_frames.jobs.files import Files, trouble_told
 from compliance_frames.jobs.states import FINAL, FOLLOWS, State
+from compliance_frames.lock import Lock, OnWait, holder
 from compliance_frames.schemas import JOBS, RESULTS, JobType
 
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,7 +52,7 @@ class ChunkRow:
         job_name: the unique name of its present job, written before the job is created.
         job_id: its present job.
         attempts: how many jobs it has had.
-        failures: how many of them the service ended as failed.
+        failures: how many of them the service ended as failed; a half begins with the failure of the whole.
         flagged: how many of its IDs came back, once it is done.
         created_at: when it was planned.
         changed_at: when its state last changed.
@@ -97,34 +96,37 @@ class Ledger:
 
     def __init__(self, path: Path, database: sqlite3.Connection | None, lock: Lock | None) -> None:
         self.path = path
+        self._files = Files(path)
         self._database = database
         self._lock = lock
         self._turn = threading.RLock()
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Self:
+    def open(cls, path: str | os.PathLike[str], *, wait: OnWait | None = None) -> Self:
         """Open a ledger for writing, and make it where there is none.
+
+        What a process left that was killed in the middle of something is taken up, or swept away.
+
+        Args:
+            path: the directory.
+            wait: called with who is writing to it, before waiting for them to end; None refuses at once.
 
         Raises:
             LedgerLockedError: another process is writing to it.
-            LedgerError: the path holds something else, a newer version, or a damaged ledger.
+            LedgerError: the path holds something else, a newer version, or a damaged ledger; or there is no room.
         """
         folder = Path(path)
-        if folder.exists() and not is_ledger(folder) and (not folder.is_dir() or any(folder.iterdir())):
-            raise LedgerError(f"{folder} exists and is no ledger. Name a new directory, or the ledger you mean.")
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            make_private_directory(folder)
-        except OSError as error:
-            raise LedgerError(f"The ledger {folder} cannot be made: {error.strerror}.") from None
-        lock = Lock(folder / "lock")
-        try:
-            for name in ("chunks", "results", "sessions"):
-                make_private_directory(folder / name)
-            return cls(folder, opened(folder / DATABASE), lock)
-        except BaseException:
-            lock.release()
-            raise
+        with trouble_told(folder):
+            _make(folder)
+            lock = Lock(lock_path(folder), f"The ledger {folder}", wait=wait)
+            try:
+                Files(folder).make()
+                ledger = cls(folder, opened(folder / DATABASE), lock)
+                ledger._files.sweep((chunk.id, chunk.state, chunk.attempts) for chunk in ledger.chunks())
+            except BaseException:
+                lock.release()
+                raise
+        return ledger
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -160,6 +162,10 @@ class Ledger:
 
     # What it knows.
 
+    def at_work(self) -> str | None:
+        """Who is writing to the ledger now (process and since when), or None."""
+        return holder(lock_path(self.path))
+
     def chunks(self, type: JobType | None = None) -> list[ChunkRow]:
         """All chunks in the order in which they are worked on."""
         rows = self._select("SELECT * FROM chunks WHERE ? IS NULL OR type = ? ORDER BY id", type, type)
@@ -183,14 +189,13 @@ class Ledger:
         plain = pa.schema([f.with_type(pa.string()) if pa.types.is_dictionary(f.type) else f for f in JOBS])
         return pa.Table.from_pylist(rows, plain).cast(JOBS)
 
-    def asked(self, type: JobType, *, max_age: timedelta | None = None) -> pa.Int64Array:
+    def asked(self, type: JobType, *, since: datetime | None = None) -> pa.Int64Array:
         """The IDs that have an answer, sorted and unique.
 
         Args:
             type: of the IDs.
-            max_age: only answers that are at most so old; None takes all.
+            since: only answers that hold as of this time or a later one; None takes all.
         """
-        since = None if max_age is None else datetime.now(UTC) - max_age
         done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
         fresh = [chunk for chunk in done if since is None or (chunk.checked_at or _UNIX) >= since]
         return self._union(fresh)
@@ -201,8 +206,13 @@ class Ledger:
 
     def failed_ids(self, type: JobType) -> pa.Int64Array:
         """The IDs that the service could not answer for, alone in a job, and that have no later answer."""
-        failed = self._union([chunk for chunk in self.chunks(type) if chunk.state == "failed"])
-        return pa.array(without(failed.to_numpy(), self.asked(type).to_numpy()))
+        chunks = self.chunks(type)
+        failed = [np.empty(0, np.int64)]
+        for chunk in chunks:
+            if chunk.state == "failed":
+                later = [other for other in chunks if other.state == "done" and other.batch > chunk.batch]
+                failed.append(without(self.ids_of(chunk).to_numpy(), self._union(later).to_numpy()))
+        return pa.array(np.unique(np.concatenate(failed)))
 
     def results(self, type: JobType | None = None) -> pa.Table:
         """The flagged IDs as a table (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
@@ -219,21 +229,15 @@ class Ledger:
 
     def ids_of(self, chunk: ChunkRow) -> pa.Int64Array:
         """The IDs of a chunk, sorted."""
-        try:
-            ids = pq.read_table(self.path / "chunks" / f"{chunk.id}.parquet").column("id").combine_chunks()
-        except (OSError, pa.ArrowException) as error:
-            raise LedgerError(
-                f"The ledger {self.path} is damaged: the IDs of chunk {chunk.id} cannot be read."
-            ) from error
-        return ids.chunk(0) if isinstance(ids, pa.ChunkedArray) else ids
+        return self._files.ids(chunk.id)
 
     def session_file(self, chunk: ChunkRow) -> Path:
         """Where the resumable upload of a chunk's present job keeps its session."""
-        return self.path / "sessions" / f"{chunk.id}-{chunk.attempts}.json"
+        return self._files.session(chunk.id, chunk.attempts)
 
     def download_file(self, chunk: ChunkRow) -> Path:
         """Where a chunk's results are downloaded to before they are read."""
-        return self.path / "results" / f"{chunk.id}.jsonl"
+        return self._files.download(chunk.id)
 
     # What it is told.
 
@@ -242,7 +246,7 @@ class Ledger:
 
         The IDs are on the disk before the ledger speaks of them, and all of a batch are planned or none.
         """
-        with self._turn:
+        with self._turn, trouble_told(self.path):
             batch = 1 + int(self._select("SELECT coalesce(max(batch), 0) FROM chunks")[0][0])
             parts = list(split(ids, chunk_size))
             self._insert(type, batch, parts)
@@ -264,11 +268,14 @@ class Ledger:
         with self._turn, self._writing() as database:
             database.execute(f"UPDATE chunks SET {names} WHERE id = ?", (*map(_stored, values.values()), chunk.id))  # noqa: S608
         sys.audit("compliance_frames.advanced", chunk.id, state)
+        if chunk.state == "uploading":  # a session is a credential
+            self.session_file(chunk).unlink(missing_ok=True)
         return self.chunk(chunk.id)
 
     def finish(self, chunk: ChunkRow, results: pa.Table, checked_at: datetime) -> ChunkRow:
         """Keep a chunk's results, then write down that it is done."""
-        _write_parquet(self.path / "results" / f"{chunk.id}.parquet", results)
+        with trouble_told(self.path):
+            self._files.write_results(chunk.id, results)
         self.download_file(chunk).unlink(missing_ok=True)
         return self.advance(chunk, "done", flagged=results.num_rows, checked_at=checked_at, error=None)
 
@@ -276,7 +283,7 @@ class Ledger:
         """Put two chunks of half the size in a chunk's place."""
         ids = self.ids_of(chunk)
         middle = len(ids) // 2
-        with self._turn:
+        with self._turn, trouble_told(self.path):
             self._insert(chunk.type, chunk.batch, [ids.slice(0, middle), ids.slice(middle)], instead_of=(chunk, error))
 
     # How.
@@ -287,16 +294,15 @@ class Ledger:
         first = 1 + int(self._select("SELECT coalesce(max(id), 0) FROM chunks")[0][0])
         rows = []
         for id, part in enumerate(parts, start=first):
-            _write_parquet(self.path / "chunks" / f"{id}.parquet", pa.table({"id": part}))
+            self._files.write_ids(id, part)
             about = describe(part)
-            rows.append(
-                (id, batch, type, about.count, about.first, about.last, about.bytes, about.sha256, _now(), _now())
-            )
+            tried = 0 if instead_of is None else 1  # a half of what failed twice is not asked twice before it is halved
+            rows.append((id, batch, type, *astuple(about), tried, _now(), _now()))
         with self._writing() as database:
             database.executemany(
-                "INSERT INTO chunks (state, id, batch, type, ids, first_id, last_id, bytes, sha256,"
+                "INSERT INTO chunks (state, id, batch, type, ids, first_id, last_id, bytes, sha256, failures,"
                 " created_at, changed_at)"
-                " VALUES ('planned', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES ('planned', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
             if instead_of is not None:
@@ -317,17 +323,9 @@ class Ledger:
         later = np.empty(0, np.int64)
         for batch in sorted({chunk.batch for chunk in done}, reverse=True):
             chunks = [chunk for chunk in done if chunk.batch == batch]
-            table = pa.concat_tables([self._results_of(chunk) for chunk in chunks])
+            table = pa.concat_tables([self._files.results(chunk.id) for chunk in chunks])
             yield table.filter(pa.array(~is_in(table.column("id").to_numpy(), later)))
             later = np.union1d(later, self._union(chunks).to_numpy())
-
-    def _results_of(self, chunk: ChunkRow) -> pa.Table:
-        try:
-            return pq.read_table(self.path / "results" / f"{chunk.id}.parquet").cast(RESULTS)
-        except (OSError, pa.ArrowException) as error:
-            raise LedgerError(
-                f"The ledger {self.path} is damaged: the results of chunk {chunk.id} are missing."
-            ) from error
 
     def _union(self, chunks: list[ChunkRow]) -> pa.Int64Array:
         arrays = [self.ids_of(chunk).to_numpy() for chunk in chunks]
@@ -340,18 +338,14 @@ class Ledger:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """The writer's connection, or one of this reader's own for as long as it takes."""
-        with damage_told(self.path):
-            if self._lock is not None:
-                if self._database is None:
-                    raise LedgerError(f"The ledger {self.path} is closed.")
-                yield self._database
-                return
-            database = sqlite3.connect(f"{(self.path / DATABASE).absolute().as_uri()}?mode=ro", uri=True, timeout=10)
-            try:
-                database.row_factory = sqlite3.Row
+        if self._lock is None:
+            with reading(self.path) as database:
                 yield database
-            finally:
-                database.close()
+            return
+        if self._database is None:
+            raise LedgerError(f"The ledger {self.path} is closed.")
+        with damage_told(self.path):
+            yield self._database
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -362,10 +356,30 @@ class Ledger:
             yield database
 
 
-def _write_parquet(path: Path, table: pa.Table) -> None:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    write_private(path, buffer.getvalue())
+def lock_path(folder: Path) -> Path:
+    """The file whose lock the writer of a ledger holds."""
+    return folder / "lock"
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether a directory is empty, or what a process left that was killed before it had made the database."""
+    begun = {"lock", "chunks", "results", "sessions"}
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= begun
+
+
+def _make(folder: Path) -> None:
+    """Make a ledger's directory, where there is nothing yet or what a killed process began.
+
+    Raises:
+        LedgerError: something else is there.
+    """
+    if folder.exists() and not is_ledger(folder) and not _is_begun(folder):
+        raise LedgerError(f"{folder} exists and is no ledger. Name a new directory, or the ledger you mean.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not folder.exists()
+    make_private_directory(folder)
+    if is_new:
+        sync_directory(folder.parent)
 
 
 def _chunk(row: sqlite3.Row) -> ChunkRow:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,8 +21,9 @@ from compliance_frames.ids.intake import Ids, read_ids
 from compliance_frames.ids.sets import is_in, without
 from compliance_frames.jobs.database import is_ledger
 from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane, Patience, Stopped
-from compliance_frames.jobs.ledger import Ledger
+from compliance_frames.jobs.ledger import Ledger, lock_path
 from compliance_frames.jobs.states import FINAL, State
+from compliance_frames.lock import must_be_free
 from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
 from compliance_frames.schemas import JobType
 from compliance_frames.service.api import ComplianceApi
@@ -75,6 +76,7 @@ def check(
     allow_damaged: bool = False,
     timeout: timedelta | None = None,
     poll: timedelta = _POLL,
+    wait: bool = False,
     bearer_token: str | Secret | None = None,
     base_url: str | None = None,
     progress: ProgressCallback = silent,
@@ -94,6 +96,7 @@ def check(
         allow_damaged: take IDs that look as if they had gone through floating point.
         timeout: how long to wait; None waits for as long as it takes.
         poll: the first pause between two looks at a job; it grows to a minute.
+        wait: wait for another run with this ledger to end, instead of refusing.
         bearer_token: the app-only token; left out, it comes from ``X_BEARER_TOKEN``.
         base_url: the service's address; left out, from ``COMPLIANCE_FRAMES_BASE_URL``, else the real one.
         progress: told of uploads, waits and downloads.
@@ -105,7 +108,7 @@ def check(
     Raises:
         IdError: the source holds what is no ID, or nothing at all.
         AuthError: there is no token, or the service refuses it.
-        LedgerLockedError: another process works with this ledger.
+        LedgerLockedError: another process works with this ledger; said at once, before IDs are read.
         JobTimeoutError: the time is over; call again.
         ComplianceFramesError: anything else that ended it; the ledger keeps what was reached.
 
@@ -118,10 +121,15 @@ def check(
     >>> results.column_names[:4], 300 < results.num_rows < 600
     (['type', 'id', 'action', 'reason'], True)
     """
+    _refuse_early(ledger, chunk_size, wait)
     questions = _questions(source, type, id_column, author_column, allow_damaged)
-    with _Session(ledger, bearer_token, base_url, poll, timeout, progress) as session:
-        _plan(session, questions, chunk_size, max_age)
+    since = _since(max_age)
+    with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
+        planned = _plan(session, questions, chunk_size, since)
         session.work(tuple(questions), FINAL)
+        if since is not None and any(planned.pending.values()):  # jobs of long ago, answered now: too old again
+            _plan(session, questions, chunk_size, since.replace(microsecond=0))  # jobs are dated to the second
+            session.work(tuple(questions), FINAL)
         results = session.ledger.results()
     return _of_source(results, questions)
 
@@ -138,6 +146,7 @@ def submit(
     allow_damaged: bool = False,
     timeout: timedelta | None = None,
     poll: timedelta = _POLL,
+    wait: bool = False,
     bearer_token: str | Secret | None = None,
     base_url: str | None = None,
     progress: ProgressCallback = silent,
@@ -150,9 +159,10 @@ def submit(
     Returns:
         What was submitted.
     """
+    _refuse_early(ledger, chunk_size, wait)
     questions = _questions(source, type, id_column, author_column, allow_damaged)
-    with _Session(ledger, bearer_token, base_url, poll, timeout, progress) as session:
-        submission = _plan(session, questions, chunk_size, max_age)
+    with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
+        submission = _plan(session, questions, chunk_size, _since(max_age))
         session.work(tuple(questions), WITH_THE_SERVICE)
     return submission
 
@@ -163,6 +173,7 @@ def collect(
     type: JobType | None = None,
     timeout: timedelta | None = None,
     poll: timedelta = _POLL,
+    wait: bool = False,
     bearer_token: str | Secret | None = None,
     base_url: str | None = None,
     progress: ProgressCallback = silent,
@@ -172,7 +183,7 @@ def collect(
     Args:
         ledger: the ledger that :func:`submit` was given.
         type: only the jobs of this type; None takes both, side by side.
-        timeout, poll, bearer_token, base_url, progress: as for :func:`check`.
+        timeout, poll, wait, bearer_token, base_url, progress: as for :func:`check`.
 
     Returns:
         All results of the ledger, as :func:`check` returns them.
@@ -182,7 +193,7 @@ def collect(
     """
     Ledger.read(ledger)
     kinds: tuple[JobType, ...] = get_args(JobType) if type is None else (type,)
-    with _Session(ledger, bearer_token, base_url, poll, timeout, progress) as session:
+    with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
         session.work(kinds, FINAL)
         return session.ledger.results(type)
 
@@ -197,9 +208,10 @@ class _Session:
         base_url: str | None,
         poll: timedelta,
         timeout: timedelta | None,
+        wait: bool,
         progress: ProgressCallback,
     ) -> None:
-        self._path, self._progress = Path(ledger), progress
+        self._path, self._progress, self._wait = Path(ledger), progress, wait
         self._base_url = base_url_from(base_url)
         self._token = bearer_token
         deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
@@ -208,8 +220,12 @@ class _Session:
     def __enter__(self) -> _Session:
         if not is_ledger(self._path):  # nothing is made for someone who has no token yet
             self._token = token_from(self._token)
-        self.ledger = Ledger.open(self._path)
+        self.ledger = Ledger.open(self._path, wait=self._say_whose if self._wait else None)
         return self
+
+    def _say_whose(self, holder: str) -> None:
+        note = f"waiting for another run with this ledger to end ({holder})"
+        self._progress(Progress("wait", "ledger", 0, None, "jobs", note))
 
     def __exit__(self, *_: object) -> None:
         self.ledger.close()
@@ -282,13 +298,34 @@ def _questions(
     }
 
 
-def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, max_age: timedelta | None) -> Submission:
+def _refuse_early(ledger: str | os.PathLike[str], chunk_size: int, wait: bool) -> None:
+    """What would be refused in the end is better refused before a large corpus is read.
+
+    Raises:
+        IdError: no job can be so small.
+        LedgerLockedError: the ledger is in use, and nobody wants to wait.
+    """
+    if chunk_size < 1:
+        raise IdError(f"chunk_size={chunk_size}: a job asks about 1 ID or more. Leave it out for {CHUNK_SIZE:,}.")
+    if not wait:
+        must_be_free(lock_path(Path(ledger)), f"The ledger {os.fspath(ledger)}")
+
+
+def _since(max_age: timedelta | None) -> datetime | None:
+    """As of when an answer is young enough."""
+    try:
+        return None if max_age is None else datetime.now(UTC) - max_age
+    except OverflowError:  # longer ago than there are dates: any answer is young enough
+        return None
+
+
+def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, since: datetime | None) -> Submission:
     """Plan what was not asked yet; nothing is asked twice."""
     counts: dict[str, dict[JobType, int]] = {"new": {}, "answered": {}, "pending": {}}
     chunks = 0
     for type, ids in questions.items():
         values = ids.values.to_numpy()
-        unanswered = without(values, session.ledger.asked(type, max_age=max_age).to_numpy())
+        unanswered = without(values, session.ledger.asked(type, since=since).to_numpy())
         new = without(unanswered, session.ledger.pending(type).to_numpy())
         counts["new"][type] = len(new)
         counts["answered"][type] = len(values) - len(unanswered)

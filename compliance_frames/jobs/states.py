@@ -20,12 +20,12 @@ State = Literal[
 #: What may follow each state. ``planned`` follows wherever a job is lost: the chunk gets a new one.
 FOLLOWS: Final[dict[State, frozenset[State]]] = {
     "planned": frozenset({"creating"}),
-    "creating": frozenset({"created", "planned"}),
-    "created": frozenset({"uploading", "uploaded", "planned", "failed", "split"}),
+    "creating": frozenset({"created"}),
+    "created": frozenset({"uploading"}),
     "uploading": frozenset({"uploaded", "planned", "failed", "split"}),
     "uploaded": frozenset({"processing"}),
     "processing": frozenset({"downloading", "planned", "failed", "split"}),
-    "downloading": frozenset({"done", "planned"}),
+    "downloading": frozenset({"done", "planned", "failed", "split"}),
     "done": frozenset(),
     "failed": frozenset(),
     "split": frozenset(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,16 @@ import httpx
 from compliance_frames.errors import ServiceError
 from compliance_frames.schemas import JobType
 from compliance_frames.service.problems import error_of
-from compliance_frames.service.retry import Budget, Wait, decide
-from compliance_frames.service.secret import Secret, SignedUrl, base_url_from, hide_in_logs, token_from
+from compliance_frames.service.retry import Budget, Tries, Wait
+from compliance_frames.service.secret import (
+    Secret,
+    SignedUrl,
+    base_url_from,
+    hide_in_logs,
+    is_loopback,
+    redacted,
+    token_from,
+)
 
 _JOBS = "/2/compliance/jobs"
 _FIELDS = (
@@ -23,6 +32,7 @@ _FIELDS = (
 )
 _TIMEOUT = httpx.Timeout(30.0)
 _LARGEST_ANSWER = 64 * 2**20
+_BLOCK = 2**16
 #: The request cannot have reached the service: it is safe to send it again, whatever it was.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -36,7 +46,7 @@ class Job:
         type: what its IDs are.
         status: ``created``, ``in_progress``, ``complete``, ``failed``, ``expired``, or a word not known yet.
         name: the name it was created with, if any.
-        resumable: whether its upload is resumable.
+        resumable: whether its upload is resumable; None where the service did not say.
         created_at: when it was created (UTC).
         upload_url: where the IDs go; a credential.
         upload_expires_at: until when the upload may begin: 15 minutes after creation.
@@ -49,7 +59,7 @@ class Job:
     type: JobType
     status: str
     name: str | None
-    resumable: bool
+    resumable: bool | None
     created_at: datetime
     upload_url: SignedUrl | None
     upload_expires_at: datetime | None
@@ -91,7 +101,7 @@ class ComplianceApi:
             transport=transport,
             timeout=_TIMEOUT,
             follow_redirects=False,
-            trust_env=transport is None,
+            trust_env=transport is None and not is_loopback(self.base_url),  # no proxy stands before this computer
         )
         self._sleep, self._on_wait, self._budget = sleep, on_wait, budget or Budget()
 
@@ -122,9 +132,9 @@ class ComplianceApi:
             AuthError, RateLimitError, ApiError: the service refused.
         """
         body = {"type": type, "name": name, "resumable": resumable}
-        answer = self._call("POST", _JOBS, "creating a job", json=body, repeatable=False)
+        answer = self._call("POST", _JOBS, "creating a job", body=body, repeatable=False)
         data = answer["data"]
-        return _job(data) if _is_whole(data) else self.get(int(data["id"]))
+        return _job(data) if _is_whole(data) else self.get(_id(data))
 
     def get(self, job_id: int) -> Job:
         """Read a job anew, with fresh URLs.
@@ -135,7 +145,7 @@ class ComplianceApi:
         return _job(self._call("GET", f"{_JOBS}/{int(job_id)}", f"reading job {job_id}")["data"])
 
     def jobs(self, type: JobType, *, status: str | None = None) -> list[Job]:
-        """The jobs of a type, newest first; empty where there are none.
+        """The jobs of a type, newest first; empty where there are none. What cannot be read as a job is left out.
 
         Args:
             type: ``tweets`` or ``users``.
@@ -143,7 +153,7 @@ class ComplianceApi:
         """
         params = {"type": type} | ({"status": status} if status else {})
         answer = self._call("GET", _JOBS, f"listing the {type} jobs", params=params, may_be_empty=True)
-        return [_job(data) for data in answer.get("data") or []]
+        return [job for data in _listed(answer.get("data")) if (job := _readable(data)) is not None]
 
     def _call(
         self,
@@ -151,21 +161,20 @@ class ComplianceApi:
         path: str,
         doing: str,
         *,
-        json: Any = None,
+        body: Any = None,
         params: dict[str, str] | None = None,
         repeatable: bool = True,
         may_be_empty: bool = False,
     ) -> dict[str, Any]:
         """Send a request until it is answered for good; the answer's JSON."""
         params = {"compliance_job.fields": _FIELDS, **(params or {})}
-        failures = 0
+        tries = Tries(self._budget)
         while True:
-            failures += 1
-            status, document, headers, sent = self._try(method, path, params, json)
+            status, document, headers, sent = self._try(method, path, params, body)
             if status == 200 and _is_answer(document, may_be_empty):
                 return dict(document)
             safe = repeatable or not sent or status == 429
-            wait = decide(failures, status, headers, self._budget) if safe else None
+            wait = tries.failed(status, headers) if safe else None
             if wait is None:
                 raise _failure(status, document, headers, doing, lost=sent)
             if self._on_wait:
@@ -173,22 +182,17 @@ class ComplianceApi:
             self._sleep(wait.pause.total_seconds())
 
     def _try(
-        self, method: str, path: str, params: dict[str, str], json: Any
+        self, method: str, path: str, params: dict[str, str], body: Any
     ) -> tuple[int | None, Any, dict[str, str], bool]:
         """One try: status, document, headers, and whether the request may have arrived."""
         try:
-            response = self._client.request(method, path, params=params, json=json)
+            with self._client.stream(method, path, params=params, json=body) as response:
+                document = _document(response)
         except _NEVER_SENT:
             return None, None, {}, False
-        except httpx.TransportError:
+        except httpx.RequestError:  # no answer, or one that cannot be decoded
             return None, None, {}, True
         headers = {name.lower(): value for name, value in response.headers.items()}
-        document = None
-        if len(response.content) <= _LARGEST_ANSWER:
-            try:
-                document = response.json()
-            except ValueError:
-                document = None
         return response.status_code, document, headers, True
 
 
@@ -201,6 +205,19 @@ class _Bearer(httpx.Auth):
     def auth_flow(self, request: httpx.Request) -> Any:
         request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         yield request
+
+
+def _document(response: httpx.Response) -> Any:
+    """The JSON of an answer; None where it is none, or is larger than any list of jobs."""
+    content = b""
+    for block in response.iter_bytes(_BLOCK):
+        content += block
+        if len(content) > _LARGEST_ANSWER:
+            return None
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_answer(document: Any, may_be_empty: bool) -> bool:
@@ -219,8 +236,30 @@ def _failure(status: int | None, document: Any, headers: dict[str, str], doing: 
     return error_of(status, document, headers, doing)
 
 
-def _is_whole(data: dict[str, Any]) -> bool:
-    return all(data.get(name) for name in ("type", "status", "created_at", "upload_url", "download_url"))
+def _listed(data: Any) -> list[Any]:
+    return data if isinstance(data, list) else []
+
+
+def _readable(data: Any) -> Job | None:
+    """A job of a list; one that somebody else made in some odd way must not hide the others."""
+    try:
+        return _job(data)
+    except ServiceError:
+        return None
+
+
+def _id(data: Any) -> int:
+    """The ID in the answer to a creation, which may lack everything else."""
+    try:
+        return int(data["id"])
+    except (KeyError, ValueError, TypeError):
+        raise ServiceError("The service did not say which job it created.") from None
+
+
+def _is_whole(data: Any) -> bool:
+    return isinstance(data, dict) and all(
+        data.get(name) for name in ("type", "status", "created_at", "upload_url", "download_url")
+    )
 
 
 def _job(data: dict[str, Any]) -> Job:
@@ -230,13 +269,13 @@ def _job(data: dict[str, Any]) -> Job:
             type=data["type"],
             status=str(data["status"]),
             name=data.get("name"),
-            resumable=bool(data.get("resumable", False)),
+            resumable=None if data.get("resumable") is None else bool(data["resumable"]),
             created_at=_time(data["created_at"]),
             upload_url=SignedUrl(data["upload_url"]) if data.get("upload_url") else None,
             upload_expires_at=_time(data["upload_expires_at"]) if data.get("upload_expires_at") else None,
             download_url=SignedUrl(data["download_url"]) if data.get("download_url") else None,
             download_expires_at=_time(data["download_expires_at"]) if data.get("download_expires_at") else None,
-            error=str(data["error"])[:500] if data.get("error") else None,
+            error=redacted(str(data["error"]))[:500] if data.get("error") else None,
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise ServiceError(

@@ -1,15 +1,17 @@
-"""One verified download: broken connections go on at the next byte, and nothing is believed before its checksum."""
+"""One verified download: whatever breaks off goes on at the next byte, and nothing is believed before its checksum."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import google_crc32c
 
 from compliance_frames.durable import open_private, publish, write_private
-from compliance_frames.errors import ChecksumError, TransferError
+from compliance_frames.errors import ChecksumError, DownloadExpiredError, TransferError
 from compliance_frames.service.secret import SignedUrl
 from compliance_frames.service.storage import (
     Answer,
@@ -25,13 +27,18 @@ _WRONG_AT_MOST = 3
 
 
 class VerifiedDownload:
-    """The download of one object into one file."""
+    """The download of one object into one file.
+
+    Bytes grow in ``NAME.part``; ``NAME.etag`` says of which object they are, so that a later process goes on with
+    them. It is written before the first of them, and taken away before they are.
+    """
 
     def __init__(self, storage: Storage, url: SignedUrl, path: Path, progress: BytesProgress) -> None:
         self._storage, self._url, self._path, self._progress = storage, url, path, progress
         self._part = path.with_name(path.name + ".part")
+        self._mark = path.with_name(path.name + ".etag")
         self._etag = ""
-        self._failures = 0
+        self._tries = storage.tries()
 
     def run(self) -> Download:
         """Download until the whole object is there and its checksum holds."""
@@ -41,37 +48,50 @@ class VerifiedDownload:
             problem = self._mismatch(answer)
             if not problem:
                 break
+            self._forget()
             wrong += 1
             if wrong == _WRONG_AT_MOST:
-                self._part.unlink(missing_ok=True)
                 raise ChecksumError(f"The download is not what is stored: {problem}. Run again later.")
-        publish(self._part, self._path)
         if answer.headers.get("content-encoding") == "gzip":
-            write_private(self._path, unpacked(self._path.read_bytes()))
+            write_private(self._path, unpacked(self._part.read_bytes()))
+            self._forget()
+        else:
+            self._mark.unlink(missing_ok=True)
+            publish(self._part, self._path)
         return Download(self._path.stat().st_size, answer.hashes.get("crc32c", ""))
 
     def _fetch(self) -> Answer:
-        """Fill the part file with the object's stored bytes, over as many requests as it takes."""
-        with open_private(self._part) as file:
-            self._etag = ""
-            first: Answer | None = None
+        """Fill the part file with the object's stored bytes, over as many requests as it takes; the last answer."""
+        with self._opened() as file:
             while True:
                 before = file.tell()
-                answer, whole = self._continue(file, first)
-                first = answer if answer.status == 200 else first
-                if first is not None and whole:
+                answer, whole = self._continue(file)
+                if whole:
                     file.flush()
                     os.fsync(file.fileno())
-                    return first
-                raise_if_download_expired(answer)
-                self._failures = 1 if file.tell() > before else self._failures + 1
-                # A body that broke off is a failure of the connection, whatever its status said.
-                cut = Answer(None, {}, {}, "") if answer.status in (200, 206, 412, 416) else answer
-                self._storage.pause(self._failures, cut, "download")
+                    return answer
+                self._refuse_expired(answer)
+                if file.tell() > before:
+                    self._tries.advanced()
+                # A body that broke off is a failure of the connection, whatever its status said; and an object that
+                # was written a moment ago may not be there yet.
+                cut = replace(answer, status=None) if answer.status in (200, 206, 404, 412, 416) else answer
+                self._storage.pause(self._tries, cut, "download")
 
-    def _continue(self, file: IO[bytes], first: Answer | None) -> tuple[Answer, bool]:
+    def _opened(self) -> IO[bytes]:
+        """The part file: where an earlier process left one of an object that it knew, at its end."""
+        try:
+            self._etag = self._mark.read_text()
+            file = self._part.open("r+b")
+        except (OSError, UnicodeDecodeError):
+            self._forget()
+            return open_private(self._part)
+        file.seek(0, os.SEEK_END)
+        return file
+
+    def _continue(self, file: IO[bytes]) -> tuple[Answer, bool]:
         """One request from where the file ends; the answer, and whether the object is whole."""
-        offset = file.tell() if first is not None and self._etag else 0
+        offset = file.tell() if self._etag else 0
         # gzip is accepted so that an object stored so comes as it is stored: the checksum is of those bytes.
         headers = {"Accept-Encoding": "gzip"}
         if offset:
@@ -83,20 +103,46 @@ class VerifiedDownload:
                 return answer, False
             if answer.status == 200 or not _goes_on(answer, offset):
                 self._rewind(file)
-            if answer.status == 206 and file.tell() != offset:
+            if answer.status == 206 and (file.tell() != offset or not offset):
                 return answer, False
-            total = _total(answer, file.tell())
-            self._etag = answer.headers.get("etag", "")
-            for block in blocks:
-                file.write(block)
-                self._progress(file.tell(), total)
-                if total is not None and file.tell() > total:
-                    raise TransferError("The download is longer than the storage says; it is refused.")
-            return answer, total is None or file.tell() == total
+            if not offset or answer.status == 200:
+                self._note(answer.headers.get("etag", ""))
+            return answer, self._take(file, blocks, _total(answer, file.tell()))
+
+    def _take(self, file: IO[bytes], blocks: Iterator[bytes], total: int | None) -> bool:
+        """Write what comes; whether that is all of it."""
+        for block in blocks:
+            file.write(block)
+            self._progress(file.tell(), total)
+            if total is not None and file.tell() > total:
+                self._forget()
+                raise TransferError("The download is longer than the storage says; it is refused.")
+        file.flush()
+        return total is None or file.tell() == total
+
+    def _note(self, etag: str) -> None:
+        """Write down of which object the bytes are that come now."""
+        self._etag = etag
+        if etag:
+            write_private(self._mark, etag.encode())
 
     def _rewind(self, file: IO[bytes]) -> None:
+        self._etag = ""
+        self._mark.unlink(missing_ok=True)
         file.seek(0)
         file.truncate()
+
+    def _forget(self) -> None:
+        self._etag = ""
+        self._mark.unlink(missing_ok=True)
+        self._part.unlink(missing_ok=True)
+
+    def _refuse_expired(self, answer: Answer) -> None:
+        try:
+            raise_if_download_expired(answer)
+        except DownloadExpiredError:
+            self._forget()
+            raise
 
     def _mismatch(self, answer: Answer) -> str:
         if "crc32c" not in answer.hashes:
@@ -122,5 +168,5 @@ def _total(answer: Answer, offset: int) -> int | None:
     if answer.status == 206:
         last = answer.headers.get("content-range", "").rpartition("/")[2]
         return int(last) if last.isdigit() else None
-    length = answer.headers.get("content-length", "")
+    length = answer.headers.get("content-length") or answer.headers.get("x-goog-stored-content-length", "")
     return offset + int(length) if length.isdigit() else None

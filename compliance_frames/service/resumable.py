@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from compliance_frames.durable import write_private
-from compliance_frames.errors import ChecksumError, TransferError
+from compliance_frames.errors import TransferError
 from compliance_frames.service.secret import SignedUrl
 from compliance_frames.service.storage import (
     Answer,
     BytesProgress,
     Storage,
-    mismatch,
+    must_hold,
     raise_if_expired,
 )
 
 #: Every part but the last is a multiple of this.
 UNIT = 262_144
 _PART = 32 * UNIT
+_SETBACKS_AT_MOST = 10
 
 _KEPT = re.compile(r"bytes=0-([0-9]{1,18})")
 _GONE = (404, 410)
@@ -39,8 +41,8 @@ class ResumableUpload:
         self._storage, self._url, self._body = storage, url, body
         self._file, self._progress = session_file, progress
         self._session: str | None = None
-        self._failures = 0
-        self._kept = 0
+        self._tries = storage.tries()
+        self._kept = self._setbacks = 0
 
     def run(self) -> None:
         """Upload until the storage holds the whole body, checked."""
@@ -70,10 +72,16 @@ class ResumableUpload:
         part = self._body[offset : offset + _PART]
         end = offset + len(part)
         headers = {"Content-Range": f"bytes {offset}-{end - 1}/{total}", "Content-Length": str(len(part))}
-        answer = self._storage.send("PUT", self._session or "", headers, part)
+        answer = self._storage.send("PUT", self._session or "", headers, self._blocks(offset, part))
         if answer.status in (308, *_DONE):
             return self._acknowledged(answer, sent=end, asked=False)
         return self._recover(answer)
+
+    def _blocks(self, offset: int, part: bytes) -> Iterator[bytes]:
+        """A part in pieces, each told of: whoever listens can end an upload that hardly moves."""
+        for start in range(0, len(part), UNIT):
+            self._progress(offset + start, len(self._body))
+            yield part[start : start + UNIT]
 
     def _ask(self) -> int | None:
         """Query what the storage has kept."""
@@ -85,10 +93,8 @@ class ResumableUpload:
 
     def _acknowledged(self, answer: Answer, sent: int, *, asked: bool) -> int | None:
         if answer.status in _DONE:
-            wrong = mismatch(answer, self._body)
-            if wrong:
-                self._forget()
-                raise ChecksumError(f"The storage does not hold what was uploaded: {wrong}. Run again.")
+            self._forget()
+            must_hold(answer, self._body)
             self._progress(len(self._body), len(self._body))
             return None
         match = _KEPT.fullmatch(answer.headers.get("range", ""))
@@ -96,14 +102,22 @@ class ResumableUpload:
         if kept > sent:
             self._forget()
             raise TransferError(f"The storage acknowledges {kept} bytes where {sent} were sent; the upload is unsound.")
-        if kept > self._kept:
-            self._kept, self._failures = kept, 0
-        elif not asked:  # what led to a question was counted before it
-            self._fail(Answer(503, {}, {}, ""))
+        self._weigh(kept, is_counted=asked and kept < len(self._body))
         self._progress(kept, len(self._body))
         if kept == len(self._body):  # all kept, not yet finished: the query finishes it
             return self._ask()
         return kept
+
+    def _weigh(self, kept: int, *, is_counted: bool) -> None:
+        """More kept than before is progress; anything else a failure, unless what led to it was counted as one."""
+        if kept > self._kept:
+            self._tries.advanced()
+        elif not is_counted:
+            self._fail(Answer(503, {}, {}, ""))
+        self._setbacks += kept < self._kept
+        if self._setbacks > _SETBACKS_AT_MOST:
+            raise TransferError("The storage forgets what it has kept, again and again. Run again later: it goes on.")
+        self._kept = kept
 
     def _recover(self, answer: Answer) -> int | None:
         """After a failure: a gone session is begun anew while the URL lives; anything else is asked about."""
@@ -116,8 +130,7 @@ class ResumableUpload:
         return self._ask()
 
     def _fail(self, answer: Answer) -> None:
-        self._failures += 1
-        self._storage.pause(self._failures, answer, "upload")
+        self._storage.pause(self._tries, answer, "upload")
 
     def _remembered(self) -> str | None:
         """The session of an earlier process, where it was for this very body and URL."""

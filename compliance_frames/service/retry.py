@@ -12,7 +12,7 @@ TRANSIENT = frozenset({None, 408, 429, 500, 502, 503, 504})
 
 #: A rate-limit window lasts 15 minutes; one second more lets both clocks turn over.
 _LONGEST_RESET = 901.0
-_FIRST, _LONGEST = 0.5, 32.0
+_FIRST, _LONGEST = 0.5, 60.0
 _UNTOLD_RESET = 60.0
 
 
@@ -38,7 +38,7 @@ class Budget:
         limits: for the rate limit, whose reset the server announces.
     """
 
-    tries: int = 7
+    tries: int = 12
     limits: int = 4
 
 
@@ -67,6 +67,34 @@ def decide(
         return None
     why = "the service to answer" if status is None else f"the service to recover (HTTP {status})"
     return Wait(timedelta(seconds=min(_FIRST * 2 ** (failures - 1), _LONGEST)), why)
+
+
+@dataclass
+class Tries:
+    """The tries in a row that brought nothing; those that met the rate limit are counted by themselves.
+
+    >>> tries = Tries(Budget(tries=1))
+    >>> tries.failed(503, {}).pause.total_seconds(), tries.failed(503, {})
+    (0.5, None)
+    >>> tries.failed(429, {}).why
+    'the rate limit'
+    """
+
+    budget: Budget
+    failures: int = 0
+    limits: int = 0
+
+    def failed(self, status: int | None, headers: Mapping[str, str]) -> Wait | None:
+        """Count a failure: how long to wait before the next try, or None to give up."""
+        if status == 429:
+            self.limits += 1
+        else:
+            self.failures += 1
+        return decide(self.limits if status == 429 else self.failures, status, headers, self.budget)
+
+    def advanced(self) -> None:
+        """Something was reached: patience begins anew."""
+        self.failures = self.limits = 0
 
 
 def until_reset(headers: Mapping[str, str], now: datetime | None = None) -> timedelta:

@@ -21,7 +21,7 @@ import google_crc32c
 import httpx
 
 from compliance_frames.errors import ChecksumError, DownloadExpiredError, TransferError, UploadExpiredError
-from compliance_frames.service.retry import Budget, Wait, decide
+from compliance_frames.service.retry import Budget, Tries, Wait
 from compliance_frames.service.secret import SignedUrl, hide_in_logs, is_loopback
 
 #: The real storage's host.
@@ -89,7 +89,10 @@ class Storage:
         hide_in_logs()
         self._origin = _origin(base_url) if is_loopback(base_url) else None
         self._client = httpx.Client(
-            transport=transport, timeout=_TIMEOUT, follow_redirects=False, trust_env=transport is None
+            transport=transport,
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            trust_env=transport is None and self._origin is None,
         )
         self._sleep, self._on_wait, self._budget = sleep, on_wait, budget or Budget()
 
@@ -171,7 +174,7 @@ class Storage:
         """One request, never repeated here; status None where no answer came."""
         try:
             response = self._client.request(method, url, headers=dict(headers), content=content)
-        except httpx.TransportError:
+        except httpx.RequestError:
             return Answer(None, {}, {}, "")
         return _answer(response, response.content)
 
@@ -179,7 +182,7 @@ class Storage:
         """Open a resumable session: the answer, and the session's URI, which is a credential."""
         try:
             response = self._client.post(url, headers=dict(headers))
-        except httpx.TransportError:
+        except httpx.RequestError:
             return Answer(None, {}, {}, ""), ""
         return _answer(response, response.content), response.headers.get("location", "")
 
@@ -198,37 +201,36 @@ class Storage:
         finally:
             response.close()
 
-    def pause(self, failures: int, answer: Answer, what: str) -> None:
-        """Wait before the next try.
+    def tries(self) -> Tries:
+        """A fresh count of tries that brought nothing."""
+        return Tries(self._budget)
+
+    def pause(self, tries: Tries, answer: Answer, what: str) -> None:
+        """Count a failure, and wait before the next try.
 
         Raises:
             TransferError: there have been too many in a row that brought nothing, or this answer is final.
         """
-        wait = decide(failures, answer.status, answer.headers, self._budget)
+        wait = tries.failed(answer.status, answer.headers)
         if wait is None:
-            said = f"HTTP {answer.status}" + (f" {answer.code}" if answer.code else "")
-            said = "no answer" if answer.status is None else said
-            raise TransferError(f"The {what} failed ({said}, try {failures}). Run again: it goes on where it stopped.")
+            said = "no whole answer" if answer.status is None else f"HTTP {answer.status}"
+            said += f" {answer.code}" if answer.code else ""
+            count = tries.failures + tries.limits
+            raise TransferError(f"The {what} failed ({said}, try {count}). Run again: it goes on where it stopped.")
         if self._on_wait:
             self._on_wait(wait)
         self._sleep(wait.pause.total_seconds())
 
     def _upload_plain(self, url: SignedUrl, body: bytes, progress: BytesProgress) -> None:
-        failures, wrong = 0, ""
+        tries = self.tries()
         while True:
             answer = self.send("PUT", url.reveal(), _TEXT | {"Content-Length": str(len(body))}, _parts(body, progress))
             if answer.status in (200, 201):
-                wrong = mismatch(answer, body)
-                if not wrong:
-                    return
-                answer = Answer(503, {}, {}, "")
+                return must_hold(answer, body)
             raise_if_expired(answer)
-            if answer.code == "BadDigest":
+            if answer.code == "BadDigest":  # it was not stored
                 answer = Answer(503, answer.headers, {}, answer.code)
-            failures += 1
-            if wrong and failures > 3:
-                raise ChecksumError(f"The storage does not hold what was uploaded: {wrong}. Run again.")
-            self.pause(failures, answer, "upload")
+            self.pause(tries, answer, "upload")
 
 
 def raise_if_expired(answer: Answer) -> None:
@@ -245,6 +247,17 @@ def raise_if_download_expired(answer: Answer) -> None:
         raise DownloadExpiredError(
             "The download URL ran out (7 days after the job was made). The chunk has to be asked again."
         )
+
+
+def must_hold(answer: Answer, body: bytes) -> None:
+    """Refuse an upload of which something else is stored: the service may be at work on it already.
+
+    Raises:
+        ChecksumError: the answer says so, or says nothing of what is stored.
+    """
+    wrong = mismatch(answer, body)
+    if wrong:
+        raise ChecksumError(f"The storage does not hold what was uploaded: {wrong}. The chunk needs a new job.")
 
 
 def mismatch(answer: Answer, body: bytes) -> str:

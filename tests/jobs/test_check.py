@@ -270,13 +270,18 @@ def test_patience_ends_and_the_next_run_goes_on(serve: Serve, ids: Any) -> None:
 
 
 def test_corrupt_results_are_not_used(serve: Serve, ids: Any) -> None:
-    """The run ends with the line's number, and the chunk stays where it is."""
+    """The chunk is asked anew; where that is no better the run ends with the line's number, and the next one asks."""
     desk = serve(Fault("job", "corrupt_line"))
+    assert answer(desk.check(ids)) == expected(ids)
+    assert len(desk.service.jobs) == 2
+    desk = serve(Fault("job", "corrupt_line", times=2))
     with pytest.raises(ResultsError, match="Line") as caught:
         desk.check(ids)
     assert caught.value.line
     assert Ledger.read(desk.ledger).asked("tweets").to_pylist() == []
-    assert Ledger.read(desk.ledger).chunks()[0].state == "downloading"
+    assert Ledger.read(desk.ledger).chunks()[0].state == "planned"
+    assert list((desk.ledger / "results").iterdir()) == []
+    assert answer(desk.check(ids)) == expected(ids)
 
 
 def test_a_large_body_goes_up_in_parts(serve: Serve) -> None:
@@ -305,7 +310,7 @@ def test_submit_hands_over_and_collect_fetches(serve: Serve, ids: Any) -> None:
 
 def test_an_error_in_one_lane_ends_the_other_and_leaves_no_thread(serve: Serve, ids: Any) -> None:
     """The first error is told; both lanes can be taken up again."""
-    desk = serve(Fault("job", "corrupt_line"), processing=timedelta(milliseconds=100))
+    desk = serve(Fault("job", "corrupt_line", times=None), processing=timedelta(milliseconds=100))
     with pytest.raises(ResultsError):
         desk.check(pa.table({"id": ids[:50], "author_id": ids[50:100]}), "both")
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("compliance-frames_")]

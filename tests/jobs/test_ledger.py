@@ -91,7 +91,7 @@ def test_the_newest_answer_holds(ledger: Ledger) -> None:
     finish(ledger, ledger.chunk(2), [3])
     assert ledger.results().column("id").to_pylist() == [1, 3]
     assert ledger.asked("tweets").to_pylist() == [1, 2, 3]
-    assert ledger.asked("tweets", max_age=timedelta(days=7)).to_pylist() == [2, 3]
+    assert ledger.asked("tweets", since=NOW - timedelta(days=7)).to_pylist() == [2, 3]
 
 
 def test_both_types_are_kept_apart(ledger: Ledger) -> None:
