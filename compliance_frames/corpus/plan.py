@@ -14,7 +14,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,6 +28,7 @@ from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.corpus.rewrite import unused_words
 from compliance_frames.errors import PlanError, UncheckedIdsError
+from compliance_frames.ids.sets import unique
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.schemas import FILES, Treatment, Unchecked
 
@@ -404,4 +404,4 @@ def _flagged(tables: Sequence[pa.Table], policy: Policy) -> Iterator[Flagged]:
         for each in by_reason(table, policy):
             found.setdefault((each.type, each.reason, each.treatment), []).append(each.ids)
     for (job_type, reason, treatment), ids in sorted(found.items(), key=lambda item: item[0]):
-        yield Flagged(job_type, reason, treatment, len(np.unique(np.concatenate(ids))))
+        yield Flagged(job_type, reason, treatment, len(unique(*ids)))

@@ -1,4 +1,4 @@
-"""Membership among sorted IDs: two sorted arrays need no hash table."""
+"""Sets of IDs as sorted arrays, which need no hash table."""
 
 from __future__ import annotations
 
@@ -28,3 +28,18 @@ def without(values: IdArray, others: IdArray) -> IdArray:
     [1, 3]
     """
     return np.asarray(values[~is_in(values, others)])
+
+
+def unique(*arrays: IdArray) -> IdArray:
+    """The distinct values of some arrays, sorted.
+
+    NumPy's own ``unique`` builds a hash table of 64-bit integers: a hundred times the time that sorting them takes.
+
+    >>> unique(np.array([3, 1]), np.array([1, 2])).tolist(), unique().tolist()
+    ([1, 2, 3], [])
+    """
+    values = arrays[0] if len(arrays) == 1 else np.concatenate([np.empty(0, np.int64), *arrays])
+    if np.all(values[1:] > values[:-1]):
+        return values
+    values = np.sort(values)
+    return np.asarray(values[np.concatenate([[True], values[1:] != values[:-1]])])

@@ -25,10 +25,11 @@ import pyarrow.compute as pc
 from compliance_frames.durable import make_private_directory, sync_directory
 from compliance_frames.errors import LedgerError
 from compliance_frames.ids.chunks import describe, split
-from compliance_frames.ids.sets import is_in, without
+from compliance_frames.ids.sets import is_in, unique, without
 from compliance_frames.jobs.database import DATABASE, check_version, damage_told, is_ledger, opened, reading
 from compliance_frames.jobs.files import Files, trouble_told
 from compliance_frames.jobs.states import FINAL, FOLLOWS, State
+from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import Lock, OnWait, holder
 from compliance_frames.schemas import JOBS, RESULTS, JobType
 
@@ -207,12 +208,12 @@ class Ledger:
     def failed_ids(self, type: JobType) -> pa.Int64Array:
         """The IDs that the service could not answer for, alone in a job, and that have no later answer."""
         chunks = self.chunks(type)
-        failed = [np.empty(0, np.int64)]
+        failed = []
         for chunk in chunks:
             if chunk.state == "failed":
                 later = [other for other in chunks if other.state == "done" and other.batch > chunk.batch]
                 failed.append(without(self.ids_of(chunk).to_numpy(), self._union(later).to_numpy()))
-        return pa.array(np.unique(np.concatenate(failed)))
+        return pa.array(unique(*failed))
 
     def results(self, type: JobType | None = None) -> pa.Table:
         """The flagged IDs as a table (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
@@ -223,7 +224,7 @@ class Ledger:
         parts = [part for kind in kinds for part in self._newest(kind)]
         if not parts:
             return RESULTS.empty_table()
-        table = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+        table = with_sorted_words(pa.concat_tables(parts))
         is_users = pc.equal(table.column("type"), "users").to_numpy()
         return table.take(pa.array(np.lexsort((table.column("id").to_numpy(), is_users))))
 
@@ -325,11 +326,10 @@ class Ledger:
             chunks = [chunk for chunk in done if chunk.batch == batch]
             table = pa.concat_tables([self._files.results(chunk.id) for chunk in chunks])
             yield table.filter(pa.array(~is_in(table.column("id").to_numpy(), later)))
-            later = np.union1d(later, self._union(chunks).to_numpy())
+            later = unique(later, self._union(chunks).to_numpy())
 
     def _union(self, chunks: list[ChunkRow]) -> pa.Int64Array:
-        arrays = [self.ids_of(chunk).to_numpy() for chunk in chunks]
-        return pa.array(np.unique(np.concatenate(arrays)) if arrays else np.empty(0, np.int64))
+        return pa.array(unique(*(self.ids_of(chunk).to_numpy() for chunk in chunks)))
 
     def _select(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         with self._turn, self._connection() as database:

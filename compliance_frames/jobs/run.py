@@ -23,6 +23,7 @@ from compliance_frames.jobs.database import is_ledger
 from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane, Patience, Stopped
 from compliance_frames.jobs.ledger import Ledger, lock_path
 from compliance_frames.jobs.states import FINAL, State
+from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import must_be_free
 from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
 from compliance_frames.schemas import JobType
@@ -348,4 +349,4 @@ def _of_source(results: pa.Table, questions: dict[JobType, Ids]) -> pa.Table:
     for type, asked in questions.items():
         of_type = pc.equal(results.column("type"), type).to_numpy()
         keep |= of_type & is_in(ids, asked.values.to_numpy())
-    return results.filter(pa.array(keep))
+    return with_sorted_words(results.filter(pa.array(keep)))
