@@ -57,6 +57,8 @@ _GROWTH = 1.5
 _OUTAGES_AT_MOST = 30
 #: So many times a job is looked up that the service does not know, before it counts as lost.
 _LOOKS = 3
+_STATUSES = frozenset({"created", "in_progress", "complete", "failed", "expired"})
+_EVER = datetime.max.replace(tzinfo=UTC)
 _LIVE_NOT = frozenset({"complete", "failed", "expired"})
 
 
@@ -189,7 +191,7 @@ class Lane:
         return self._ledger.advance(chunk, "created", job_id=job.id)
 
     def _upload(self, chunk: ChunkRow) -> ChunkRow:
-        job = self._job(chunk)
+        job = self._known(chunk)
         if job is None or job.status in ("failed", "expired"):
             return self._lost(chunk, job)
         if job.status == "created":
@@ -347,6 +349,16 @@ class Lane:
             if job is not None and job.upload_url is not None and job.download_url is not None:
                 break
         return job
+
+    def _known(self, chunk: ChunkRow) -> Job | None:
+        """The chunk's job once its status says whether its upload is still to come, or cannot come any more."""
+        pauses = self._patience.pauses()
+        while True:
+            job = self._job(chunk)
+            if job is None or job.status in _STATUSES or (job.upload_expires_at or _EVER) < datetime.now(UTC):
+                return job
+            self._say(chunk, f"job {job.id} {job.status}")
+            self._patience.sleep(pauses())
 
     def _looked_up(self, chunk: ChunkRow) -> Job | None:
         if chunk.job_id is None:
