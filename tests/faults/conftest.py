@@ -195,11 +195,11 @@ def corpus_of_faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def time_flies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every wait with a limit ends fifty times sooner."""
+    """Every wait with a limit ends five hundred times sooner."""
     wait = threading.Event.wait
 
     def hasty(event: threading.Event, timeout: float | None = None) -> bool:
-        return wait(event, None if timeout is None else timeout / 50)
+        return wait(event, None if timeout is None else timeout / 500)
 
     monkeypatch.setattr(threading.Event, "wait", hasty)
 

@@ -87,6 +87,17 @@ def uploads_of(service: Emulator) -> Counter[int]:
     return Counter(int(path.split("/")[3]) for path in bodies)
 
 
+def known_to_be_uploaded(ledger: Path) -> set[int | None]:
+    """The jobs whose chunks a ledger knows to be whole at the service; none where it was only just begun."""
+    try:
+        chunks = Ledger.read(ledger).chunks()
+    except LedgerError as error:
+        if not re.search("There is no ledger|the run that began to make it was ended", str(error)):
+            raise
+        return set()
+    return {chunk.job_id for chunk in chunks if chunk.state in UPLOADED}
+
+
 def check_is_taken_up(
     runs: Any, at: tuple[str, int], asked: pa.Table, calm: Calm, results: pa.Table, killed: Killed
 ) -> None:
@@ -96,11 +107,7 @@ def check_is_taken_up(
     assert killed(first), (at, first.returncode, first.stderr)
     before = uploads_of(runs.service)
     ledger = runs.folder / "a.ledger"
-    try:
-        uploaded = {chunk.job_id for chunk in Ledger.read(ledger).chunks() if chunk.state in UPLOADED}
-    except LedgerError as error:
-        assert re.search("There is no ledger|the run that began to make it was ended", str(error)), error
-        uploaded = set()
+    uploaded = known_to_be_uploaded(ledger)
     again = runs(*CHECK)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["asked"] == {"tweets": 1500, "users": 700}
