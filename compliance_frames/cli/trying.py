@@ -68,6 +68,14 @@ def demo(folder: Path, rows: int, seed: int, display: Display) -> None:
     help="How long a job takes.",
 )
 @click.option(
+    "--latency",
+    type=options.Duration(),
+    default="0s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long the network takes for a request and its answer.",
+)
+@click.option(
     "--fates",
     type=options.PATH,
     metavar="FILE",
@@ -92,6 +100,7 @@ def emulate(
     port: int,
     seed: int,
     processing: timedelta,
+    latency: timedelta,
     fates: Path | None,
     troubles: tuple[str, ...],
     storm: float | None,
@@ -120,7 +129,8 @@ def emulate(
         return
     told = None if fates is None else _fates(fates)
     faults = _faults(troubles, storm, seed)
-    with emulator(port=port, seed=seed, processing=processing, fates=told, faults=faults) as served:
+    settings = {"port": port, "seed": seed, "processing": processing, "latency": latency}
+    with emulator(**settings, fates=told, faults=faults) as served:
         where = {"base_url": served.base_url, "bearer_token": served.bearer_token}
         display.answer(where)
         if not display.as_json:
