@@ -90,7 +90,7 @@ class Patience:
         if self.stop.is_set():
             raise Stopped
         if self.deadline is not None and time.monotonic() >= self.deadline:
-            raise JobTimeoutError("The time given is over, and the service is not done. Run again: it goes on.")
+            raise JobTimeoutError("The time given is over, and not everything is done. Run again: it goes on.")
 
     def sleep(self, seconds: float) -> None:
         """Wait; a wait that would pass the deadline ends there.

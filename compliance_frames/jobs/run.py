@@ -227,6 +227,7 @@ class _Session:
     def _say_whose(self, holder: str) -> None:
         note = f"waiting for another run with this ledger to end ({holder})"
         self._progress(Progress("wait", "ledger", 0, None, "jobs", note))
+        self._patience.look()
 
     def __exit__(self, *_: object) -> None:
         self.ledger.close()

@@ -325,6 +325,17 @@ def test_two_runs_at_once_are_refused(serve: Serve, ids: Any) -> None:
         desk.check(ids)
 
 
+def test_waiting_for_another_run_ends_when_the_time_is_over(serve: Serve, ids: Any) -> None:
+    """Whoever waits for a ledger is told who has it, and waits no longer than was said."""
+    desk = serve()
+    said: list[Progress] = []
+    with Ledger.open(desk.ledger), pytest.raises(JobTimeoutError, match="Run again"):
+        desk.check(ids, wait=True, timeout=timedelta(milliseconds=300), progress=said.append)
+    assert {p.note for p in said} == {said[0].note}
+    assert "waiting for another run" in said[0].note
+    assert desk.check(ids, wait=True).num_rows
+
+
 def test_a_wrong_token_is_told_and_loses_nothing(serve: Serve, ids: Any) -> None:
     """The chunk stays planned for the run with the right one; without any, no ledger is made."""
     desk = serve()
