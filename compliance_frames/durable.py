@@ -17,10 +17,14 @@ def open_private(path: Path) -> IO[bytes]:
 def write_private(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: beside it first, then renamed into place."""
     part = path.with_name(path.name + ".part")
-    with open_private(part) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open_private(part) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:  # half of it helps nobody, and takes room from a disk that is full
+        part.unlink(missing_ok=True)
+        raise
     publish(part, path)
 
 
@@ -37,6 +41,14 @@ def sync_directory(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_parents(path: Path) -> None:
+    """Make the directories above a path that are missing, durably."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_directory(folder.parent)
 
 
 def make_private_directory(folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from compliance_frames.errors import LedgerLockedError
 from compliance_frames.progress import GLANCE
 
-#: Told once, before waiting begins, who holds a lock.
+#: Told who holds a lock, again and again while it is waited for; what it raises ends the waiting.
 OnWait = Callable[[str], None]
 
 #: Seconds until a lock counts as held: who only looks whether it is held has it for a moment too.
@@ -27,7 +27,7 @@ class Lock:
     Args:
         path: the file; made where there is none.
         what: what it stands for, in messages.
-        wait: called once with who holds the lock, before waiting for it; None refuses at once.
+        wait: called with who holds the lock, as long as it is waited for; None refuses at once.
 
     Raises:
         LedgerLockedError: another process (or another handle of this one) holds it; says which and since when.
@@ -39,20 +39,23 @@ class Lock:
         self._handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         try:
             self._take(what, wait)
-        except BaseException:
+            self._sign()
+        except BaseException:  # also of a disk that is full: a lock that nobody can release outlives its error
             self.release()
             raise
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
 
     def _take(self, what: str, wait: OnWait | None) -> None:
         if _taken(self._handle, _A_MOMENT):
             return
         if wait is None:
             raise _refusal(what, _written(self._handle))
-        wait(_written(self._handle))
         while not _taken(self._handle, 0):
+            wait(_written(self._handle))
             time.sleep(GLANCE)
+
+    def _sign(self) -> None:
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
 
     @property
     def is_current(self) -> bool:

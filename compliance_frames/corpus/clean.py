@@ -374,22 +374,29 @@ def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest) -> 
         stage.settle(modes)
         _must_be_as_planned(plan)
         path = manifest_path(destination)
+        if os.path.lexists(destination):  # perhaps with a manifest of its own, which is not to be replaced
+            raise _appeared(destination)
+        _must_not_hide(path)
         manifest.write(path)
         sys.audit(EVENT, "written")
         try:
             moved(stage.data, destination)
-        except FileExistsError as error:
-            path.unlink(missing_ok=True)
-            raise DestinationError(
-                f"the destination {destination} appeared while its content was made; take it away, then run again: "
-                "what is done is kept"
-            ) from error
-        except BaseException:
-            path.unlink(missing_ok=True)
+        except BaseException as error:
+            if stage.data.exists():  # or else an interrupt came once it was renamed: a dataset without a manifest
+                path.unlink(missing_ok=True)
+            if isinstance(error, FileExistsError):
+                raise _appeared(destination) from error
             raise
         sync_directory(destination.parent)
     sys.audit(EVENT, "published")
     stage.clear()
+
+
+def _appeared(destination: Path) -> DestinationError:
+    return DestinationError(
+        f"the destination {destination} appeared while its content was made; take it away, then run again: what is "
+        "done is kept"
+    )
 
 
 def _modes(plan: Plan) -> dict[str, int]:

@@ -33,7 +33,7 @@ import compliance_frames
 from compliance_frames.corpus.destination import explained
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.manifest import FileRecord
-from compliance_frames.durable import sync_directory
+from compliance_frames.durable import make_parents, sync_directory
 from compliance_frames.errors import DestinationError
 from compliance_frames.lock import Lock, OnWait
 
@@ -161,7 +161,7 @@ class Stage:
     def _locked(self) -> Lock:
         """The lock. Its file may be taken away by the run that we waited for."""
         while True:
-            self._base.parent.mkdir(parents=True, exist_ok=True)
+            make_parents(self._base)
             self._base.mkdir(mode=0o700, exist_ok=True)
             _must_be_ours(self._base)
             with suppress(FileNotFoundError):  # that run has just taken the directory away as well

@@ -7,11 +7,8 @@ step again or sees at the service that it was taken.
 from __future__ import annotations
 
 import hashlib
-import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +23,6 @@ from compliance_frames.errors import (
     JobError,
     JobExpiredError,
     JobFailedError,
-    JobTimeoutError,
     LedgerError,
     RateLimitError,
     ResultsError,
@@ -37,6 +33,7 @@ from compliance_frames.ids.chunks import body
 from compliance_frames.ids.sets import is_in
 from compliance_frames.jobs.files import trouble_told
 from compliance_frames.jobs.ledger import ChunkRow, Ledger
+from compliance_frames.jobs.patience import Patience, Stopped
 from compliance_frames.jobs.states import FINAL, State
 from compliance_frames.progress import Progress, ProgressCallback
 from compliance_frames.schemas import JobType
@@ -51,68 +48,15 @@ _FAILURES_IN_A_ROW = 6
 #: The states in which the service's part is under way, and nothing is left for us but to wait.
 WITH_THE_SERVICE: frozenset[State] = frozenset({"uploaded", "processing", "downloading"})
 
-_LONGEST_PAUSE = timedelta(seconds=60)
-_GROWTH = 1.5
 #: So many times in a row, each after minutes of tries, a job may not be told of while the service works on it.
 _OUTAGES_AT_MOST = 30
+#: So many times in a row an attempt to create a job may be lost, over some minutes.
+_LOST_AT_MOST = 12
 #: So many times a job is looked up that the service does not know, before it counts as lost.
 _LOOKS = 3
 _STATUSES = frozenset({"created", "in_progress", "complete", "failed", "expired"})
 _EVER = datetime.max.replace(tzinfo=UTC)
 _LIVE_NOT = frozenset({"complete", "failed", "expired"})
-
-
-class Stopped(Exception):
-    """The other lane failed, or the user interrupted: what stands in the ledger is where the next run goes on."""
-
-
-@dataclass
-class Patience:
-    """How long to wait for the service, and what ends the waiting early.
-
-    Attributes:
-        poll: the first pause between two looks at a job; it grows to a minute.
-        deadline: when to give up, by the monotonic clock; None waits for as long as it takes.
-        stop: set from outside to end every wait.
-    """
-
-    poll: timedelta
-    deadline: float | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    def look(self) -> None:
-        """End what is under way, if it is to end.
-
-        Raises:
-            Stopped: it was ended from outside.
-            JobTimeoutError: the deadline has come.
-        """
-        if self.stop.is_set():
-            raise Stopped
-        if self.deadline is not None and time.monotonic() >= self.deadline:
-            raise JobTimeoutError("The time given is over, and the service is not done. Run again: it goes on.")
-
-    def sleep(self, seconds: float) -> None:
-        """Wait; a wait that would pass the deadline ends there.
-
-        Raises:
-            Stopped: the wait was ended from outside.
-            JobTimeoutError: the deadline has come.
-        """
-        left = seconds if self.deadline is None else min(seconds, self.deadline - time.monotonic())
-        self.stop.wait(max(left, 0))
-        self.look()
-
-    def pauses(self) -> Callable[[], float]:
-        """Pauses in seconds that grow from one call to the next: a minute at most, a fair share of the rate limit."""
-        pause = self.poll
-
-        def following() -> float:
-            nonlocal pause
-            now, pause = pause, min(pause * _GROWTH, max(_LONGEST_PAUSE, self.poll))
-            return now.total_seconds()
-
-        return following
 
 
 class Lane:
@@ -178,15 +122,17 @@ class Lane:
             try:
                 job = self._api.create(self._type, name=name, resumable=self._is_resumable(chunk))
             except ConflictError as conflict:
-                job = self._named(name) or self._left_behind(chunk)
+                jobs = self._api.jobs(self._type)
+                job = _of_name(name, jobs) or self._left_behind(chunk, jobs)
                 if job is None:
-                    self._await_slot(conflict, pauses())
+                    self._await_slot(conflict, jobs, pauses())
             except ServiceError:
                 job = self._named(name)
                 lost += 1
-                if job is None and lost > 3:
+                if job is None and lost > _LOST_AT_MOST:
                     raise
                 if job is None:
+                    self._say(chunk, "the service did not create a job; it is asked again")
                     self._patience.sleep(pauses())
         return self._ledger.advance(chunk, "created", job_id=job.id)
 
@@ -254,7 +200,7 @@ class Lane:
                 return self._failed(chunk, job)
             if job.status == "complete":
                 return self._ledger.advance(chunk, "downloading")
-            self._say(chunk, f"job {job.id} {job.status}, {_age(job.created_at)} old")
+            self._say(chunk, f"job {job.id} {job.status}, {self._age(job)} old")
             self._patience.sleep(pauses())
 
     def _download(self, chunk: ChunkRow) -> ChunkRow:
@@ -355,7 +301,7 @@ class Lane:
         pauses = self._patience.pauses()
         while True:
             job = self._job(chunk)
-            if job is None or job.status in _STATUSES or (job.upload_expires_at or _EVER) < datetime.now(UTC):
+            if job is None or job.status in _STATUSES or (job.upload_expires_at or _EVER) < self._api.now():
                 return job
             self._say(chunk, f"job {job.id} {job.status}")
             self._patience.sleep(pauses())
@@ -377,31 +323,50 @@ class Lane:
 
         A copy of a ledger has the name of the original, and other IDs under the same numbers in time.
         """
-        return f"cf-{self._ledger.name}-{chunk.id}-{chunk.sha256[:12]}-"
+        return f"{self._ours}{chunk.id}-{chunk.sha256[:12]}-"
+
+    @property
+    def _ours(self) -> str:
+        """How the names of all jobs of this ledger begin."""
+        return f"cf-{self._ledger.name}-"
 
     def _named(self, name: str) -> Job | None:
-        return next((job for job in self._api.jobs(self._type) if job.name == name), None)
+        return _of_name(name, self._api.jobs(self._type))
 
-    def _left_behind(self, chunk: ChunkRow) -> Job | None:
+    def _left_behind(self, chunk: ChunkRow, jobs: list[Job]) -> Job | None:
         """A job of an earlier try for the same IDs that still waits for its upload."""
-        now = datetime.now(UTC)
-        for job in self._api.jobs(self._type):
+        now = self._api.now()
+        for job in jobs:
             is_ours = (job.name or "").startswith(self._stem(chunk)) and job.status == "created"
             if is_ours and job.upload_expires_at is not None and job.upload_expires_at > now:
                 return job
         return None
 
-    def _await_slot(self, conflict: ConflictError, pause: float) -> None:
-        """Somebody else's job holds the slot: say whose, and until when, and wait."""
-        live = [job for job in self._api.jobs(self._type) if job.status not in _LIVE_NOT]
+    def _await_slot(self, conflict: ConflictError, jobs: list[Job], pause: float) -> None:
+        """Another job holds the slot: say whose, and until when, and wait."""
+        live = [job for job in jobs if job.status not in _LIVE_NOT]
         note = "the slot is taken: " + (conflict.detail or "another job is under way")
         if live:
-            job = live[0]
-            note = f"the slot is held by job {job.id} ({job.name or 'without a name'}, {_age(job.created_at)} old)"
-            if job.status == "created" and job.upload_expires_at:
-                note += f"; nobody uploaded to it yet, it expires at {job.upload_expires_at:%H:%M:%S} UTC"
+            note = self._said_of(live[0])
         self._progress(Progress("wait", f"{self._type} slot", 0, None, "jobs", note))
         self._patience.sleep(pause)
+
+    def _said_of(self, job: Job) -> str:
+        """Whose job holds the slot, and until when."""
+        whose = job.name or "without a name"
+        whose += ", given up by this ledger" if whose.startswith(self._ours) else ""
+        note = f"the slot is held by job {job.id} ({whose}, {self._age(job)} old)"
+        if job.status == "created" and job.upload_expires_at:
+            is_over = job.upload_expires_at <= self._api.now()
+            until = (
+                f"{'the service was to end it' if is_over else 'it expires'} at {job.upload_expires_at:%H:%M:%S} UTC"
+            )
+            note += f"; nobody uploaded to it yet, {until}"
+        return note
+
+    def _age(self, job: Job) -> str:
+        seconds = max(int((self._api.now() - job.created_at).total_seconds()), 0)
+        return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
 
     def _say(self, chunk: ChunkRow, note: str) -> None:
         chunks = [other for other in self._ledger.chunks(self._type) if other.batch == chunk.batch]
@@ -409,6 +374,5 @@ class Lane:
         self._progress(Progress("wait", f"{chunk.type} chunk {chunk.id}", done, len(chunks), "jobs", note))
 
 
-def _age(since: datetime) -> str:
-    seconds = max(int((datetime.now(UTC) - since).total_seconds()), 0)
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min"
+def _of_name(name: str, jobs: list[Job]) -> Job | None:
+    return next((job for job in jobs if job.name == name), None)

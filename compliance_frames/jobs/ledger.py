@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compliance_frames.durable import make_private_directory, sync_directory
+from compliance_frames.durable import make_parents, make_private_directory, sync_directory
 from compliance_frames.errors import LedgerError
 from compliance_frames.ids.chunks import describe, split
 from compliance_frames.ids.sets import is_in, unique, without
@@ -110,7 +110,7 @@ class Ledger:
 
         Args:
             path: the directory.
-            wait: called with who is writing to it, before waiting for them to end; None refuses at once.
+            wait: called with who is writing to it, until they end; None refuses at once.
 
         Raises:
             LedgerLockedError: another process is writing to it.
@@ -120,12 +120,13 @@ class Ledger:
         with trouble_told(folder):
             _make(folder)
             lock = Lock(lock_path(folder), f"The ledger {folder}", wait=wait)
+            ledger = cls(folder, None, lock)
             try:
-                Files(folder).make()
-                ledger = cls(folder, opened(folder / DATABASE), lock)
+                ledger._files.make()
+                ledger._database = opened(folder / DATABASE)
                 ledger._files.sweep((chunk.id, chunk.state, chunk.attempts) for chunk in ledger.chunks())
             except BaseException:
-                lock.release()
+                ledger.close()
                 raise
         return ledger
 
@@ -375,7 +376,7 @@ def _make(folder: Path) -> None:
     """
     if folder.exists() and not is_ledger(folder) and not _is_begun(folder):
         raise LedgerError(f"{folder} exists and is no ledger. Name a new directory, or the ledger you mean.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_parents(folder)
     is_new = not folder.exists()
     make_private_directory(folder)
     if is_new:

@@ -20,8 +20,9 @@ from compliance_frames.errors import IdError
 from compliance_frames.ids.intake import Ids, read_ids
 from compliance_frames.ids.sets import is_in, without
 from compliance_frames.jobs.database import is_ledger
-from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane, Patience, Stopped
+from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane
 from compliance_frames.jobs.ledger import Ledger, lock_path
+from compliance_frames.jobs.patience import Patience, Stopped
 from compliance_frames.jobs.states import FINAL, State
 from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import must_be_free
@@ -227,6 +228,7 @@ class _Session:
     def _say_whose(self, holder: str) -> None:
         note = f"waiting for another run with this ledger to end ({holder})"
         self._progress(Progress("wait", "ledger", 0, None, "jobs", note))
+        self._patience.look()
 
     def __exit__(self, *_: object) -> None:
         self.ledger.close()

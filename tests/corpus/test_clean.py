@@ -568,6 +568,25 @@ def test_a_destination_that_appears_meanwhile_is_not_replaced(made: Plan, tmp_pa
     assert clean(made, there).rows_kept == 77
 
 
+def test_what_appears_meanwhile_keeps_its_own_manifest(made: Plan, tmp_path: Path) -> None:
+    """A dataset that somebody moves there comes with a manifest, and nobody else's may take its place."""
+    clean(made, tmp_path / "clean")
+    (tmp_path / "aside").mkdir()
+    moves = [(path, tmp_path / "aside" / path.name) for path in (tmp_path / "clean", manifest_path(tmp_path / "clean"))]
+    for there, aside in moves:
+        there.rename(aside)
+    written = moves[1][1].read_bytes()
+
+    def back() -> None:
+        for there, aside in moves:
+            aside.rename(there)
+
+    with pytest.raises(DestinationError, match="appeared while"):
+        clean(made, tmp_path / "clean", executor=Meeting(back))
+    assert manifest_path(tmp_path / "clean").read_bytes() == written
+    assert clean(made, tmp_path / "clean").rows_kept == 77
+
+
 # Destinations that cannot be
 
 

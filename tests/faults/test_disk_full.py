@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ import pytest
 
 from compliance_frames import sample
 from compliance_frames.corpus.plan import plan
+from compliance_frames.errors import LedgerError
 from compliance_frames.jobs.ledger import Ledger
 
 Below = Callable[[Path], dict[str, str]]
@@ -129,6 +132,23 @@ def test_a_read_only_destination_is_told(tmp_path: Path, runs: Any) -> None:
         refused = runs("clean", "corpus", disk / "clean", "--ledger", "a.ledger")
     assert refused.returncode == 2, refused.stderr
     assert "Read-only file system" in words_of(refused)
+
+
+@pytest.mark.parametrize("ends", ["", "os.kill(os.getpid(), 9)"])
+def test_a_ledger_on_a_read_only_disk_is_read(ends: str, tmp_path: Path, runs: Any) -> None:
+    """An archive, or a disk that was remounted: also of a run that was killed. Writing to it is refused in words."""
+    code = (
+        "import os, sys, pyarrow as pa; from compliance_frames.jobs.ledger import Ledger\n"
+        f"with Ledger.open(sys.argv[1]) as ledger: ledger.add('tweets', pa.array([1, 2]), chunk_size=1); {ends}"
+    )
+    with mounted(tmp_path / "disk", "size=1m") as disk:
+        subprocess.run([sys.executable, "-c", code, str(disk / "a.ledger")], check=False)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        shown = runs("jobs", "--ledger", disk / "a.ledger", "--json")
+        assert shown.returncode == 0, shown.stderr
+        assert [job["state"] for job in json.loads(shown.stdout)["jobs"]] == ["planned", "planned"]
+        with pytest.raises(LedgerError, match="Read-only file system"):
+            Ledger.open(disk / "a.ledger")
 
 
 def test_a_destination_on_another_file_system_is_as_good(runs: Any, files_below: Below) -> None:

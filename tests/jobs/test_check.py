@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,8 @@ from compliance_frames.jobs.run import collect, submit
 from compliance_frames.jobs.states import FINAL
 from compliance_frames.progress import Progress
 from compliance_frames.schemas import RESULTS
+from compliance_frames.service.api import ComplianceApi
+from compliance_frames.service.storage import Storage
 
 Serve = Callable[..., Any]
 STATES = ["creating", "created", "uploading", "uploaded", "processing", "downloading", "done"]
@@ -190,6 +193,56 @@ def test_somebody_elses_job_is_waited_for(serve: Serve, ids: Any) -> None:
     assert f"expires at {foreign.upload_expires_at:%H:%M:%S}" in notes[0]
 
 
+def test_waiting_for_the_slot_costs_one_look_for_each_try(serve: Serve, ids: Any) -> None:
+    """The rate limit is shared with whoever else uses the token."""
+    desk = serve()
+    desk.service.occupy("tweets", lasting=timedelta(milliseconds=300))
+    desk.check(ids)
+    calls = Counter(request.method for request in desk.service.requests if request.path.endswith("/jobs"))
+    assert calls["POST"] > 2
+    assert calls["GET"] < calls["POST"]
+
+
+def test_a_job_that_outstays_its_time_is_told_as_such(serve: Serve, ids: Any) -> None:
+    """A session was opened for it in time, and nobody goes on with it."""
+    desk = serve()
+    options = {"base_url": desk.service.base_url}
+    with ComplianceApi(desk.service.bearer_token, **options) as api, Storage(**options) as storage:
+        job = api.create("tweets", name="theirs", resumable=True)
+        assert job.upload_url
+        start = {"Content-Type": "text/plain", "Content-Length": "0", "x-goog-resumable": "start"}
+        assert storage.begin(job.upload_url.reveal(), start)[0].status == 201
+    desk.service.advance(timedelta(minutes=20))
+    said: list[str] = []
+
+    def listen(progress: Progress) -> None:
+        said.append(progress.note)
+        if "theirs" in progress.note:
+            desk.service.advance(timedelta(days=8))
+
+    assert answer(desk.check(ids, progress=listen)) == expected(ids)
+    assert next(note for note in said if "theirs" in note).partition(" at ")[0] == (
+        f"the slot is held by job {job.id} (theirs, 20 min old); nobody uploaded to it yet, the service was to end it"
+    )
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_wrong_clock_does_no_harm(hours: int, serve: Serve, ids: Any) -> None:
+    """What the service said is compared with what its own clock says, not with this machine's."""
+    desk = serve(Fault("get", "unknown_status"))
+    desk.service.advance(timedelta(hours=hours))
+    assert answer(desk.check(ids, timeout=timedelta(seconds=10))) == expected(ids)
+    assert len(desk.service.jobs) == 1
+
+
+def test_a_service_that_creates_no_jobs_for_minutes_is_waited_for(serve: Serve, ids: Any) -> None:
+    """An outage of one call is borne as long as one of the others."""
+    desk = serve(Fault("create", "unavailable", times=9))
+    said: list[str] = []
+    assert answer(desk.check(ids, progress=lambda progress: said.append(progress.note))) == expected(ids)
+    assert any("did not create" in note for note in said)
+
+
 def test_a_chunk_whose_upload_url_ran_out_gets_a_new_job(serve: Serve, ids: Any, interrupted_at: Any) -> None:
     """A laptop that slept past the window costs one job, not the chunk."""
     desk = serve()
@@ -323,6 +376,17 @@ def test_two_runs_at_once_are_refused(serve: Serve, ids: Any) -> None:
     desk = serve()
     with Ledger.open(desk.ledger), pytest.raises(LedgerLockedError, match="in use by another run"):
         desk.check(ids)
+
+
+def test_waiting_for_another_run_ends_when_the_time_is_over(serve: Serve, ids: Any) -> None:
+    """Whoever waits for a ledger is told who has it, and waits no longer than was said."""
+    desk = serve()
+    said: list[Progress] = []
+    with Ledger.open(desk.ledger), pytest.raises(JobTimeoutError, match="Run again"):
+        desk.check(ids, wait=True, timeout=timedelta(milliseconds=300), progress=said.append)
+    assert {p.note for p in said} == {said[0].note}
+    assert "waiting for another run" in said[0].note
+    assert desk.check(ids, wait=True).num_rows
 
 
 def test_a_wrong_token_is_told_and_loses_nothing(serve: Serve, ids: Any) -> None:
