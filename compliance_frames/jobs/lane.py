@@ -7,6 +7,7 @@ step again or sees at the service that it was taken.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ from compliance_frames.errors import (
 )
 from compliance_frames.ids.chunks import body
 from compliance_frames.ids.sets import is_in
+from compliance_frames.jobs.beside import Beside
 from compliance_frames.jobs.files import trouble_told
 from compliance_frames.jobs.ledger import ChunkRow, Ledger
 from compliance_frames.jobs.patience import Patience, Stopped
@@ -73,7 +75,8 @@ class Lane:
     ) -> None:
         self._ledger, self._type, self._api, self._storage = ledger, type, api, storage
         self._patience, self._progress = patience, progress
-        self._failures = 0
+        self._failures = 0  # in a row; an answer fetched beside may begin the count anew a moment early or late
+        self._expected: float | None = None  # seconds that a job takes
         self._created_here: set[str] = set()
         self._asked_anew: set[int] = set()
         self._steps: dict[State, Callable[[ChunkRow], ChunkRow]] = {
@@ -93,15 +96,45 @@ class Lane:
             JobFailedError, JobExpiredError: six jobs in a row came to nothing.
             JobTimeoutError, ApiError, TransferError, ResultsError: what no further try here can mend.
         """
-        while chunks := self._ledger.unfinished(self._type):
-            chunk = chunks[0]
-            while chunk.state not in until | FINAL:
-                if self._patience.stop.is_set():
-                    raise Stopped
-                with trouble_told(self._ledger.path):
-                    chunk = self._steps[chunk.state](chunk)
-            if chunk.state not in FINAL:
-                return
+        with Beside(fetch=self._fetch_beside, prepare=self._body) as self._beside:
+            try:
+                while chunk := self._next():
+                    chunk = self._as_far_as_possible(chunk, until)
+                    if chunk.state not in FINAL and not self._beside.is_fetching(chunk.id):
+                        return
+            except BaseException:
+                self._patience.stop.set()  # or else what is done beside would be waited for
+                raise
+
+    def _next(self) -> ChunkRow | None:
+        """The chunk to go on with: not the one whose answer is being fetched, unless it comes back without."""
+        unfinished = self._ledger.unfinished(self._type)
+        for chunk in unfinished:
+            if not self._beside.is_fetching(chunk.id):
+                return chunk
+        return self._next() if self._beside.settle() else None
+
+    def _as_far_as_possible(self, chunk: ChunkRow, until: frozenset[State]) -> ChunkRow:
+        """Take a chunk's steps; the answer is fetched beside them where the next chunk can have the slot meanwhile."""
+        while chunk.state not in until | FINAL:
+            if self._patience.stop.is_set():
+                raise Stopped
+            with trouble_told(self._ledger.path):
+                if chunk.state == "downloading" and len(self._ledger.unfinished(self._type)) > 1:
+                    self._beside.fetch(chunk)
+                    return chunk
+                chunk = self._steps[chunk.state](chunk)
+        return chunk
+
+    def _fetch_beside(self, chunk: ChunkRow) -> None:
+        with trouble_told(self._ledger.path):
+            self._download(chunk)
+
+    def _prepare_next(self) -> None:
+        """Make the body of the chunk that is next to be uploaded, while the service works."""
+        planned = (chunk for chunk in self._ledger.unfinished(self._type) if chunk.state == "planned")
+        if following := next(planned, None):
+            self._beside.prepare(following)
 
     # The steps, in the order in which a chunk takes them.
 
@@ -156,16 +189,19 @@ class Lane:
         """Upload a chunk's IDs, or the rest of them."""
         if job.upload_url is None:
             raise ServiceError(f"The service gave no upload URL for job {job.id}. Run again.")
-        content = body(self._ledger.ids_of(chunk))
-        if hashlib.sha256(content).hexdigest() != chunk.sha256:
-            raise LedgerError(f"The IDs of chunk {chunk.id} are not those that were planned: the ledger is damaged.")
         self._storage.upload(
             job.upload_url,
-            content,
+            self._beside.prepared(chunk.id) or self._body(chunk),
             resumable=self._is_resumable(chunk) if job.resumable is None else job.resumable,
             session_file=self._ledger.session_file(chunk),
             progress=self._bytes_of("upload", chunk),
         )
+
+    def _body(self, chunk: ChunkRow) -> bytes:
+        content = body(self._ledger.ids_of(chunk))
+        if hashlib.sha256(content).hexdigest() != chunk.sha256:
+            raise LedgerError(f"The IDs of chunk {chunk.id} are not those that were planned: the ledger is damaged.")
+        return content
 
     def _is_resumable(self, chunk: ChunkRow) -> bool:
         return chunk.bytes >= RESUMABLE_FROM
@@ -181,9 +217,13 @@ class Lane:
 
     def _wait(self, chunk: ChunkRow) -> ChunkRow:
         """Look at the job until the service has finished with it."""
+        self._prepare_next()
         pauses = self._patience.pauses()
-        outages = 0
+        began = time.monotonic() - max((datetime.now(UTC) - chunk.changed_at).total_seconds(), 0)
+        outages, looked = 0, 0.0
         while True:
+            self._beside.look()
+            waited = time.monotonic() - began
             try:
                 job = self._job(chunk)
             except ServiceError:  # the job goes on without us: hours without a network cost nothing but time
@@ -199,9 +239,11 @@ class Lane:
             if job.status == "failed":
                 return self._failed(chunk, job)
             if job.status == "complete":
+                self._expected = (looked + waited) / 2 if looked else self._expected
                 return self._ledger.advance(chunk, "downloading")
+            looked = waited
             self._say(chunk, f"job {job.id} {job.status}, {self._age(job)} old")
-            self._patience.sleep(pauses())
+            self._patience.sleep(self._patience.until_next_look(waited, self._expected))
 
     def _download(self, chunk: ChunkRow) -> ChunkRow:
         job = self._job(chunk)

@@ -12,6 +12,8 @@ from compliance_frames.errors import JobTimeoutError
 
 _LONGEST_PAUSE = timedelta(seconds=60)
 _GROWTH = 1.5
+_SHARE = 12
+_NEAR = 0.03
 
 
 class Stopped(Exception):
@@ -55,6 +57,10 @@ class Patience:
         self.stop.wait(max(left, 0))
         self.look()
 
+    def until_next_look(self, waited: float, expected: float | None) -> float:
+        """Seconds until the next look at a job that has been waited for; see :func:`next_look`."""
+        return next_look(waited, expected, self.poll.total_seconds())
+
     def pauses(self) -> Callable[[], float]:
         """Pauses in seconds that grow from one call to the next: a minute at most, a fair share of the rate limit."""
         pause = self.poll
@@ -65,3 +71,29 @@ class Patience:
             return now.total_seconds()
 
         return following
+
+
+def next_look(waited: float, expected: float | None, first: float) -> float:
+    """Seconds until the next look at a job: what comes too late is a small share of what was waited for anyway.
+
+    Looks are a twelfth of the time waited apart, ``first`` at least and a minute at most: 47 of the 150 that the rate
+    limit grants in its first 15 minutes. Where an earlier job tells how long they take, looks are ``first`` apart
+    around that time.
+
+    Args:
+        waited: seconds since the upload was whole.
+        expected: how long the last job took, in seconds, or None.
+        first: the first pause.
+
+    >>> next_look(0, None, 5), next_look(300, None, 5), next_look(3600, None, 5)
+    (5, 25.0, 60.0)
+    >>> next_look(580, 600, 5), next_look(598, 600, 5)
+    (5, 5)
+    """
+    pause = min(max(waited / _SHARE, first), max(_LONGEST_PAUSE.total_seconds(), first))
+    if expected is None:
+        return pause
+    near = expected * _NEAR + first
+    if abs(waited - expected) <= near:
+        return first
+    return min(pause, max(expected - near - waited, first)) if waited < expected else pause
