@@ -15,6 +15,7 @@ from compliance_frames.console import Display
 
 if TYPE_CHECKING:
     from compliance_frames.emulator import Fates
+    from compliance_frames.emulator.faults import Faults
 
 
 @click.command()
@@ -72,21 +73,51 @@ def demo(folder: Path, rows: int, seed: int, display: Display) -> None:
     metavar="FILE",
     help="Table of IDs and their reasons (columns id, reason): Parquet, CSV or JSONL. All other IDs are clear.",
 )
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="FAULT",
+    help="Let something go wrong: PLACE:KIND, as in create:lost_answer or part:reset*2,bytes=65536. "
+    "A wrong PLACE or KIND is answered with those that there are.",
+)
+@click.option(
+    "--storm",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Let this share of all requests meet any fault, by chance: 0.3.",
+)
 @options.output
-def emulate(port: int, seed: int, processing: timedelta, fates: Path | None, display: Display) -> None:
+def emulate(
+    port: int,
+    seed: int,
+    processing: timedelta,
+    fates: Path | None,
+    faults: tuple[str, ...],
+    storm: float | None,
+    display: Display,
+) -> None:
     """Serve an emulator of the compliance service on this computer, until Ctrl-C.
 
     With --json, the first line is {"base_url": …, "bearer_token": …}.
 
     \b
+    FAULT is PLACE:KIND[*TIMES][+AFTER][,bytes=N][,lasting=SECONDS]:
+      TIMES in a row, or `always`, after AFTER requests that go well;
+      a reset or a stall comes after N bytes, a stall or a foreign job lasts SECONDS.
+
+    \b
     Example:
       compliance-frames emulate --port 0 --json
       compliance-frames emulate --fates fates.csv
+      compliance-frames emulate --fault create:lost_answer --fault job:failed*2+1
+      compliance-frames emulate --storm 0.3
     """
     told = None if fates is None else _fates(fates)
+    wrong = _faults(faults, storm, seed) if faults or storm else None
     from compliance_frames.demo import emulator
 
-    with emulator(port=port, seed=seed, processing=processing, fates=told) as served:
+    with emulator(port=port, seed=seed, processing=processing, fates=told, faults=wrong) as served:
         where = {"base_url": served.base_url, "bearer_token": served.bearer_token}
         display.answer(where)
         if not display.as_json:
@@ -95,6 +126,22 @@ def emulate(port: int, seed: int, processing: timedelta, fates: Path | None, dis
             sys.stdout.flush()
         display.say("serving until Ctrl-C; set the two variables in another terminal and use any command", style="dim")
         served.serve_forever()
+
+
+def _faults(told: tuple[str, ...], storm: float | None, seed: int) -> Faults:
+    """The faults that were asked for.
+
+    Raises:
+        click.UsageError: there is no such fault.
+    """
+    from compliance_frames.emulator.faults import Fault, Faults, Storm
+    from compliance_frames.errors import ComplianceFramesError
+
+    try:
+        faults = [Fault.parse(text) for text in told]
+    except ComplianceFramesError as error:
+        raise click.UsageError(f"--fault: {error}") from None
+    return Faults(faults, storm=Storm(seed, share=storm) if storm else None)
 
 
 def _fates(path: Path) -> Fates:

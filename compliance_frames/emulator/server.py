@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -240,7 +241,8 @@ class Emulator:
             rate_limit=self._rate_limit,
             rate_window=self._rate_window,
         )
-        return worker, self._remembering(Starlette(routes=[*api.routes(), *self._bucket.routes()]))
+        routes = [*api.routes(), *self._bucket.routes()]
+        return worker, self._remembering(Starlette(routes=routes, exception_handlers={ComplianceFramesError: _refused}))
 
     def _remembering(self, app: ASGIApp) -> ASGIApp:
         """The app, with every request remembered once its answer begins, or is lost."""
@@ -255,12 +257,15 @@ class Emulator:
 
             try:
                 await app(scope, receive, note)
-            except ComplianceFramesError as error:  # a fault was asked for that cannot be
-                await Response(f"{error}\n", 400)(scope, receive, note)
             finally:
                 self._requests.append(Answered(scope["method"], scope["path"], status))
 
         return remembering
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """A fault was asked for that cannot be."""
+    return Response(f"{error}\n", 400)
 
 
 class _Protocol(H11Protocol):
