@@ -325,11 +325,13 @@ class Ledger:
         """The results of each batch, without the IDs that a later batch has asked again."""
         done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
         later = np.empty(0, np.int64)
+        oldest = min((chunk.batch for chunk in done), default=0)
         for batch in sorted({chunk.batch for chunk in done}, reverse=True):
             chunks = [chunk for chunk in done if chunk.batch == batch]
             table = pa.concat_tables([self._files.results(chunk.id) for chunk in chunks])
             yield table.filter(pa.array(~is_in(table.column("id").to_numpy(), later)))
-            later = unique(later, self._union(chunks).to_numpy())
+            if batch != oldest:  # all the IDs of a large corpus, for nobody to look at
+                later = unique(later, self._union(chunks).to_numpy())
 
     def _union(self, chunks: list[ChunkRow]) -> pa.Int64Array:
         return pa.array(unique(*(self.ids_of(chunk).to_numpy() for chunk in chunks)))
