@@ -1,10 +1,11 @@
-"""One writer at a time: a lock that the system takes back when its holder dies."""
+"""One writer at a time: a lock that the system takes back when its holder dies, whatever that one forked before."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import time
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,7 @@ class Lock:
     def __init__(self, path: Path, what: str, *, wait: OnWait | None = None) -> None:
         self._path = path
         self._handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        _open.add(self)
         try:
             self._take(what, wait)
             self._sign()
@@ -70,6 +72,19 @@ class Lock:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+#: Every lock of this process that was not given back.
+_open: Final[weakref.WeakSet[Lock]] = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    """Have no part in the locks of the process that this one was forked from: they would outlive it."""
+    for lock in list(_open):
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def holder(path: Path) -> str | None:

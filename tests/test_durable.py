@@ -6,6 +6,8 @@ import errno
 import os
 import resource
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +72,23 @@ def test_a_lock_that_cannot_be_signed_is_given_back(tmp_path: Path) -> None:
         Lock(tmp_path / "lock", "it")
     assert caught.value.errno == errno.EFBIG, "with its traceback, and all that this keeps alive, still at hand"
     Lock(tmp_path / "lock", "it").release()
+
+
+def test_a_lock_ends_with_its_holder_whatever_that_forked(tmp_path: Path) -> None:
+    """Workers of a killed run live on for a while; they must not keep the next run out."""
+    code = (
+        "import os, sys; from pathlib import Path; from compliance_frames.lock import Lock\n"
+        "lock = Lock(Path(sys.argv[1]), 'it')\n"
+        "if os.fork():\n    os.kill(os.getpid(), 9)\n"
+        "print('here', flush=True)\nsys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as killed:
+        assert killed.stdout
+        assert killed.stdout.readline() == "here\n"
+        assert killed.wait(timeout=10) == -9
+        Lock(tmp_path / "lock", "it").release()
 
 
 def test_missing_parents_are_made_durably(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

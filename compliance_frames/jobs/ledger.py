@@ -209,12 +209,14 @@ class Ledger:
     def failed_ids(self, type: JobType) -> pa.Int64Array:
         """The IDs that the service could not answer for, alone in a job, and that have no later answer."""
         chunks = self.chunks(type)
-        failed = []
-        for chunk in chunks:
-            if chunk.state == "failed":
-                later = [other for other in chunks if other.state == "done" and other.batch > chunk.batch]
-                failed.append(without(self.ids_of(chunk).to_numpy(), self._union(later).to_numpy()))
-        return pa.array(unique(*failed))
+        oldest = min((chunk.batch for chunk in chunks if chunk.state == "failed"), default=None)
+        failed, later = np.empty(0, np.int64), np.empty(0, np.int64)
+        batches = {chunk.batch for chunk in chunks if oldest is not None and chunk.batch >= oldest}
+        for batch in sorted(batches, reverse=True):
+            lost, done = ([c for c in chunks if c.batch == batch and c.state == state] for state in ("failed", "done"))
+            failed = unique(failed, without(self._union(lost).to_numpy(), later))
+            later = unique(later, self._union(done).to_numpy())
+        return pa.array(failed)
 
     def results(self, type: JobType | None = None) -> pa.Table:
         """The flagged IDs as a table (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
@@ -323,11 +325,13 @@ class Ledger:
         """The results of each batch, without the IDs that a later batch has asked again."""
         done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
         later = np.empty(0, np.int64)
+        oldest = min((chunk.batch for chunk in done), default=0)
         for batch in sorted({chunk.batch for chunk in done}, reverse=True):
             chunks = [chunk for chunk in done if chunk.batch == batch]
             table = pa.concat_tables([self._files.results(chunk.id) for chunk in chunks])
             yield table.filter(pa.array(~is_in(table.column("id").to_numpy(), later)))
-            later = unique(later, self._union(chunks).to_numpy())
+            if batch != oldest:  # all the IDs of a large corpus, for nobody to look at
+                later = unique(later, self._union(chunks).to_numpy())
 
     def _union(self, chunks: list[ChunkRow]) -> pa.Int64Array:
         return pa.array(unique(*(self.ids_of(chunk).to_numpy() for chunk in chunks)))

@@ -256,8 +256,8 @@ class _Session:
     def _side_by_side(self, lanes: list[Lane], until: frozenset[State]) -> None:
         """Each lane in its thread; where one fails, the others end at their next step, and its error is told."""
         with ThreadPoolExecutor(len(lanes), thread_name_prefix="compliance-frames") as pool:
-            running = [pool.submit(self._stopping_others, lane, until) for lane in lanes]
-            try:
+            try:  # from the first thread on: an interrupt that does not stop them waits for their end
+                running = [pool.submit(self._stopping_others, lane, until) for lane in lanes]
                 while wait(running, timeout=GLANCE).not_done:
                     pass
             except BaseException:

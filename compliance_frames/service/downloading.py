@@ -76,7 +76,20 @@ class VerifiedDownload:
                 # A body that broke off is a failure of the connection, whatever its status said; and an object that
                 # was written a moment ago may not be there yet.
                 cut = replace(answer, status=None) if answer.status in (200, 206, 404, 412, 416) else answer
-                self._storage.pause(self._tries, cut, "download")
+                self._pause(answer, cut)
+
+    def _pause(self, answer: Answer, cut: Answer) -> None:
+        """Wait before the next request. What is not there after all these tries has been taken away for good."""
+        try:
+            self._storage.pause(self._tries, cut, "download")
+        except TransferError:
+            if answer.status != 404:
+                raise
+            self._forget()
+            raise DownloadExpiredError(
+                f"The storage has no results ({answer.code or 404}), though the job is complete. The chunk has to be "
+                "asked again."
+            ) from None
 
     def _opened(self) -> IO[bytes]:
         """The part file: where an earlier process left one of an object that it knew, at its end."""

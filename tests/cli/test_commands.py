@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from datetime import timedelta
 from pathlib import Path
@@ -393,6 +394,26 @@ def test_emulate_serves_until_it_is_stopped(end: signal.Signals, tmp_path: Path)
         errors = child.stderr.read()
     assert child.returncode in ({0} if end == signal.SIGINT else {0, -signal.SIGTERM})
     assert "Traceback" not in errors
+
+
+def test_emulate_lets_go_wrong_what_it_is_told(tmp_path: Path) -> None:
+    """Whoever writes a client of their own can try it against every fault."""
+    command = [sys.executable, "-m", "compliance_frames", "emulate", "--port", "0", "--json"]
+    command += ["--fault", "list:unavailable*2", "--fault", "list:rate_limited"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as child:
+        assert child.stdout
+        where = json.loads(child.stdout.readline())
+        headers = {"Authorization": f"Bearer {where['bearer_token']}"}
+        request = urllib.request.Request(f"{where['base_url']}/2/compliance/jobs?type=tweets", headers=headers)
+        statuses = []
+        for _ in range(4):
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    statuses.append(answer.status)
+            except urllib.error.HTTPError as error:
+                statuses.append(error.code)
+        child.send_signal(signal.SIGINT)
+    assert statuses == [503, 503, 429, 200]
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, made: Path) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -277,37 +274,6 @@ def test_a_header_that_asks_for_what_cannot_be_is_refused(client: Client, told: 
     assert answer.status_code == 400
     assert "fault" in answer.text or "go wrong" in answer.text
     assert client.service.jobs == []
-
-
-def test_faults_on_the_command_line() -> None:
-    """``--fault`` as often as one likes, in the order of their places."""
-    command = [sys.executable, "-m", "compliance_frames", "emulate", "--port", "0", "--json"]
-    with subprocess.Popen(
-        [*command, "--fault", "list:unavailable*2", "--fault", "list:forbidden"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"}, text=True,
-    ) as child:  # fmt: skip
-        try:
-            assert child.stdout
-            where = json.loads(child.stdout.readline())
-            headers = {"authorization": f"Bearer {where['bearer_token']}"}
-            url = f"{where['base_url']}/2/compliance/jobs?type=tweets"
-            got = [httpx.get(url, headers=headers, trust_env=False).status_code for _ in range(4)]
-        finally:
-            child.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                child.communicate(timeout=20)
-    assert got == [503, 503, 403, 200]
-
-
-@pytest.mark.parametrize("told", ["moon:reset", "create:gone", "create", "create:lost_answer*0"])
-def test_faults_that_cannot_be_are_refused_on_the_command_line(told: str) -> None:
-    """Exit code 2, and where to look."""
-    done = subprocess.run(
-        [sys.executable, "-m", "compliance_frames", "emulate", "--port", "0", "--fault", told],
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "--list-faults" in done.stderr
 
 
 def test_the_faults_are_listed() -> None:

@@ -346,6 +346,19 @@ def test_a_large_body_goes_up_in_parts(serve: Serve) -> None:
     assert list((desk.ledger / "sessions").iterdir()) == []
 
 
+def test_a_session_that_is_lost_when_the_window_is_over_costs_one_job(serve: Serve) -> None:
+    """A laptop that slept in the middle of an upload: its job ends with its window, and the next one is made."""
+    many = np.arange(440_000) * 4097 + 1_500_000_000_000_000_000
+    desk = serve(Fault("part", "gone", after=1))
+
+    def listen(progress: Progress) -> None:
+        if progress.stage == "upload" and progress.done and len(desk.service.jobs) == 1:
+            desk.service.advance(timedelta(minutes=16))
+
+    assert answer(desk.check(many, progress=listen, timeout=timedelta(seconds=20))) == expected(many)
+    assert [job.status for job in desk.service.jobs] == ["expired", "complete"]
+
+
 def test_submit_hands_over_and_collect_fetches(serve: Serve, ids: Any) -> None:
     """Between the two the notebook may be closed: the first chunk is with the service."""
     desk = serve(processing=timedelta(milliseconds=200))

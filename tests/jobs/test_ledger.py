@@ -94,6 +94,30 @@ def test_the_newest_answer_holds(ledger: Ledger) -> None:
     assert ledger.asked("tweets", since=NOW - timedelta(days=7)).to_pylist() == [2, 3]
 
 
+def test_ids_are_read_only_where_some_were_asked_again(ledger: Ledger) -> None:
+    """The answer of one question is small; its IDs, which may be a thousand times as many, are left on the disk."""
+    ledger.add("tweets", pa.array([1, 2, 3]), chunk_size=2)
+    for number in (1, 2):
+        finish(ledger, ledger.chunk(number), [number])
+    for path in (ledger.path / "chunks").iterdir():
+        path.unlink()
+    assert ledger.results().column("id").to_pylist() == [1, 2]
+
+
+def test_what_failed_alone_has_failed_until_a_later_answer(ledger: Ledger) -> None:
+    """An answer of an earlier batch, or of the same one, does not take its place."""
+    for asked in ([1, 2], [1], [2], [1, 3]):
+        ledger.add("tweets", pa.array(asked), chunk_size=5)
+    finish(ledger, ledger.chunk(1), [1, 2])
+    for number in (2, 3):
+        chunk = ledger.advance(ledger.advance(ledger.advance(ledger.chunk(number), "creating"), "created"), "uploading")
+        ledger.advance(chunk, "failed", error="no")
+    assert ledger.failed_ids("tweets").to_pylist() == [1, 2]
+    finish(ledger, ledger.chunk(4), [3])
+    assert ledger.failed_ids("tweets").to_pylist() == [2]
+    assert ledger.failed_ids("users").to_pylist() == []
+
+
 def test_both_types_are_kept_apart(ledger: Ledger) -> None:
     """A tweet and a user may have the same ID."""
     ledger.add("tweets", pa.array([1, 2]), chunk_size=5)
