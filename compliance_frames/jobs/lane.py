@@ -10,43 +10,31 @@ import hashlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Literal
 
-import pyarrow as pa
-
 from compliance_frames.errors import (
-    ApiError,
-    AuthError,
     ChecksumError,
     ConflictError,
-    DownloadExpiredError,
-    JobError,
     JobExpiredError,
-    JobFailedError,
     LedgerError,
-    RateLimitError,
-    ResultsError,
     ServiceError,
     UploadExpiredError,
 )
 from compliance_frames.ids.chunks import body
-from compliance_frames.ids.sets import is_in
+from compliance_frames.jobs.answers import Answers
 from compliance_frames.jobs.beside import Beside
 from compliance_frames.jobs.files import trouble_told
 from compliance_frames.jobs.ledger import ChunkRow, Ledger
-from compliance_frames.jobs.patience import Patience, Stopped
+from compliance_frames.jobs.lookup import Lookup
+from compliance_frames.jobs.patience import Patience, Stopped, Streak
 from compliance_frames.jobs.states import FINAL, State
 from compliance_frames.progress import Progress, ProgressCallback
 from compliance_frames.schemas import JobType
 from compliance_frames.service.api import ComplianceApi, Job
-from compliance_frames.service.results import parse
 from compliance_frames.service.storage import BytesProgress, Storage
 
 #: Bodies from this size on are uploaded in parts that survive an interruption.
 RESUMABLE_FROM = 8 * 2**20
-#: So many failed jobs in a row, with no success between, are not the fault of the IDs.
-_FAILURES_IN_A_ROW = 6
 #: The states in which the service's part is under way, and nothing is left for us but to wait.
 WITH_THE_SERVICE: frozenset[State] = frozenset({"uploaded", "processing", "downloading"})
 
@@ -54,10 +42,6 @@ WITH_THE_SERVICE: frozenset[State] = frozenset({"uploaded", "processing", "downl
 _OUTAGES_AT_MOST = 30
 #: So many times in a row an attempt to create a job may be lost, over some minutes.
 _LOST_AT_MOST = 12
-#: So many times a job is looked up that the service does not know, before it counts as lost.
-_LOOKS = 3
-_STATUSES = frozenset({"created", "in_progress", "complete", "failed", "expired"})
-_EVER = datetime.max.replace(tzinfo=UTC)
 _LIVE_NOT = frozenset({"complete", "failed", "expired"})
 
 
@@ -75,10 +59,11 @@ class Lane:
     ) -> None:
         self._ledger, self._type, self._api, self._storage = ledger, type, api, storage
         self._patience, self._progress = patience, progress
-        self._failures = 0  # in a row; an answer fetched beside may begin the count anew a moment early or late
+        self._streak = Streak()
+        self._lookup = Lookup(api, patience, self._say)
+        self._answers = Answers(ledger, self._lookup, storage, lambda chunk: self._bytes_of("download", chunk))
         self._expected: float | None = None  # seconds that a job takes
         self._created_here: set[str] = set()
-        self._asked_anew: set[int] = set()
         self._steps: dict[State, Callable[[ChunkRow], ChunkRow]] = {
             "planned": self._intend,
             "creating": self._create,
@@ -86,7 +71,7 @@ class Lane:
             "uploading": self._upload,
             "uploaded": lambda chunk: self._ledger.advance(chunk, "processing"),
             "processing": self._wait,
-            "downloading": self._download,
+            "downloading": self._answers.fetch,
         }
 
     def run(self, *, until: frozenset[State] = FINAL) -> None:
@@ -128,7 +113,7 @@ class Lane:
 
     def _fetch_beside(self, chunk: ChunkRow) -> None:
         with trouble_told(self._ledger.path):
-            self._download(chunk)
+            self._answers.fetch(chunk)
 
     def _prepare_next(self) -> None:
         """Make the body of the chunk that is next to be uploaded, while the service works."""
@@ -170,14 +155,14 @@ class Lane:
         return self._ledger.advance(chunk, "created", job_id=job.id)
 
     def _upload(self, chunk: ChunkRow) -> ChunkRow:
-        job = self._known(chunk)
+        job = self._lookup.known(chunk)
         if job is None or job.status in ("failed", "expired"):
             return self._lost(chunk, job)
         if job.status == "created":
             try:
                 self._put(chunk, job)
             except UploadExpiredError:
-                job = self._job(chunk)
+                job = self._lookup.job(chunk)
                 if job is None or job.status in ("created", "failed", "expired"):
                     return self._lost(chunk, job)
                 # The upload was whole; only its answer was lost, and the URL ran out before it could be asked for.
@@ -225,7 +210,7 @@ class Lane:
             self._beside.look()
             waited = time.monotonic() - began
             try:
-                job = self._job(chunk)
+                job = self._lookup.job(chunk)
             except ServiceError:  # the job goes on without us: hours without a network cost nothing but time
                 outages += 1
                 if outages > _OUTAGES_AT_MOST:
@@ -239,40 +224,12 @@ class Lane:
             if job.status == "failed":
                 return self._failed(chunk, job)
             if job.status == "complete":
+                self._streak.ended()
                 self._expected = (looked + waited) / 2 if looked else self._expected
                 return self._ledger.advance(chunk, "downloading")
             looked = waited
             self._say(chunk, f"job {job.id} {job.status}, {self._age(job)} old")
             self._patience.sleep(self._patience.until_next_look(waited, self._expected))
-
-    def _download(self, chunk: ChunkRow) -> ChunkRow:
-        job = self._job(chunk)
-        if job is None or job.status in ("failed", "expired"):
-            return self._lost(chunk, job)
-        if job.download_url is None:
-            raise ServiceError(f"The service gave no download URL for job {job.id}. Run again.")
-        path = self._ledger.download_file(chunk)
-        try:
-            self._storage.download(job.download_url, path, progress=self._bytes_of("download", chunk))
-        except DownloadExpiredError:
-            return self._lost(chunk, None)
-        try:
-            # As of the job's creation: an ID that was deleted while the job ran may not be in its answer.
-            results = parse(path.read_bytes(), type=chunk.type, job_id=job.id, checked_at=job.created_at)
-            self._must_answer(chunk, job, results)
-        except ResultsError as error:
-            return self._unusable(chunk, path, error)
-        self._failures = 0
-        return self._ledger.finish(chunk, results, job.created_at)
-
-    def _must_answer(self, chunk: ChunkRow, job: Job, results: pa.Table) -> None:
-        """Refuse an answer to a question that was never put."""
-        strange = ~is_in(results.column("id").to_numpy(), self._ledger.ids_of(chunk).to_numpy())
-        if strange.any():
-            raise ResultsError(
-                f"Job {job.id} answers for {strange.sum():,} IDs that chunk {chunk.id} did not ask about; nothing of "
-                "it is used. Run again: the chunk is asked anew."
-            )
 
     # What goes wrong.
 
@@ -280,24 +237,13 @@ class Lane:
         """The job is gone, spoiled or out of time: the chunk gets a new one."""
         if job is not None and job.status == "failed":
             return self._failed(chunk, job)
-        self._failures += 1
         chunk = self._ledger.advance(chunk, "planned", job_id=None)
-        words = words or "the upload or the download URL ran out, or the service lost the job"
-        self._give_up_after_many(chunk, words, kind=JobExpiredError)
-        return chunk
-
-    def _unusable(self, chunk: ChunkRow, path: Path, error: ResultsError) -> ChunkRow:
-        """An answer that cannot be trusted stays what it is, however often it is fetched: the chunk is asked anew."""
-        path.unlink(missing_ok=True)
-        chunk = self._lost(chunk, None, str(error))
-        if chunk.id in self._asked_anew:
-            raise error
-        self._asked_anew.add(chunk.id)
+        words = words or "its upload URL ran out, or the service lost the job"
+        self._streak.goes_on(chunk.id, words, kind=JobExpiredError)
         return chunk
 
     def _failed(self, chunk: ChunkRow, job: Job) -> ChunkRow:
         """Once more, then in halves, so that one bad ID costs one ID."""
-        self._failures += 1
         words = job.error or "the service did not say why"
         if chunk.failures == 0:
             chunk = self._ledger.advance(chunk, "planned", failures=1, error=words)
@@ -307,58 +253,10 @@ class Lane:
         else:
             self._ledger.halve(chunk, words)
             chunk = self._ledger.chunk(chunk.id)
-        self._give_up_after_many(chunk, words, job.id)
+        self._streak.goes_on(chunk.id, words, job=job.id)
         return chunk
 
-    def _give_up_after_many(
-        self, chunk: ChunkRow, words: str, job: int | None = None, *, kind: type[JobError] = JobFailedError
-    ) -> None:
-        if self._failures >= _FAILURES_IN_A_ROW:
-            raise kind(
-                f"{self._failures} jobs in a row came to nothing, which points at the service, not at the IDs. The "
-                f"last one of chunk {chunk.id}: {words.rstrip('.')}. What was answered is kept; run again later and it "
-                "goes on.",
-                job=job,
-            )
-
     # The service's side.
-
-    def _job(self, chunk: ChunkRow) -> Job | None:
-        """The chunk's job as the service has it now, with fresh URLs; None where it knows none, asked time and again.
-
-        A job that was made a moment ago may not be known everywhere yet, and an answer may lack fields.
-        """
-        pauses = self._patience.pauses()
-        job = None
-        for look in range(_LOOKS):
-            if look:
-                self._patience.sleep(pauses())
-            job = self._looked_up(chunk) or job
-            if job is not None and job.upload_url is not None and job.download_url is not None:
-                break
-        return job
-
-    def _known(self, chunk: ChunkRow) -> Job | None:
-        """The chunk's job once its status says whether its upload is still to come, or cannot come any more."""
-        pauses = self._patience.pauses()
-        while True:
-            job = self._job(chunk)
-            if job is None or job.status in _STATUSES or (job.upload_expires_at or _EVER) < self._api.now():
-                return job
-            self._say(chunk, f"job {job.id} {job.status}")
-            self._patience.sleep(pauses())
-
-    def _looked_up(self, chunk: ChunkRow) -> Job | None:
-        if chunk.job_id is None:
-            return None
-        try:
-            return self._api.get(chunk.job_id)
-        except (AuthError, RateLimitError, ServiceError):
-            raise
-        except ApiError as error:
-            if error.status in (200, 404):
-                return None
-            raise
 
     def _stem(self, chunk: ChunkRow) -> str:
         """How the names of a chunk's jobs begin: of this ledger, and of these very IDs.

@@ -1,4 +1,4 @@
-"""How long a run waits, and what ends its waits early."""
+"""How long a run waits, how many failures it bears, and what ends its waits early."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from compliance_frames.errors import JobTimeoutError
+from compliance_frames.errors import JobError, JobFailedError, JobTimeoutError
 
 _LONGEST_PAUSE = timedelta(seconds=60)
 _GROWTH = 1.5
+_FAILURES_IN_A_ROW = 6
 _SHARE = 12
 _NEAR = 0.03
 
@@ -71,6 +72,37 @@ class Patience:
             return now.total_seconds()
 
         return following
+
+
+class Streak:
+    """Jobs in a row that came to nothing: many of them, with no success between, are not the fault of the IDs.
+
+    >>> streak = Streak()
+    >>> streak.goes_on(1, "it failed")
+    >>> streak.ended()
+    """
+
+    def __init__(self) -> None:
+        self._length = 0
+
+    def ended(self) -> None:
+        """A job came to something."""
+        self._length = 0
+
+    def goes_on(self, chunk: int, words: str, *, job: int | None = None, kind: type[JobError] = JobFailedError) -> None:
+        """One more came to nothing.
+
+        Raises:
+            JobFailedError, JobExpiredError: that was one too many.
+        """
+        self._length += 1
+        if self._length >= _FAILURES_IN_A_ROW:
+            raise kind(
+                f"{self._length} jobs in a row came to nothing, which points at the service, not at the IDs. The "
+                f"last one of chunk {chunk}: {words.rstrip('.')}. What was answered is kept; run again later and it "
+                "goes on.",
+                job=job,
+            )
 
 
 def next_look(waited: float, expected: float | None, first: float) -> float:
