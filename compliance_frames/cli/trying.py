@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -117,7 +118,8 @@ def emulate(
     wrong = _faults(faults, storm, seed) if faults or storm else None
     from compliance_frames.demo import emulator
 
-    with emulator(port=port, seed=seed, processing=processing, fates=told, faults=wrong) as served:
+    settings = {"port": port, "seed": seed, "processing": processing, "fates": told, "faults": wrong}
+    with suppress(KeyboardInterrupt), emulator(**settings) as served:  # also one that comes before it waits for it
         where = {"base_url": served.base_url, "bearer_token": served.bearer_token}
         display.answer(where)
         if not display.as_json:
