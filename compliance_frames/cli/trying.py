@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -127,10 +128,9 @@ def emulate(
         display.show(tables.faults_shown(KINDS))
         display.answer({"command": "emulate", "faults": KINDS})
         return
-    told = None if fates is None else _fates(fates)
-    faults = _faults(troubles, storm, seed)
     settings = {"port": port, "seed": seed, "processing": processing, "latency": latency}
-    with emulator(**settings, fates=told, faults=faults) as served:
+    settings |= {"fates": None if fates is None else _fates(fates), "faults": _faults(troubles, storm, seed)}
+    with suppress(KeyboardInterrupt), emulator(**settings) as served:  # also one that comes before it waits for it
         where = {"base_url": served.base_url, "bearer_token": served.bearer_token}
         display.answer(where)
         if not display.as_json:

@@ -277,8 +277,7 @@ class _Session:
 
     def _waiting(self, who: str) -> Callable[[Wait], None]:
         def tell(pause: Wait) -> None:
-            note = f"waiting {pause.pause.total_seconds():.0f} s for {pause.why}"
-            self._progress(Progress("wait", who, 0, None, "jobs", note))
+            self._progress(Progress("wait", who, 0, None, "jobs", str(pause)))
 
         return tell
 

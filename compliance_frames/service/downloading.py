@@ -24,6 +24,7 @@ from compliance_frames.service.storage import (
 )
 
 _WRONG_AT_MOST = 3
+_SETBACKS_AT_MOST = 10
 
 
 class VerifiedDownload:
@@ -38,6 +39,7 @@ class VerifiedDownload:
         self._part = path.with_name(path.name + ".part")
         self._mark = path.with_name(path.name + ".etag")
         self._etag = ""
+        self._setbacks = 0
         self._tries = storage.tries()
 
     def run(self) -> Download:
@@ -140,6 +142,10 @@ class VerifiedDownload:
             write_private(self._mark, etag.encode())
 
     def _rewind(self, file: IO[bytes]) -> None:
+        """Begin anew, with what was there already lost; not for ever."""
+        self._setbacks += file.tell() > 0
+        if self._setbacks > _SETBACKS_AT_MOST:
+            raise TransferError("The download has to begin anew, again and again. Run again later.")
         self._etag = ""
         self._mark.unlink(missing_ok=True)
         file.seek(0)

@@ -28,6 +28,9 @@ class Wait:
     pause: timedelta
     why: str
 
+    def __str__(self) -> str:
+        return f"waiting {self.pause.total_seconds():.0f} s for {self.why}"
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:

@@ -162,8 +162,13 @@ class Storage:
 
     def check_host(self, url: str) -> None:
         """Refuse a URL that points anywhere but at the storage."""
-        parts = urlsplit(url)
-        real = parts.scheme == "https" and parts.hostname in HOSTS and parts.port in (None, 443) and not parts.username
+        try:
+            parts, port = urlsplit(url), httpx.URL(url).port or urlsplit(url).port
+        except (ValueError, httpx.InvalidURL):  # what they say of it would show it
+            raise TransferError(
+                "The service named a storage address that makes no sense; nothing is sent there."
+            ) from None
+        real = parts.scheme == "https" and parts.hostname in HOSTS and port in (None, 443) and not parts.username
         if not (real if self._origin is None else _origin(url) == self._origin):
             raise TransferError(
                 f"The service named a storage address that is not the storage's ({parts.scheme}://{parts.hostname}); "

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from compliance_frames.emulator import Emulator
+from compliance_frames.emulator.faults import Fault
 
 QUICK = ["--poll", "0.02s"]
 
@@ -164,6 +165,14 @@ def test_jobs_are_listed_from_the_ledger_and_from_the_service(run: Any, asked: P
     shown = run("jobs")
     assert "complete" in shown.out
     assert "http" not in of_service.out + of_ledger.out + shown.out
+
+
+def test_listing_the_services_jobs_says_what_it_waits_for(run: Any, online: Emulator) -> None:
+    """A minute without a word looks like a program that hangs."""
+    online.faults.add(Fault("list", "unavailable"))
+    listed = run("jobs", "--type", "tweets")
+    assert listed.code == 0
+    assert "for the service to recover (HTTP 503)" in listed.err
 
 
 def test_no_command_prints_the_token(run: Any, online: Emulator, corpus: Path) -> None:

@@ -170,6 +170,9 @@ def test_a_refusal_is_final_and_named(code: str, resumable: bool) -> None:
         "http://127.0.0.1:1/o",
         "https://u@storage.googleapis.com/o",
         "file:///etc/passwd",
+        "https://storage.googleapis.com:99999/o",
+        "https://storage.googleapis.com/\0",
+        "https://[storage.googleapis.com/o",
     ],
 )
 def test_nothing_is_sent_to_any_other_host(url: str, tmp_path: Path) -> None:
@@ -558,6 +561,21 @@ def test_refused_downloads_are_named(tmp_path: Path, answer: Any, error: Any, wo
         fetch(world, tmp_path / "a")
     assert len(world.requests) == (3 if "NoSuchKey" in words else 1), "what is not there yet may be in a moment"
     assert not (tmp_path / "a").exists()
+
+
+def test_a_download_that_always_begins_anew_is_given_up(tmp_path: Path) -> None:
+    """Another object at every look, on a line that breaks: bytes come and come, and never all of them."""
+    shelf = Shelf(BODY)
+    shelf.cuts = [5] * 1000
+
+    def changing(request: httpx.Request) -> httpx.Response:
+        shelf.etag = f'"{len(shelf.cuts)}"'
+        return shelf(request)
+
+    world = World(changing)
+    with pytest.raises(TransferError, match="begin anew, again and again"):
+        fetch(world, tmp_path / "a")
+    assert len(world.requests) < 50
 
 
 def test_a_storage_that_stays_down_is_given_up(tmp_path: Path) -> None:
