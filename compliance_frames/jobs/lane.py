@@ -88,7 +88,7 @@ class Lane:
                     if chunk.state not in FINAL and not self._beside.is_fetching(chunk.id):
                         return
             except BaseException:
-                self._patience.stop.set()  # or else what is done beside would be waited for
+                self._patience.end()  # or else what is done beside would be waited for
                 raise
 
     def _next(self) -> ChunkRow | None:

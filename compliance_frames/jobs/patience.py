@@ -28,12 +28,20 @@ class Patience:
     Attributes:
         poll: the first pause between two looks at a job; it grows to a minute.
         deadline: when to give up, by the monotonic clock; None waits for as long as it takes.
-        stop: set from outside to end every wait.
+        stop: set by :meth:`end`.
+        wakes: called by :meth:`end`, to wake whoever waits for an answer.
     """
 
     poll: timedelta
     deadline: float | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    wakes: tuple[Callable[[], None], ...] = ()
+
+    def end(self) -> None:
+        """End every wait, in every thread."""
+        self.stop.set()
+        for wake in self.wakes:
+            wake()
 
     def look(self) -> None:
         """End what is under way, if it is to end.

@@ -247,6 +247,7 @@ class _Session:
             storage = stack.enter_context(
                 Storage(base_url=self._base_url, sleep=self._patience.sleep, on_wait=self._waiting("storage"))
             )
+            self._patience.wakes = (api.wake, storage.wake)
             lanes = [Lane(self.ledger, type, api, storage, self._patience, self._progress) for type in busy]
             if len(lanes) == 1:
                 lanes[0].run(until=until)
@@ -261,7 +262,7 @@ class _Session:
                 while wait(running, timeout=GLANCE).not_done:
                     pass
             except BaseException:
-                self._patience.stop.set()
+                self._patience.end()
                 raise
         errors = [future.exception() for future in running]
         told = [error for error in errors if error is not None and not isinstance(error, Stopped)]
@@ -272,7 +273,7 @@ class _Session:
         try:
             lane.run(until=until)
         except BaseException:
-            self._patience.stop.set()
+            self._patience.end()
             raise
 
     def _waiting(self, who: str) -> Callable[[Wait], None]:
