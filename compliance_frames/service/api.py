@@ -14,7 +14,7 @@ import httpx
 
 from compliance_frames.errors import ServiceError
 from compliance_frames.schemas import JobType
-from compliance_frames.service.lines import Lines
+from compliance_frames.service.connections import Connections
 from compliance_frames.service.problems import error_of
 from compliance_frames.service.retry import Budget, Tries, Wait, date_of
 from compliance_frames.service.secret import (
@@ -105,7 +105,7 @@ class ComplianceApi:
             trust_env=transport is None and not is_loopback(self.base_url),  # no proxy stands before this computer
         )
         self._sleep, self._on_wait, self._budget = sleep, on_wait, budget or Budget()
-        self._lines = Lines()
+        self._connections = Connections()
         self._answered: tuple[datetime, float] | None = None
 
     def __repr__(self) -> str:
@@ -123,7 +123,7 @@ class ComplianceApi:
 
     def wake(self) -> None:
         """End every request that is under way in another thread, for good."""
-        self._lines.wake()
+        self._connections.wake()
 
     def now(self) -> datetime:
         """The time by the service's clock, going by its last answer: this machine's may be hours off."""
@@ -201,7 +201,7 @@ class ComplianceApi:
         """One try: status, document, headers, and whether the request may have arrived."""
         try:
             with self._client.stream(
-                method, path, params=params, json=body, extensions=self._lines.extensions
+                method, path, params=params, json=body, extensions=self._connections.extensions
             ) as response:
                 document = _document(response)
         except _NEVER_SENT:

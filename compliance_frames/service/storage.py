@@ -21,7 +21,7 @@ import google_crc32c
 import httpx
 
 from compliance_frames.errors import ChecksumError, DownloadExpiredError, TransferError, UploadExpiredError
-from compliance_frames.service.lines import Lines
+from compliance_frames.service.connections import Connections
 from compliance_frames.service.retry import Budget, Tries, Wait
 from compliance_frames.service.secret import SignedUrl, hide_in_logs, is_loopback
 
@@ -96,7 +96,7 @@ class Storage:
             trust_env=transport is None and self._origin is None,
         )
         self._sleep, self._on_wait, self._budget = sleep, on_wait, budget or Budget()
-        self._lines = Lines()
+        self._connections = Connections()
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +110,7 @@ class Storage:
 
     def wake(self) -> None:
         """End every transfer that is under way in another thread, for good."""
-        self._lines.wake()
+        self._connections.wake()
 
     def upload(
         self,
@@ -185,7 +185,7 @@ class Storage:
         """One request, never repeated here; status None where no answer came."""
         try:
             response = self._client.request(
-                method, url, headers=dict(headers), content=content, extensions=self._lines.extensions
+                method, url, headers=dict(headers), content=content, extensions=self._connections.extensions
             )
         except httpx.RequestError:
             return Answer(None, {}, {}, "")
@@ -194,7 +194,7 @@ class Storage:
     def begin(self, url: str, headers: Mapping[str, str]) -> tuple[Answer, str]:
         """Open a resumable session: the answer, and the session's URI, which is a credential."""
         try:
-            response = self._client.post(url, headers=dict(headers), extensions=self._lines.extensions)
+            response = self._client.post(url, headers=dict(headers), extensions=self._connections.extensions)
         except httpx.RequestError:
             return Answer(None, {}, {}, ""), ""
         return _answer(response, response.content), response.headers.get("location", "")
@@ -202,7 +202,7 @@ class Storage:
     @contextmanager
     def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Answer, Iterator[bytes]]]:
         """A GET whose body is read in blocks as it was stored; reading ends early where the connection breaks."""
-        request = self._client.build_request("GET", url, headers=dict(headers), extensions=self._lines.extensions)
+        request = self._client.build_request("GET", url, headers=dict(headers), extensions=self._connections.extensions)
         try:
             response = self._client.send(request, stream=True)
         except httpx.TransportError:
