@@ -99,7 +99,7 @@ def check_is_taken_up(
     try:
         uploaded = {chunk.job_id for chunk in Ledger.read(ledger).chunks() if chunk.state in UPLOADED}
     except LedgerError as error:
-        assert re.search("There is no ledger|the run that began to make it was ended", str(error)), error
+        assert re.search("There is no ledger|the run that began to make it was ended", str(error)), error  # noqa: PT017
         uploaded = set()
     again = runs(*CHECK)
     assert again.returncode == 0, again.stderr
