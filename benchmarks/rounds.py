@@ -47,6 +47,7 @@ class Clock:
 
     Attributes:
         seconds: how long it took.
+        cpu_seconds: how long processors worked on it, with those of processes that it started and that have ended.
         peak_mb: the most resident memory at any moment, of the process and all that it started, in MiB.
     """
 
@@ -56,11 +57,13 @@ class Clock:
         self._most, self._done = 0, threading.Event()
         self._watch = threading.Thread(target=self._watch_children, daemon=True)
         self._watch.start()
+        self._cpu = _cpu_seconds()
         self._started = time.perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.seconds = time.perf_counter() - self._started
+        self.cpu_seconds = _cpu_seconds() - self._cpu
         self._done.set()
         self._watch.join()
         self.peak_mb = round(max(_peak_of_self(), self._most) / 1024, 1)
@@ -69,6 +72,10 @@ class Clock:
         while not self._done.wait(0.05):
             if below := _descendants(os.getpid()):
                 self._most = max(self._most, sum(_kilobytes(pid, "VmRSS") for pid in [os.getpid(), *below]))
+
+
+def _cpu_seconds() -> float:
+    return sum(os.times()[:4])
 
 
 def _peak_of_self() -> int:
@@ -125,7 +132,7 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def measured(contender: Contender, arguments: Sequence[Any], *, timeout: float = 3600) -> dict[str, Any]:
-    """Run a contender once, in a fresh process: ``seconds``, ``peak_mb`` and its ``answer``."""
+    """Run a contender once, in a fresh process: ``seconds``, ``cpu_seconds``, ``peak_mb`` and its ``answer``."""
     command = [sys.executable, __file__, contender.__code__.co_filename, contender.__name__, json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=timeout)
     if done.returncode:
@@ -169,6 +176,7 @@ def summary(measurements: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "contender": name,
             "seconds": statistics.median(seconds[name]),
             "seconds_range": [min(seconds[name]), max(seconds[name])],
+            "cpu_seconds": statistics.median(_of(measurements, name, "cpu_seconds")),
             "peak_mb": statistics.median(_of(measurements, name, "peak_mb")),
             "peak_mb_range": [min(_of(measurements, name, "peak_mb")), max(_of(measurements, name, "peak_mb"))],
             "ratio": statistics.median(seconds[name]) / statistics.median(seconds[names[0]]),
@@ -190,9 +198,10 @@ def table(rows: list[dict[str, Any]], work: float, unit: str) -> str:
         work: how much is done in one run.
         unit: of what.
     """
-    head = f"{'':<22}{'seconds':>9}  {'range':<17}{f'{unit}/s':>14}{'peak MB':>9}{'ratio':>8}"
+    head = f"{'':<22}{'seconds':>9}  {'range':<17}{'CPU s':>7}{f'{unit}/s':>14}{'peak MB':>9}{'ratio':>8}"
     lines = [
         f"{row['contender']:<22}{row['seconds']:>9.3f}  {'–'.join(f'{s:.3f}' for s in row['seconds_range']):<17}"
+        f"{row['cpu_seconds']:>7.2f}"
         f"{work / row['seconds']:>14,.0f}{row['peak_mb']:>9,.0f}{row['ratio']:>7.2f}×"
         for row in rows
     ]
@@ -258,7 +267,8 @@ def _run_one(script: str, name: str, arguments: str) -> None:
     spec.loader.exec_module(module)
     clock = Clock()
     answer = getattr(module, name)(clock, *json.loads(arguments))
-    print(json.dumps({"seconds": clock.seconds, "peak_mb": clock.peak_mb, "answer": answer}))
+    measured = {name: getattr(clock, name) for name in ("seconds", "cpu_seconds", "peak_mb")}
+    print(json.dumps({**measured, "answer": answer}))
 
 
 if __name__ == "__main__":

@@ -268,7 +268,7 @@ class Lane:
             return self._lost(chunk, None)
         try:
             # As of the job's creation: an ID that was deleted while the job ran may not be in its answer.
-            results = parse(path.read_bytes(), type=chunk.type, job_id=job.id, checked_at=job.created_at)
+            results = parse(path, type=chunk.type, job_id=job.id, checked_at=job.created_at)
             self._must_answer(chunk, job, results)
         except ResultsError as error:
             return self._unusable(chunk, path, error)
