@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from compliance_frames.errors import IdError
-from compliance_frames.ids.sets import IdArray
+from compliance_frames.ids.sets import IdArray, sorted_unique
 
 #: So many IDs are in memory at a time, 128 MB of them, and as many again while they are sorted.
 HELD = 1 << 24
@@ -181,15 +181,3 @@ def merged(runs: Iterable[OnDisk], size: int) -> Iterator[IdArray]:
     while heads := [head for head in heads if head.fill(size)]:
         last = min(int(head.ids[-1]) for head in heads)  # up to here, all IDs of all runs are at hand
         yield sorted_unique(np.concatenate([head.take_up_to(last) for head in heads]))
-
-
-def sorted_unique(values: IdArray) -> IdArray:
-    """Sort IDs in place, and keep each once.
-
-    >>> sorted_unique(np.array([2, 1, 2])).tolist()
-    [1, 2]
-    """
-    values.sort()
-    keep = np.ones(len(values), bool)
-    np.not_equal(values[1:], values[:-1], out=keep[1:])
-    return values if keep.all() else values[keep]

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from compliance_frames.durable import make_private_directory, sync_directory
 from compliance_frames.errors import LedgerError
 from compliance_frames.ids.chunks import describe, split
-from compliance_frames.ids.sets import is_in, without
+from compliance_frames.ids.sets import is_in, sorted_unique, without
 from compliance_frames.jobs.database import DATABASE, check_version, damage_told, is_ledger, opened, reading
 from compliance_frames.jobs.files import Files, trouble_told
 from compliance_frames.jobs.states import FINAL, FOLLOWS, State
@@ -215,7 +215,7 @@ class Ledger:
             if chunk.state == "failed":
                 later = [other for other in chunks if other.state == "done" and other.batch > chunk.batch]
                 failed.append(without(self.ids_of(chunk).to_numpy(), self._union(later).to_numpy()))
-        return pa.array(np.unique(np.concatenate(failed)))
+        return pa.array(sorted_unique(np.concatenate(failed)))
 
     def results(self, type: JobType | None = None) -> pa.Table:
         """The flagged IDs as a table (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
@@ -329,7 +329,7 @@ class Ledger:
             chunks = [chunk for chunk in done if chunk.batch == batch]
             table = pa.concat_tables([self._files.results(chunk.id) for chunk in chunks])
             yield table.filter(pa.array(~is_in(table.column("id").to_numpy(), later)))
-            later = np.union1d(later, self._union(chunks).to_numpy())
+            later = sorted_unique(np.concatenate([later, self._union(chunks).to_numpy()]))
 
     def _union(self, chunks: list[ChunkRow], between: tuple[int, int] | None = None) -> pa.Int64Array:
         first, last = between or (0, 2**63 - 1)
@@ -338,7 +338,7 @@ class Ledger:
             if chunk.first_id <= last and chunk.last_id >= first:
                 ids = self.ids_of(chunk).to_numpy()
                 arrays.append(ids[np.searchsorted(ids, first) : np.searchsorted(ids, last, side="right")])
-        return pa.array(np.unique(np.concatenate(arrays)) if arrays else np.empty(0, np.int64))
+        return pa.array(sorted_unique(np.concatenate([np.empty(0, np.int64), *arrays])))
 
     def _select(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         with self._turn, self._connection() as database:
