@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 import weakref
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,7 @@ import pyarrow as pa
 from compliance_frames.errors import IdError
 from compliance_frames.ids.sets import IdArray, sorted_unique
 
-#: So many IDs are in memory at a time, 128 MB of them, and as many again while they are sorted.
+#: So many IDs are in memory at a time: 128 MB of them, and as much again while pieces become one array.
 HELD = 1 << 24
 
 
@@ -117,7 +118,7 @@ class Collector:
 
     def __init__(self, folder: Path | None, *, held: int = HELD) -> None:
         self._folder, self._most = folder, held
-        self._parts: list[IdArray] = []
+        self._parts: deque[IdArray] = deque()
         self._held = 0
         self._runs: list[OnDisk] = []
         self.count = 0
@@ -148,8 +149,11 @@ class Collector:
         self._runs.append(run)
 
     def _taken(self) -> IdArray:
-        values = np.concatenate([np.empty(0, np.int64), *self._parts])
-        self._parts.clear()
+        values, at = np.empty(self._held, np.int64), 0
+        while self._parts:  # each is given up as soon as it is copied
+            part = self._parts.popleft()
+            values[at : at + len(part)] = part
+            at += len(part)
         self._held = 0
         return sorted_unique(values)
 

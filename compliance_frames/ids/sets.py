@@ -8,6 +8,8 @@ import numpy as np
 
 IdArray = np.ndarray[Any, np.dtype[np.int64]]
 
+_PIECE = 1 << 20
+
 
 def is_in(values: IdArray, among: IdArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which values a sorted array holds.
@@ -37,6 +39,14 @@ def sorted_unique(values: IdArray) -> IdArray:
     [1, 2]
     """
     values.sort()
-    keep = np.ones(len(values), bool)
-    np.not_equal(values[1:], values[:-1], out=keep[1:])
-    return values if keep.all() else values[keep]
+    size, last = 0, None
+    for start in range(0, len(values), _PIECE):  # piece by piece: no second array is needed
+        part = values[start : start + _PIECE]
+        keep = np.ones(len(part), bool)
+        keep[1:] = part[1:] != part[:-1]
+        keep[0] = last is None or part[0] != last
+        last = part[-1]
+        kept = part[keep]
+        values[size : size + len(kept)] = kept
+        size += len(kept)
+    return values[:size]
