@@ -8,6 +8,8 @@ import numpy as np
 
 IdArray = np.ndarray[Any, np.dtype[np.int64]]
 
+_PIECE = 1 << 20
+
 
 def is_in(values: IdArray, among: IdArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which values a sorted array holds.
@@ -30,10 +32,28 @@ def without(values: IdArray, others: IdArray) -> IdArray:
     return np.asarray(values[~is_in(values, others)])
 
 
-def unique(*arrays: IdArray) -> IdArray:
-    """The distinct values of some arrays, sorted.
+def sorted_unique(values: IdArray) -> IdArray:
+    """Sort IDs in place, and keep each once: a hundred times as fast as ``numpy.unique``, which hashes them.
 
-    NumPy's own ``unique`` builds a hash table of 64-bit integers: a hundred times the time that sorting them takes.
+    >>> sorted_unique(np.array([2, 1, 2])).tolist()
+    [1, 2]
+    """
+    values.sort()
+    size, last = 0, None
+    for start in range(0, len(values), _PIECE):  # piece by piece: no second array is needed
+        part = values[start : start + _PIECE]
+        keep = np.ones(len(part), bool)
+        keep[1:] = part[1:] != part[:-1]
+        keep[0] = last is None or part[0] != last
+        last = part[-1]
+        kept = part[keep]
+        values[size : size + len(kept)] = kept
+        size += len(kept)
+    return values[:size]
+
+
+def unique(*arrays: IdArray) -> IdArray:
+    """The distinct values of some arrays, sorted; the arrays stay as they are.
 
     >>> unique(np.array([3, 1]), np.array([1, 2])).tolist(), unique().tolist()
     ([1, 2, 3], [])
@@ -41,5 +61,4 @@ def unique(*arrays: IdArray) -> IdArray:
     values = arrays[0] if len(arrays) == 1 else np.concatenate([np.empty(0, np.int64), *arrays])
     if np.all(values[1:] > values[:-1]):
         return values
-    values = np.sort(values)
-    return np.asarray(values[np.concatenate([[True], values[1:] != values[:-1]])])
+    return sorted_unique(values.copy() if len(arrays) == 1 else values)

@@ -61,7 +61,7 @@ class Answers:
     def _read(self, chunk: ChunkRow, job: Job, path: Path) -> pa.Table:
         """The results in a file; refused where they answer a question that was never put."""
         # As of the job's creation: an ID that was deleted while the job ran may not be in its answer.
-        results = parse(path.read_bytes(), type=chunk.type, job_id=job.id, checked_at=job.created_at)
+        results = parse(path, type=chunk.type, job_id=job.id, checked_at=job.created_at)
         strange = ~is_in(results.column("id").to_numpy(), self._ledger.ids_of(chunk).to_numpy())
         if strange.any():
             raise ResultsError(

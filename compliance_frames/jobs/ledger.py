@@ -10,7 +10,7 @@ import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
@@ -191,20 +191,23 @@ class Ledger:
         plain = pa.schema([f.with_type(pa.string()) if pa.types.is_dictionary(f.type) else f for f in JOBS])
         return pa.Table.from_pylist(rows, plain).cast(JOBS)
 
-    def asked(self, type: JobType, *, since: datetime | None = None) -> pa.Int64Array:
+    def asked(
+        self, type: JobType, *, since: datetime | None = None, between: tuple[int, int] | None = None
+    ) -> pa.Int64Array:
         """The IDs that have an answer, sorted and unique.
 
         Args:
             type: of the IDs.
             since: only answers that hold as of this time or a later one; None takes all.
+            between: only IDs from the first of these to the second; None takes all.
         """
         done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
         fresh = [chunk for chunk in done if since is None or (chunk.checked_at or _UNIX) >= since]
-        return self._union(fresh)
+        return self._union(fresh, between)
 
-    def pending(self, type: JobType) -> pa.Int64Array:
-        """The IDs that wait for an answer, sorted and unique."""
-        return self._union(self.unfinished(type))
+    def pending(self, type: JobType, *, between: tuple[int, int] | None = None) -> pa.Int64Array:
+        """The IDs that wait for an answer, sorted and unique; all, or those from one to another."""
+        return self._union(self.unfinished(type), between)
 
     def failed_ids(self, type: JobType) -> pa.Int64Array:
         """The IDs that the service could not answer for, alone in a job, and that have no later answer."""
@@ -245,16 +248,16 @@ class Ledger:
 
     # What it is told.
 
-    def add(self, type: JobType, ids: pa.Int64Array, *, chunk_size: int) -> int:
+    def add(self, type: JobType, ids: pa.Int64Array | Iterable[pa.Int64Array], *, chunk_size: int) -> int:
         """Plan sorted unique IDs as chunks of a new batch; how many chunks there are.
 
-        The IDs are on the disk before the ledger speaks of them, and all of a batch are planned or none.
+        The IDs are on the disk before the ledger speaks of them, and all of a batch are planned or none. They may come
+        in parts, in their order, and are then never in memory all at once.
         """
+        parts = [ids] if isinstance(ids, pa.Array) else ids
         with self._turn, trouble_told(self.path):
             batch = 1 + int(self._select("SELECT coalesce(max(batch), 0) FROM chunks")[0][0])
-            parts = list(split(ids, chunk_size))
-            self._insert(type, batch, parts)
-        return len(parts)
+            return self._insert(type, batch, split(parts, chunk_size))
 
     def advance(self, chunk: ChunkRow, state: State, **fields: Any) -> ChunkRow:
         """Write a chunk's next state down, durably; the chunk as it stands then.
@@ -293,8 +296,8 @@ class Ledger:
     # How.
 
     def _insert(
-        self, type: JobType, batch: int, parts: list[pa.Int64Array], instead_of: tuple[ChunkRow, str] | None = None
-    ) -> None:
+        self, type: JobType, batch: int, parts: Iterable[pa.Int64Array], instead_of: tuple[ChunkRow, str] | None = None
+    ) -> int:
         first = 1 + int(self._select("SELECT coalesce(max(id), 0) FROM chunks")[0][0])
         rows = []
         for id, part in enumerate(parts, start=first):
@@ -315,6 +318,7 @@ class Ledger:
                     "UPDATE chunks SET state = 'split', error = ?, changed_at = ? WHERE id = ?",
                     (error, _now(), chunk.id),
                 )
+        return len(rows)
 
     @property
     def name(self) -> str:
@@ -333,8 +337,14 @@ class Ledger:
             if batch != oldest:  # all the IDs of a large corpus, for nobody to look at
                 later = unique(later, self._union(chunks).to_numpy())
 
-    def _union(self, chunks: list[ChunkRow]) -> pa.Int64Array:
-        return pa.array(unique(*(self.ids_of(chunk).to_numpy() for chunk in chunks)))
+    def _union(self, chunks: list[ChunkRow], between: tuple[int, int] | None = None) -> pa.Int64Array:
+        first, last = between or (0, 2**63 - 1)
+        arrays = []
+        for chunk in chunks:
+            if chunk.first_id <= last and chunk.last_id >= first:
+                ids = self.ids_of(chunk).to_numpy()
+                arrays.append(ids[np.searchsorted(ids, first) : np.searchsorted(ids, last, side="right")])
+        return pa.array(unique(*arrays))
 
     def _select(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         with self._turn, self._connection() as database:

@@ -39,6 +39,7 @@ CheckType = Literal["tweets", "users", "both"]
 #: About 100 MB of IDs: the fixed cost of a job is many minutes, so few large ones.
 CHUNK_SIZE = 5_000_000
 _POLL = timedelta(seconds=5)
+_SLICE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def check(
     (['type', 'id', 'action', 'reason'], True)
     """
     _refuse_early(ledger, chunk_size, wait)
-    questions = _questions(source, type, id_column, author_column, allow_damaged)
+    questions = _questions(source, type, id_column, author_column, allow_damaged, _beside(Path(ledger)))
     since = _since(max_age)
     with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
         planned = _plan(session, questions, chunk_size, since)
@@ -162,7 +163,7 @@ def submit(
         What was submitted.
     """
     _refuse_early(ledger, chunk_size, wait)
-    questions = _questions(source, type, id_column, author_column, allow_damaged)
+    questions = _questions(source, type, id_column, author_column, allow_damaged, _beside(Path(ledger)))
     with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
         submission = _plan(session, questions, chunk_size, _since(max_age))
         session.work(tuple(questions), WITH_THE_SERVICE)
@@ -284,21 +285,26 @@ class _Session:
 
 
 def _questions(
-    source: Any, type: CheckType, id_column: str | None, author_column: str | None, allow_damaged: bool
+    source: Any, type: CheckType, id_column: str | None, author_column: str | None, allow_damaged: bool, spill: Path
 ) -> dict[JobType, Ids]:
-    """The IDs to ask about, by type."""
+    """The IDs to ask about, by type; those that are too many for the memory lie on the disk that the ledger is on."""
     if type not in get_args(CheckType):
         raise IdError(f"type={type!r} is none of {', '.join(map(repr, get_args(CheckType)))}.")
     if type != "both":
         column = id_column if type == "tweets" else (id_column or author_column)
-        return {type: read_ids(source, id_column=column, allow_damaged=allow_damaged)}
+        return {type: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)}
     if isinstance(source, pa.RecordBatchReader | Iterator):
         raise IdError('A stream can be read once only, and type="both" reads two columns: pass a table or a path.')
-    author_column = author_column or "author_id"
+    columns: dict[JobType, str | None] = {"tweets": id_column, "users": author_column or "author_id"}
     return {
-        "tweets": read_ids(source, id_column=id_column, allow_damaged=allow_damaged),
-        "users": read_ids(source, id_column=author_column, allow_damaged=allow_damaged),
+        kind: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)
+        for kind, column in columns.items()
     }
+
+
+def _beside(ledger: Path) -> Path:
+    """The directory that a ledger is in, or would be: nothing is made yet."""
+    return next((folder for folder in ledger.absolute().parents if folder.is_dir()), Path())
 
 
 def _refuse_early(ledger: str | os.PathLike[str], chunk_size: int, wait: bool) -> None:
@@ -324,16 +330,15 @@ def _since(max_age: timedelta | None) -> datetime | None:
 
 def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, since: datetime | None) -> Submission:
     """Plan what was not asked yet; nothing is asked twice."""
-    counts: dict[str, dict[JobType, int]] = {"new": {}, "answered": {}, "pending": {}}
+    counts: dict[str, dict[JobType, int]] = {
+        name: dict.fromkeys(questions, 0) for name in ("new", "answered", "pending")
+    }
     chunks = 0
     for type, ids in questions.items():
-        values = ids.values.to_numpy()
-        unanswered = without(values, session.ledger.asked(type, since=since).to_numpy())
-        new = without(unanswered, session.ledger.pending(type).to_numpy())
-        counts["new"][type] = len(new)
-        counts["answered"][type] = len(values) - len(unanswered)
-        counts["pending"][type] = len(unanswered) - len(new)
-        chunks += session.ledger.add(type, pa.array(new), chunk_size=chunk_size) if len(new) else 0
+        count = {name: of_type[type] for name, of_type in counts.items()}
+        chunks += session.ledger.add(type, _not_asked(session.ledger, type, ids, since, count), chunk_size=chunk_size)
+        for name in counts:
+            counts[name][type] = count[name]
     return Submission(
         ledger=session.ledger.path,
         ids={type: len(ids) for type, ids in questions.items()},
@@ -344,11 +349,30 @@ def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, sin
     )
 
 
+def _not_asked(
+    ledger: Ledger, type: JobType, ids: Ids, since: datetime | None, count: dict[str, int]
+) -> Iterator[pa.Int64Array]:
+    """The IDs that are neither answered nor pending, slice by slice; all are counted on the way."""
+    for part in ids.sorted.slices(_SLICE):
+        values = part.to_numpy()
+        between = int(values[0]), int(values[-1])
+        unanswered = without(values, ledger.asked(type, since=since, between=between).to_numpy())
+        new = without(unanswered, ledger.pending(type, between=between).to_numpy())
+        count["new"] += len(new)
+        count["answered"] += len(values) - len(unanswered)
+        count["pending"] += len(unanswered) - len(new)
+        yield pa.array(new)
+
+
 def _of_source(results: pa.Table, questions: dict[JobType, Ids]) -> pa.Table:
     """The results of the IDs that were asked about."""
     ids = results.column("id").to_numpy()
     keep = np.zeros(len(ids), bool)
     for type, asked in questions.items():
-        of_type = pc.equal(results.column("type"), type).to_numpy()
-        keep |= of_type & is_in(ids, asked.values.to_numpy())
+        rows = np.flatnonzero(pc.equal(results.column("type"), type).to_numpy())
+        found = ids[rows]  # sorted
+        for part in asked.sorted.slices(_SLICE):
+            values = part.to_numpy()
+            start, stop = np.searchsorted(found, values[0]), np.searchsorted(found, values[-1], side="right")
+            keep[rows[start:stop]] = is_in(found[start:stop], values)
     return with_sorted_words(results.filter(pa.array(keep)))

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from compliance_frames.errors import (
     LedgerLockedError,
     ResultsError,
 )
+from compliance_frames.ids.intake import read_ids
+from compliance_frames.jobs import run
 from compliance_frames.jobs.ledger import Ledger
 from compliance_frames.jobs.run import collect, submit
 from compliance_frames.jobs.states import FINAL
@@ -72,6 +75,26 @@ def test_a_second_look_asks_nothing_and_needs_no_token(serve: Serve, ids: Any) -
     assert desk.check(ids, bearer_token=None).equals(first)
     assert desk.check(ids[:100], bearer_token=None).num_rows == len(expected(ids[:100]))
     assert len(desk.service.requests) == asked
+
+
+def test_ids_that_lie_on_the_disk_are_asked_like_others(
+    serve: Serve, ids: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A corpus larger than the memory is planned and answered slice by slice, and nothing of it is asked twice."""
+    monkeypatch.setattr(run, "_SLICE", 170)
+    monkeypatch.setattr(run, "read_ids", partial(read_ids, held=100))
+    desk = serve()
+    source = pa.chunked_array(
+        [pa.array(part) for part in np.array_split(np.random.default_rng(0).permutation(ids), 40)]
+    )
+    assert answer(desk.check(source, chunk_size=1300)) == expected(ids)
+    chunks = Ledger.read(desk.ledger).chunks()
+    assert [chunk.ids for chunk in chunks] == [1300, 1300, 400]
+    assert [chunk.first_id for chunk in chunks] == ids[[0, 1300, 2600]].tolist()
+    more = np.union1d(ids[::3], ids[:50] + 1)
+    submitted = submit(more, chunk_size=1300, **desk.options())
+    assert (submitted.new["tweets"], submitted.answered["tweets"]) == (50, 1000)
+    assert answer(desk.check(more)) == expected(more)
 
 
 def test_only_new_ids_are_asked(serve: Serve, ids: Any) -> None:
@@ -196,11 +219,19 @@ def test_somebody_elses_job_is_waited_for(serve: Serve, ids: Any) -> None:
 def test_waiting_for_the_slot_costs_one_look_for_each_try(serve: Serve, ids: Any) -> None:
     """The rate limit is shared with whoever else uses the token."""
     desk = serve()
-    desk.service.occupy("tweets", lasting=timedelta(milliseconds=300))
-    desk.check(ids)
+    desk.service.occupy("tweets")
+    waits: list[Progress] = []
+
+    def listen(progress: Progress) -> None:
+        if progress.task == "tweets slot":
+            waits.append(progress)
+            if len(waits) == 4:
+                desk.service.advance(timedelta(minutes=16))
+
+    desk.check(ids, progress=listen)
     calls = Counter(request.method for request in desk.service.requests if request.path.endswith("/jobs"))
-    assert calls["POST"] > 2
-    assert calls["GET"] < calls["POST"]
+    assert calls["POST"] == 5
+    assert calls["GET"] == 4
 
 
 def test_a_job_that_outstays_its_time_is_told_as_such(serve: Serve, ids: Any) -> None:

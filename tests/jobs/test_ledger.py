@@ -65,6 +65,17 @@ def test_planned_ids_come_back_as_they_went_in(ledger: Ledger) -> None:
     assert again.name == ledger.name
 
 
+def test_a_batch_may_come_in_parts_and_be_looked_at_in_part(ledger: Ledger) -> None:
+    """Chunks are filled across the parts, and a range of IDs is found in whatever chunks it lies."""
+    assert ledger.add("tweets", iter([pa.array([1, 2, 3]), pa.array([5]), pa.array([7, 9])]), chunk_size=4) == 2
+    assert ledger.add("tweets", iter([pa.array([], pa.int64())]), chunk_size=4) == 0
+    finish(ledger, ledger.chunk(1), [2])
+    assert [ledger.ids_of(chunk).to_pylist() for chunk in ledger.chunks()] == [[1, 2, 3, 5], [7, 9]]
+    assert ledger.asked("tweets", between=(2, 5)).to_pylist() == [2, 3, 5]
+    assert ledger.asked("tweets", between=(6, 9)).to_pylist() == []
+    assert ledger.pending("tweets", between=(9, 2**63 - 1)).to_pylist() == [9]
+
+
 def test_a_state_only_follows_where_it_may(ledger: Ledger) -> None:
     """Nothing is uploaded before its job is written down."""
     ledger.add("tweets", pa.array([1]), chunk_size=1)
