@@ -13,6 +13,7 @@ from compliance_frames.errors import IdError
 
 _LARGEST = 2**63 - 1
 _DIGITS = r"^[0-9]{1,19}$"
+_LONGEST = 19
 _FLOATS = (
     "holds floating-point numbers, which cannot hold an ID: digits are lost above 2^53. Read the source again with "
     "this column as strings or as 64-bit integers"
@@ -100,6 +101,9 @@ def _integers(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Ar
 def _digits(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Array:
     if pa.types.is_string_view(array.type):
         array = array.cast(pa.large_string())
+    ids = _at_once(array)
+    if ids is not None:
+        return ids
     bare = pc.utf8_trim_whitespace(array)
     wrong = pc.invert(pc.match_substring_regex(bare, _DIGITS))
     if pc.any(wrong).as_py():
@@ -108,6 +112,24 @@ def _digits(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Arra
     padded = pc.utf8_lpad(bare, width=19, padding="0")
     _refuse(pc.greater(padded, str(_LARGEST)), bare, "is larger than 2^63-1", column, first_row)
     return bare.cast(pa.int64())
+
+
+def _at_once(array: Any) -> pa.Int64Array | None:
+    """The IDs of a column that holds nothing but digits, at once, or None where the bad row is to be looked for."""
+    _, offsets, data = array.buffers()
+    width = np.int64 if pa.types.is_large_string(array.type) else np.int32
+    if data is None or not len(array):
+        return None
+    ends = np.frombuffer(offsets, width)[array.offset : array.offset + len(array) + 1]
+    letters = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]]
+    if not len(letters) or letters.min() < ord("0") or letters.max() > ord("9"):
+        return None
+    if pc.max(pc.binary_length(array)).as_py() > _LONGEST:
+        return None
+    try:
+        return array.cast(pa.int64())
+    except pa.ArrowInvalid:  # an empty text, or a number above 2^63-1
+        return None
 
 
 def _refuse(wrong: pa.BooleanArray, values: pa.Array, what: str, column: str | None, first_row: int) -> None:
