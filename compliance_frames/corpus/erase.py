@@ -53,8 +53,8 @@ class Counts:
     cells_nulled: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        both = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return Counts(*(mine + theirs for mine, theirs in both))
+        mine, theirs = vars(self), vars(other)
+        return Counts(**{name: number + theirs[name] for name, number in mine.items()})
 
     @property
     def touched(self) -> bool:

@@ -86,34 +86,51 @@ def rewrite(
     return Rewritten(counts, (*encoding.notes, *notes))
 
 
-def unused_words(source: Path) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class WordLists:
+    """The columns of a schema that may list values which no row has.
+
+    Attributes:
+        anywhere: those with dictionaries further down, and those with categories in their metadata.
+        beside: dictionary-encoded ones, whose lists can be held against their rows.
+    """
+
+    anywhere: tuple[str, ...]
+    beside: tuple[str, ...]
+
+    @classmethod
+    def of(cls, schema: pa.Schema) -> WordLists:
+        """Those of a schema."""
+        anywhere = tuple(name for field in schema for name in _listed(field))
+        return cls(anywhere, tuple(field.name for field in schema if pt.is_dictionary(field.type)))
+
+
+def unused_words(file: pq.ParquetFile, lists: WordLists | None = None) -> tuple[str, ...]:
     """The columns of a file whose dictionaries list values that no row of theirs has.
 
     Writers of partitioned datasets put all categories of a column into every file. Such a file, though none of its
     rows is flagged, may name what was erased elsewhere: a copy of it is not clean, and :func:`rewrite` is.
 
-    >>> import tempfile
-    >>> words = pa.array(["erased elsewhere", "here"]).dictionary_encode()
-    >>> source = Path(tempfile.mkdtemp(), "part-0.parquet")
-    >>> pq.write_table(pa.table({"id": [2], "words": words[1:]}), source)
-    >>> unused_words(source)
+    >>> import io
+    >>> words, sink = pa.array(["erased elsewhere", "here"]).dictionary_encode(), io.BytesIO()
+    >>> pq.write_table(pa.table({"id": [2], "words": words[1:]}), sink)
+    >>> unused_words(pq.ParquetFile(sink))
     ('words',)
     """
-    with source.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
-        schema = file.schema_arrow
-        found = {name for field in schema for name in _listed(field)}
-        for at, name in enumerate(schema.names):
-            if pt.is_dictionary(schema.field(at).type):
-                groups = (file.read_row_group(each, [name], use_threads=False) for each in range(file.num_row_groups))
-                if any(_has_spare_words(chunk) for table in groups for chunk in table.column(0).chunks):
-                    found.add(name)
-    return tuple(name for name in dict.fromkeys(schema.names) if name in found)
+    lists = lists or WordLists.of(file.schema_arrow)
+    spare = (name for name in lists.beside if any(map(_has_spare_words, _chunks(file, name))))
+    return tuple(dict.fromkeys((*lists.anywhere, *spare)))
 
 
 def _listed(field: pa.Field[Any]) -> list[str]:
     """A column that holds dictionaries further down may list anything, and one with categories in its metadata."""
     nested = _has_words(field.type) and not pt.is_dictionary(field.type)
     return [field.name] if nested or without_enums(pa.schema([field]))[1] else []
+
+
+def _chunks(file: pq.ParquetFile, name: str) -> Iterator[Any]:
+    for group in range(file.num_row_groups):
+        yield from file.read_row_group(group, [name], use_threads=False).column(0).chunks
 
 
 def _has_spare_words(chunk: Any) -> bool:
