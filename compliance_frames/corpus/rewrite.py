@@ -36,20 +36,27 @@ class Rewritten:
 
 
 def rewrite(
-    source: Path, target: Path, columns: Columns, erasures: Erasures, *, whole_bytes: int = WHOLE_BYTES
+    source: Path,
+    target: Path,
+    columns: Columns,
+    erasures: Erasures,
+    *,
+    level: int | None = None,
+    whole_bytes: int = WHOLE_BYTES,
 ) -> Rewritten:
     """Write a Parquet file again without what was flagged, one row group after the other.
 
     Kept are: the schema with nested types, nullability and metadata; the order of columns and rows; the borders of
     row groups (empty ones are left out); for each column its codec, its encoding, its dictionary and its
-    statistics; the version of pages, their index and checksums; Bloom filters (made anew); the claimed sort
-    order; key-value metadata.
+    statistics; the zstd level, as far as it can be told; the version of pages, their index and checksums; Bloom
+    filters (made anew); the claimed sort order; key-value metadata.
 
     Args:
         source: a Parquet file; it is only read.
         target: the file to write; it must not exist.
         columns: where the source has its IDs and places.
         erasures: what to take out.
+        level: the zstd level to use in place of the source's.
         whole_bytes: a row group larger than this, uncompressed, is read in pieces. Its rows become one row group
             again unless they take more than four times as much once they are decoded.
 
@@ -67,7 +74,7 @@ def rewrite(
     >>> pq.read_table(folder / "target.parquet").to_pydict()
     {'id': [2]}
     """
-    encoding = encoding_of(source, columns)
+    encoding = encoding_of(source, columns, level=level)
     counts, split = Counts(), False
     options: Any = {"pre_buffer": False, "page_checksum_verification": True}
     with (

@@ -459,9 +459,9 @@ def test_a_sort_order_that_nulls_would_break_is_not_claimed(tmp_path: Path) -> N
     assert pq.read_table(target).column("geo").to_pylist() == ["a", None, "c"]
 
 
-@pytest.mark.parametrize(("codec", "noted"), [("zstd", True), ("gzip", True), ("brotli", True), ("snappy", False)])
+@pytest.mark.parametrize(("codec", "noted"), [("zstd", False), ("gzip", True), ("brotli", True), ("snappy", False)])
 def test_a_level_of_compression_that_nobody_can_know_is_noted(tmp_path: Path, codec: str, noted: bool) -> None:
-    """A file names its codecs, not their levels."""
+    """A file names its codecs, not their levels, and only that of zstd is looked for."""
     source = written(pa.table({"id": [1, 2]}), tmp_path / "s.parquet", compression=codec)
     _, done = rewritten(source, dropping(1))
     assert any("default level" in note and codec.upper() in note for note in done.notes) == noted
