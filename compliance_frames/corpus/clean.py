@@ -6,7 +6,7 @@ import os
 import queue
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -250,19 +250,21 @@ def _staged(
     stage.open()
     stage.write_erasures(plan.erasures)
     columns = list(dict.fromkeys(file.columns for file in plan.files if file.columns is not None))
-    tasks = _tasks(plan, columns, stage, destination)
+    tasks = _tasks(plan, columns, stage, destination, durable=executor is not None)
     records: dict[str, FileRecord] = {}
     rows = 0
 
-    def finish(record: FileRecord) -> None:
+    def finish(done: Sequence[FileRecord]) -> None:
         nonlocal rows
-        if stage.journal.get(record.path) != record:
-            stage.vouch(record)
-        records[record.path] = record
-        rows += record.rows_in or 0
+        fresh = [record for record in done if stage.journal.get(record.path) != record]
+        if fresh:
+            stage.vouch(fresh)
         name = plan.root.name
-        progress(Progress("clean", name, rows, plan.rows_in, "rows", record.path))
-        progress(Progress("clean", f"{name}: files", len(records), len(plan.files), "files", record.path))
+        for record in done:
+            records[record.path] = record
+            rows += record.rows_in or 0
+            progress(Progress("clean", name, rows, plan.rows_in, "rows", record.path))
+            progress(Progress("clean", f"{name}: files", len(records), len(plan.files), "files", record.path))
 
     try:
         if executor is not None:
@@ -280,7 +282,7 @@ def _staged(
     return _manifest(plan, columns, [records[file.path] for file in plan.files])
 
 
-def _tasks(plan: Plan, columns: list[Columns], stage: Stage, destination: Path) -> Iterable[Task]:
+def _tasks(plan: Plan, columns: list[Columns], stage: Stage, destination: Path, *, durable: bool) -> Iterable[Task]:
     for file in plan.files:
         yield Task(
             file=file,
@@ -291,21 +293,28 @@ def _tasks(plan: Plan, columns: list[Columns], stage: Stage, destination: Path) 
             erasures=stage.erasures,
             destination=destination,
             vouched=stage.journal.get(file.path),
+            durable=durable,  # a worker elsewhere may write by way of a memory that we cannot reach
         )
 
 
-def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[FileRecord], None]) -> None:
+def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[Sequence[FileRecord]], None]) -> None:
     """Run tasks, some of them at a time. When one fails no other is begun, and those under way are waited for."""
     waiting: set[Future[FileRecord]] = set()
     done: queue.SimpleQueue[Future[FileRecord]] = queue.SimpleQueue()
 
     def settle() -> None:
-        future = None
-        while future is None:
+        """Take what is done by now, at least one, and write it down at once: each writing waits for the disk."""
+        futures: list[Future[FileRecord]] = []
+        while not futures:
             with suppress(queue.Empty):
-                future = done.get(timeout=GLANCE)
-        waiting.discard(future)
-        finish(future.result())
+                futures.append(done.get(timeout=GLANCE))
+        while not done.empty():
+            futures.append(done.get())
+        waiting.difference_update(futures)
+        failed = [future for future in futures if future.cancelled() or future.exception() is not None]
+        finish([future.result() for future in futures if future not in failed])
+        for future in failed:
+            future.result()
 
     try:
         for task in tasks:
@@ -321,12 +330,12 @@ def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[Fi
         raise
 
 
-def _give_up(waiting: set[Future[FileRecord]], finish: Callable[[FileRecord], None]) -> None:
+def _give_up(waiting: set[Future[FileRecord]], finish: Callable[[Sequence[FileRecord]], None]) -> None:
     """Wait for what cannot be stopped any more, as it still writes, and write down what got done."""
     under_way = [future for future in waiting if not future.cancel()]
     for future in under_way:
         with suppress(Exception):
-            finish(future.result())
+            finish([future.result()])
 
 
 def _manifest(plan: Plan, columns: list[Columns], records: list[FileRecord]) -> Manifest:

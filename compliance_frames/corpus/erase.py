@@ -29,7 +29,7 @@ from compliance_frames.corpus.columns import (
 from compliance_frames.corpus.erasures import Erasures as Erasures
 from compliance_frames.corpus.erasures import IdArray
 from compliance_frames.errors import PlanError, UncheckedIdsError
-from compliance_frames.ids.intake import parse_ids
+from compliance_frames.ids.parse import parse_ids
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 over files, erasures and policy: equal for equal plans, in every process."""
         told = {
-            "files": [dataclasses.asdict(file) for file in self.files],
+            "files": [{**vars(file), "columns": file.columns and vars(file.columns)} for file in self.files],
             "policy": dict(self.policy.treatments),
             "erasures": self.erasures.digest,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -468,6 +469,57 @@ def test_what_was_staged_is_trusted_only_as_far_as_it_agrees_with_the_journal(
         path: it[0] for path, it in snapshot(tmp_path / "wanted").items()
     }
     assert not stage_path(tmp_path / "clean").exists()
+
+
+def test_a_file_that_does_not_reach_the_disk_is_made_again(
+    made: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the disk refused may still be read from memory: a later run does not take it for done."""
+    sync, refused = os.fsync, []
+
+    def refuse_one(handle: int) -> None:
+        staged = stage_path(tmp_path / "clean").glob("*/data/**/*.parquet")
+        this = [path for path in staged if path.stat().st_ino == os.fstat(handle).st_ino]
+        if this and not refused:
+            refused.extend(this)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_one)
+    with pytest.raises(DestinationError, match="cannot be written"):
+        clean(made, tmp_path / "clean")
+    assert [path.exists() for path in refused] == [False]
+    clean(made, tmp_path / "clean")
+    assert ids_in(tmp_path / "clean") == EVERYTHING
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o044])
+def test_every_file_is_on_the_disk_before_the_rename(
+    mode: int, made: Plan, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files and directories are synced, whoever may read them, and only then is the dataset published."""
+    for path in corpus.rglob("*.parquet"):
+        path.chmod(mode)
+    sync, synced = os.fsync, set()
+
+    def watch(handle: int) -> None:
+        sync(handle)
+        synced.add(os.fstat(handle).st_ino)
+
+    def publish(event: str, args: tuple[object, ...]) -> None:
+        if event == "compliance_frames.stage" and args == ("settled",):
+            (data,) = stage_path(tmp_path / "clean").glob("*/data")
+            everything = {path.stat().st_ino for path in [data, *data.rglob("*")]}
+            assert everything <= synced
+            seen.append(len(everything))
+
+    seen: list[int] = []
+    monkeypatch.setattr(os, "fsync", watch)
+    sys.addaudithook(lambda event, args: publish(event, args) if watching else None)
+    watching = [True]
+    clean(made, tmp_path / "clean")
+    watching.clear()
+    assert seen
 
 
 def test_a_journal_goes_on_behind_half_a_line(made: Plan, tmp_path: Path) -> None:
