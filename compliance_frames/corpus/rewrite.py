@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -88,6 +88,8 @@ def rewrite(
             for table, erased in _erased(file, group, columns, erasures, whole_bytes):
                 counts += erased
                 written += _write(writer, table)
+                del table  # before the next one is read
+                _give_back()
             split = split or written > 1
     notes = ("a row group too large to hold at once became several",) if split else ()
     return Rewritten(counts, (*encoding.notes, *notes))
@@ -152,6 +154,8 @@ def _erased(
     counts = Counts()
     for piece in _pieces(file, group, whole_bytes):
         table, erased = erase(piece, columns, erasures)
+        del piece  # what goes is not held while what stays is written
+        _give_back()
         waiting.append(table if erased.rows_dropped else _compacted(table))
         counts += erased
         if sum(table.nbytes for table in waiting) > 4 * whole_bytes:
@@ -161,13 +165,19 @@ def _erased(
         yield _joined(waiting), counts
 
 
-def _pieces(file: pq.ParquetFile, group: int, whole_bytes: int) -> Iterable[pa.Table]:
+def _give_back() -> None:
+    """Return what this thread has freed: Arrow's allocator keeps it for a while, and so twice as much as is in use."""
+    pa.default_memory_pool().release_unused()
+
+
+def _pieces(file: pq.ParquetFile, group: int, whole_bytes: int) -> Iterator[pa.Table]:
     facts = file.metadata.row_group(group)
     if facts.total_byte_size <= whole_bytes:
-        return [file.read_row_group(group, use_threads=False)]
+        yield file.read_row_group(group, use_threads=False)
+        return
     rows = max(1, facts.num_rows * whole_bytes // (4 * facts.total_byte_size))
-    batches = file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
-    return (pa.Table.from_batches([batch]) for batch in batches)
+    for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
+        yield pa.Table.from_batches([batch])
 
 
 def _write(writer: pq.ParquetWriter, table: pa.Table) -> int:

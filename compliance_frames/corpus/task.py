@@ -43,6 +43,7 @@ class Task:
         erasures: the directory with what is to be erased; each process reads it once.
         destination: for messages.
         vouched: what a journal says of the file, where an earlier run has done it.
+        level: the zstd level to write at, in place of the source's.
         durable: whether the worker itself waits until the file is on the disk, because nobody else can make it so.
     """
 
@@ -54,6 +55,7 @@ class Task:
     erasures: Path
     destination: Path
     vouched: FileRecord | None = None
+    level: int | None = None
     durable: bool = True
 
 
@@ -118,7 +120,7 @@ def _made(task: Task, source: Path, part: Path) -> tuple[Counts, tuple[str, ...]
     if task.file.decision == "copy" or task.file.columns is None:
         _copy(source, part)
         return task.file.counts, (), None
-    done = rewrite(source, part, task.file.columns, _erasures(task.erasures))
+    done = rewrite(source, part, task.file.columns, _erasures(task.erasures), level=task.level)
     return done.counts, done.notes, _sha256(source)
 
 

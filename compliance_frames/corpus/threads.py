@@ -9,6 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+import pyarrow as pa
+
 from compliance_frames.progress import GLANCE
 
 _Item = TypeVar("_Item")
@@ -44,6 +46,7 @@ def in_order(
             yield _result(work, *waiting.popleft())
     finally:
         threads.shutdown(cancel_futures=True)
+        pa.default_memory_pool().release_unused()  # what threads that are gone had freed
 
 
 def _result(work: Callable[[Any], _Result], item: Any, future: Future[_Result] | None) -> _Result:

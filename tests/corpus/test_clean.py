@@ -290,6 +290,25 @@ def test_a_worker_that_dies_is_told_and_the_next_run_goes_on(made: Plan, tmp_pat
     assert clean(made, tmp_path / "clean").rows_kept == 77
 
 
+def test_another_zstd_level_is_used_where_it_is_asked_for_and_noted(corpus: Path, tmp_path: Path, flag: Flag) -> None:
+    """Files that are rewritten take the level that was told; those that are copied stay as they are."""
+    for path in corpus.rglob("*.parquet"):
+        pq.write_table(pq.ParquetFile(path).read(), path, compression="zstd", compression_level=3)
+    made = plan(corpus, flag("deleted", [FIRST]))
+    usual, fast = clean(made, tmp_path / "usual"), clean(made, tmp_path / "fast", zstd_level=-5)
+    assert usual.files_rewritten == fast.files_rewritten == 1
+    assert not any("ZSTD" in note for note in usual.notes)
+    assert any("ZSTD is used at level -5, as told" in note for note in fast.notes)
+    assert ids_in(tmp_path / "fast") == ids_in(tmp_path / "usual")
+
+
+def test_a_zstd_level_that_there_is_not_is_refused(made: Plan, tmp_path: Path) -> None:
+    """Nothing is begun with it."""
+    with pytest.raises(PlanError, match=r"zstd knows the levels .* to 22"):
+        clean(made, tmp_path / "clean", zstd_level=23)
+    assert leftovers(tmp_path) == []
+
+
 @pytest.mark.parametrize("workers", [0, -1])
 def test_nonsense_about_workers_is_refused(workers: int, made: Plan, tmp_path: Path) -> None:
     """Before anything is written."""
