@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from compliance_frames.corpus.arrays import words
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.errors import PlanError
-from compliance_frames.ids.intake import parse_ids
+from compliance_frames.ids.parse import parse_ids
 from compliance_frames.ids.sets import unique, without
 from compliance_frames.schemas import JobType, Treatment, Unchecked
 

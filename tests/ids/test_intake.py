@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,28 @@ def test_ids_come_out_sorted_unique_and_all(values: list[int | None]) -> None:
         read_ids([None if value is None else str(value) for value in values], allow_damaged=True),
     ]
     assert [ids.values.to_pylist() for ids in read] == [expected, expected]
+
+
+_ID_LIKE = st.from_regex(r"[0-9]{1,18}", fullmatch=True) | st.sampled_from(["0", "0007", str(2**63 - 1), None])
+_NO_ID = st.sampled_from(["", "-1", "+1", "0x1F", "1.0", "1e3", "1_0", "٣", str(2**63), "0" * 20, " 7 ", "7\n"])
+
+
+@given(st.lists(_ID_LIKE, max_size=6), st.lists(_NO_ID, max_size=2), st.lists(_ID_LIKE, max_size=3), st.data())
+def test_text_is_an_id_by_one_rule_whatever_stands_around_it(
+    before: list[str | None], odd: list[str], after: list[str | None], data: st.DataObject
+) -> None:
+    """A column of nothing but digits takes a short way, which accepts, gives and refuses what the long one does."""
+    texts = [*before, *odd, *after]
+    kind = data.draw(st.sampled_from([pa.string(), pa.large_string(), pa.string_view()]))
+    column = pa.array(["x", *texts], kind).slice(1)
+    bare = [None if text is None else text.strip() for text in texts]
+    good = [text is None or (re.fullmatch("[0-9]{1,19}", text) and int(text) < 2**63) for text in bare]
+    if all(good):
+        assert parse_ids(column).to_pylist() == [None if text is None else int(text) for text in bare]
+        return
+    with pytest.raises(IdError) as error:
+        parse_ids(column)
+    assert error.value.row == next(row for row, fine in enumerate(good) if not fine)
 
 
 def test_a_nested_column_is_named_by_its_path(tmp_path: Path) -> None:
