@@ -153,6 +153,22 @@ def test_a_csv_without_a_header_loses_no_id(tmp_path: Path) -> None:
     assert read_ids(path).values.to_pylist() == [21, 22]
 
 
+@pytest.mark.parametrize(
+    ("end", "odd"), [("\n", ""), ("\n", "  21"), ("\n", "\ufeff22"), ("\n", "x"), ("\r\n", ""), ("\r\n", "23")]
+)
+def test_lines_of_a_long_text_are_all_read_whatever_is_among_them(tmp_path: Path, end: str, odd: str) -> None:
+    """A file of several blocks gives each of its lines; one that is odd is read, counted or refused with its row."""
+    lines = [str(BASE + 7919 * number) for number in range(220_000)]
+    (tmp_path / "a.txt").write_text(end.join([*lines[:210_000], odd, *lines[210_000:]]))
+    if odd == "x":
+        with pytest.raises(IdError, match="row 210000: 'x'"):
+            read_ids(tmp_path / "a.txt")
+    else:
+        ids = read_ids(tmp_path / "a.txt")
+        assert (ids.rows, ids.nulls, ids.duplicates) == (220_001, not odd, 0)
+        assert ids.values.to_pylist() == sorted([*map(int, lines), *([int(odd.strip("\ufeff "))] if odd else [])])
+
+
 def test_line_breaks_in_a_csv_break_no_row_however_large_it_is(tmp_path: Path) -> None:
     """Tweets hold line breaks, also where the reader goes from one block of the file to the next."""
     ids = [BASE + 7919 * number for number in range(40_000)]

@@ -85,16 +85,16 @@ Path("/proc/self/clear_refs").write_text("5")
 before = mark("VmRSS")
 corpus = Path(sys.argv[1])
 ids = read_ids(corpus, spill=corpus.parent, held=100_000) if sys.argv[2] == "disk" else read_ids(corpus)
-assert sum(len(part) for part in ids.sorted.slices(100_000)) == len(ids) == 4_000_000
+assert sum(len(part) for part in ids.sorted.slices(100_000)) == len(ids) == 3_000_000
 print(mark("VmHWM") - before)
 """
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured by /proc")
 def test_a_corpus_larger_than_the_memory_is_read_in_little_of_it(tmp_path: Path) -> None:
-    """Four million IDs are sorted and made unique in less than half of what they need in memory."""
+    """Three million IDs are sorted and made unique in less than half of what they need in memory."""
     (tmp_path / "corpus").mkdir()
-    ids = np.random.default_rng(0).permutation(np.arange(10**18, 10**18 + 4_000_000 * 977, 977))
+    ids = np.random.default_rng(0).permutation(np.arange(10**18, 10**18 + 3_000_000 * 977, 977))
     for number, part in enumerate(np.split(ids, 10)):
         pq.write_table(pa.table({"id": part}), tmp_path / "corpus" / f"{number}.parquet", row_group_size=100_000)
     growth = {
