@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -52,12 +52,14 @@ class Encoding:
         return writer
 
 
-def encoding_of(path: Path, columns: Columns) -> Encoding:
+def encoding_of(path: Path, columns: Columns, *, only: Collection[str] | None = None) -> Encoding:
     """How a Parquet file was written.
 
     Args:
         path: of the file.
         columns: those of places and of embedded tweets may be nulled, which a sort order does not survive.
+        only: Parquet paths of the leaf columns to write, where it is not the whole file that is written again: then
+            options and notes are of these alone, and no sort order is claimed.
 
     >>> import tempfile
     >>> source = Path(tempfile.mkdtemp(), "tweets.parquet")
@@ -69,10 +71,10 @@ def encoding_of(path: Path, columns: Columns) -> Encoding:
     int96, rounded = _int96_unit(path)
     with path.open("rb") as stream, pq.ParquetFile(stream, coerce_int96_timestamp_unit=int96) as file:
         metadata = file.metadata
-        leaves = _leaves(metadata)
+        leaves = [leaf for leaf in _leaves(metadata) if only is None or leaf.path in only]
         schema, enums = without_enums(file.schema_arrow)
         kind, strange = _schema_options(file, schema, int96)
-        order, unordered = _sorting(metadata, columns)
+        order, unordered = _sorting(metadata, columns) if only is None else ((), [])
         options = {
             **kind,
             **_column_options(leaves),
@@ -80,7 +82,8 @@ def encoding_of(path: Path, columns: Columns) -> Encoding:
             **({"sorting_columns": order} if order else {}),
             **_bloom_filters(leaves, _most_rows(metadata)),
         }
-    notes = (*enums, *strange, *rounded, *_codec_notes(leaves), *unordered)
+    of_all = (*enums, *strange, *rounded) if only is None else ()
+    notes = (*of_all, *_codec_notes(leaves), *unordered)
     return Encoding(schema, options, _key_values(metadata, schema), notes, int96)
 
 
