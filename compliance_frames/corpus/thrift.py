@@ -222,10 +222,16 @@ class _Reader:
                 number = _zigzag(long)
             if number in fields:
                 raise FooterError(f"field {number} stands twice in a struct of a footer")
-            fields[number] = Field(kind, self._value(number, kind, shape, depth), long)
-            self._opened()
+            opened = self._opened(kind, shape[number], depth) if number in shape else None
+            start = self.at
+            if opened is None and kind in _INTEGERS:  # most of them are
+                self.at = _number_end(data, start)
+            elif opened is None and kind > FALSE:  # a boolean field is its type
+                self._skip(kind, depth)
+            fields[number] = Field(kind, data[start : self.at] if opened is None else opened, long)
+            self._count_one()
         self.at += 1
-        self._opened()
+        self._count_one()
         return found
 
     def texts(self) -> Iterator[bytes]:
@@ -238,18 +244,12 @@ class _Reader:
             self._take(length)
             yield self.data[start : self.at]
 
-    def _value(self, number: int, kind: int, shape: Shape, depth: int) -> bytes | Struct | Structs:
-        if number in shape:
-            if kind == STRUCT:
-                return self.struct(shape[number], depth + 1)
-            if kind in (LIST, SET) and self.data[self.at] & 15 == STRUCT:
-                return self._structs(shape[number], depth)
-        start = self.at
-        if kind > FALSE:  # a boolean field is its type
-            self._skip(kind, depth)
-        return self.data[start : self.at]
-
-    def _structs(self, shape: Shape, depth: int) -> Structs:
+    def _opened(self, kind: int, shape: Shape, depth: int) -> Struct | Structs | None:
+        """A struct, or a list of structs; None where it is neither."""
+        if kind == STRUCT:
+            return self.struct(shape, depth + 1)
+        if kind not in (LIST, SET) or self.data[self.at] & 15 != STRUCT:
+            return None
         start = self.at
         _, size = self._list_head()
         head = self.data[start : self.at]
@@ -314,7 +314,7 @@ class _Reader:
         if self.at > len(self.data):
             raise IndexError
 
-    def _opened(self) -> None:
+    def _count_one(self) -> None:
         self._left -= 1
         if self._left < 0:
             raise FooterError(f"a footer has more than {MOST_OPENED:,} fields: it is too large to be edited")
@@ -341,6 +341,8 @@ def _number_end(data: bytes, at: int) -> int:
 
 
 def _unsigned(raw: bytes) -> int:
+    if len(raw) == 1:
+        return raw[0]
     value = 0
     for shift, byte in enumerate(raw):
         value |= (byte & 127) << 7 * shift
