@@ -23,7 +23,8 @@
     ├ PlanError
     │ ├ UncheckedIdsError
     │ ├ StaleDatasetError
-    │ └ PolicyError
+    │ ├ PolicyError
+    │ └ FooterError
     ├ DestinationError
     └ VerificationError           .problems
 
@@ -173,6 +174,10 @@ class StaleDatasetError(PlanError):
 
 class PolicyError(PlanError):
     """A reason has no treatment, or a treatment makes no sense."""
+
+
+class FooterError(PlanError):
+    """A Parquet footer, index or page header makes no sense, or has what cannot be edited; such a file is rewritten."""
 
 
 class DestinationError(ComplianceFramesError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,8 +97,13 @@ def _prove_and_report(display: Display, dest: Path, ledger: Path, source: Path |
 
 
 def _planned(made: Plan) -> dict[str, Any]:
-    copied = sum(file.decision == "copy" for file in made.files)
-    return {**tables.counts_of(made), "files_copied": copied, "files_rewritten": len(made.files) - copied}
+    files = Counter(file.decision for file in made.files)
+    return {
+        **tables.counts_of(made),
+        "files_copied": files["copy"],
+        "files_spliced": files["splice"],
+        "files_rewritten": files["rewrite"],
+    }
 
 
 @click.command()

@@ -53,7 +53,8 @@ class CleanReport:
         rows_scrubbed: kept rows whose places are gone.
         rows_unchecked: rows of tweets that were never asked about; 0 where nobody knows, because no ledger was given.
         files_copied: Parquet files that had nothing to lose; their bytes are the source's.
-        files_rewritten: Parquet files that lost something.
+        files_spliced: Parquet files that lost something, of which most column chunks are the source's, byte by byte.
+        files_rewritten: Parquet files that lost something, and were made anew.
         files_other: files that are not Parquet, copied without being looked into.
         bytes_in: size of the source.
         bytes_out: size of the cleaned dataset.
@@ -67,6 +68,7 @@ class CleanReport:
     rows_scrubbed: int
     rows_unchecked: int
     files_copied: int
+    files_spliced: int
     files_rewritten: int
     files_other: int
     bytes_in: int
@@ -86,6 +88,7 @@ class CleanReport:
             rows_scrubbed=sum(file.rows_scrubbed for file in parquet),
             rows_unchecked=sum(file.rows_unchecked for file in parquet),
             files_copied=sum(file.decision == "copy" for file in parquet),
+            files_spliced=sum(file.decision == "splice" for file in parquet),
             files_rewritten=sum(file.decision == "rewrite" for file in parquet),
             files_other=len(files) - len(parquet),
             bytes_in=sum(file.source_bytes for file in files),
@@ -113,7 +116,10 @@ class CleanReport:
 
     def _lines(self) -> list[tuple[str, str]]:
         rows = f"{self.rows_in:,} read, {self.rows_kept:,} kept, {self.rows_dropped:,} dropped"
-        files = f"{self.files_copied:,} copied, {self.files_rewritten:,} rewritten, {self.files_other:,} not Parquet"
+        files = (
+            f"{self.files_copied:,} copied, {self.files_spliced:,} spliced, {self.files_rewritten:,} rewritten, "
+            f"{self.files_other:,} not Parquet"
+        )
         return [
             ("rows", rows),
             ("scrubbed", f"{self.rows_scrubbed:,} kept rows without their places"),
@@ -435,7 +441,7 @@ def _notes(manifest: Manifest) -> Iterable[str]:
     """Each note once, with the number of files that it stands for."""
     counted = Counter(note for file in manifest.files for note in file.notes)
     for note, files in sorted(counted.items()):
-        yield f"{_files(files)} rewritten: {note}"
+        yield f"{_files(files)} changed: {note}"
     other = sum(file.rows_in is None for file in manifest.files)
     if other:
         yield f"{_files(other)} that {'is' if other == 1 else 'are'} not Parquet went over without being looked into"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -53,13 +53,17 @@ class Encoding:
         return writer
 
 
-def encoding_of(path: Path, columns: Columns, *, level: int | None = None) -> Encoding:
+def encoding_of(
+    path: Path, columns: Columns, *, level: int | None = None, only: Collection[str] | None = None
+) -> Encoding:
     """How a Parquet file was written.
 
     Args:
         path: of the file.
         columns: those of places and of embedded tweets may be nulled, which a sort order does not survive.
         level: the zstd level to use; the one that the file was written at, as far as that can be told, when None.
+        only: Parquet paths of the leaf columns to write, where it is not the whole file that is written again: then
+            options and notes are of these alone, and no sort order is claimed.
 
     >>> import tempfile
     >>> source = Path(tempfile.mkdtemp(), "tweets.parquet")
@@ -71,10 +75,10 @@ def encoding_of(path: Path, columns: Columns, *, level: int | None = None) -> En
     int96, rounded = _int96_unit(path)
     with path.open("rb") as stream, pq.ParquetFile(stream, coerce_int96_timestamp_unit=int96) as file:
         metadata = file.metadata
-        leaves = _leaves(metadata)
+        leaves = [leaf for leaf in _leaves(metadata) if only is None or leaf.path in only]
         schema, enums = without_enums(file.schema_arrow)
         kind, strange = _schema_options(file, schema, int96)
-        order, unordered = _sorting(metadata, columns)
+        order, unordered = _sorting(metadata, columns) if only is None else ((), [])
         levels, unlike = _levels(leaves, stream, level)
         options = {
             **kind,
@@ -84,7 +88,8 @@ def encoding_of(path: Path, columns: Columns, *, level: int | None = None) -> En
             **({"sorting_columns": order} if order else {}),
             **_bloom_filters(leaves, _most_rows(metadata)),
         }
-    notes = (*enums, *strange, *rounded, *_codec_notes(leaves), *unlike, *unordered)
+    of_all = (*enums, *strange, *rounded) if only is None else ()
+    notes = (*of_all, *_codec_notes(leaves), *unlike, *unordered)
     return Encoding(schema, options, _key_values(metadata, schema), notes, int96)
 
 

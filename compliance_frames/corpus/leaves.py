@@ -63,6 +63,27 @@ def find_leaves(file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> L
     )
 
 
+def leaves_below(file: pq.ParquetFile, paths: Iterable[str]) -> tuple[tuple[int, str], ...] | None:
+    """The leaf columns at some paths or below them: their positions, and their Parquet paths.
+
+    None where that cannot be said: the footer's schema does not fit the columns, or a path stands there twice.
+
+    >>> import io
+    >>> sink = io.BytesIO()
+    >>> pq.write_table(pa.table({"id": [1], "geo": [{"place": "Oslo", "at": [59.9, 10.7]}]}), sink)
+    >>> leaves_below(pq.ParquetFile(sink), ["geo"])
+    ((1, 'geo.place'), (2, 'geo.at.list.element'))
+    """
+    leaves = [path for field in file.schema_arrow for path in _leaf_paths(field, "")]
+    stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
+    if len(leaves) != len(stored) or len(set(stored)) < len(stored):
+        return None
+    told = tuple(paths)
+    inside = tuple(f"{path}." for path in told)
+    found = (at for at, leaf in enumerate(leaves) if leaf in told or leaf.startswith(inside))
+    return tuple((at, stored[at]) for at in found)
+
+
 def may_hold(statistics: Any, ids: IdArray) -> bool:
     """Whether a column chunk with these statistics could hold one of the sorted IDs; true where they do not say.
 

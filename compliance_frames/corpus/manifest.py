@@ -40,7 +40,7 @@ from compliance_frames.schemas import Treatment, Unchecked
 FORMAT: Final = "compliance-frames manifest"
 VERSION: Final = 1
 
-Decision = Literal["copy", "rewrite"]
+Decision = Literal["copy", "splice", "rewrite"]
 _Record = TypeVar("_Record", "ColumnPaths", "FileRecord")
 
 
@@ -71,7 +71,8 @@ class FileRecord:
 
     Attributes:
         path: relative to the dataset, with ``/`` between its parts.
-        decision: ``"copy"``: the same bytes; ``"rewrite"``: decoded, erased, encoded as the source was.
+        decision: ``"copy"``: the same bytes; ``"splice"``: the bytes of the column chunks and row groups that lost
+            nothing, and the others made anew; ``"rewrite"``: decoded, erased, encoded as the source was.
         columns: which entry of :attr:`Manifest.columns` says where its IDs are; None where it is not Parquet.
         source_bytes: size of the source file.
         source_sha256: SHA-256 of the source file, in hexadecimal.

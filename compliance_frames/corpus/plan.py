@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,13 +27,14 @@ from compliance_frames.corpus.erasures import Erasures, IdArray, by_reason
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.corpus.rewrite import WordLists, unused_words
+from compliance_frames.corpus.splice import splicing
 from compliance_frames.corpus.threads import in_order
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.sets import unique
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.schemas import FILES, Treatment, Unchecked
 
-Decision = Literal["copy", "rewrite"]
+Decision = Literal["copy", "splice", "rewrite"]
 
 #: Bytes from which on a file is worth a thread.
 _HEAVY: Final = 1 << 20
@@ -48,7 +49,8 @@ class FilePlan:
 
     Attributes:
         path: relative to the dataset's root, with forward slashes.
-        decision: ``"copy"``: its bytes go over as they are; ``"rewrite"``: something in it has to go.
+        decision: ``"copy"``: its bytes go over as they are. Something in it has to go: ``"splice"``: the column chunks
+            and row groups that lose nothing go over as they are; ``"rewrite"``: all of it is made anew.
         bytes: its size when the plan was made.
         mtime_ns: when it had last been written then, in nanoseconds since the epoch.
         rows: how many it holds; None for a file that is not Parquet.
@@ -357,18 +359,27 @@ def _plan_file(
     with opened(root, source) as file:
         layout = layout_of(file, columns)
         leaves = layout.leaves
-        counts, read = Counts(), 0
+        counts, read, touched = Counts(), 0, {}
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
             if group.num_rows and leaves.may_be_hit(group, erasures):
-                counts += _count(file, number, leaves, columns, erasures, first_row=counts.rows_in)
+                found = _count(file, number, leaves, columns, erasures, first_row=counts.rows_in)
+                counts += found
                 read += 1
+                if found.touched:
+                    touched[number] = found
             else:
                 counts += Counts(rows_in=group.num_rows, rows_kept=group.num_rows)
-        stale = not counts.touched and erasures.erase_anything and bool(unused_words(file, layout.lists))
+        why = _why(counts, read)
+        if touched:
+            decision, why = _decided(root / source.path, file, columns, touched, why)
+        elif erasures.erase_anything and unused_words(file, layout.lists):
+            decision, why = "rewrite", _STALE
+        else:
+            decision = "copy"
     return FilePlan(
         path=source.path,
-        decision="rewrite" if counts.touched or stale else "copy",
+        decision=decision,
         bytes=source.bytes,
         mtime_ns=source.mtime_ns,
         rows=counts.rows_in,
@@ -376,7 +387,7 @@ def _plan_file(
         rows_scrubbed=counts.rows_scrubbed,
         rows_unchecked=counts.rows_unchecked,
         cells_nulled=counts.cells_nulled,
-        why=_STALE if stale else _why(counts, read),
+        why=why,
         columns=columns,
     )
 
@@ -394,6 +405,16 @@ def _count(
 
 def _read(file: pq.ParquetFile, group: int, paths: Sequence[str]) -> pa.Table:
     return file.read_row_group(group, columns=list(paths), use_threads=False)  # files are read side by side already
+
+
+def _decided(
+    path: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts], why: str
+) -> tuple[Decision, str]:
+    """What to do with a file, by what its row groups lose, and why; ``why`` begins with what its rows tell."""
+    found = splicing(path, file, columns, touched)
+    if found.reason is None:
+        return "splice", f"{why}; {found.made:,} of {found.of:,} column chunks made anew, the others copied"
+    return "rewrite", f"{why}; not spliced: {found.reason}" if found.reason else why
 
 
 def _why(counts: Counts, groups_read: int) -> str:

@@ -156,7 +156,7 @@ def _erased(
         table, erased = erase(piece, columns, erasures)
         del piece  # what goes is not held while what stays is written
         _give_back()
-        waiting.append(table if erased.rows_dropped else _compacted(table))
+        waiting.append(table if erased.rows_dropped else compacted(table))
         counts += erased
         if sum(table.nbytes for table in waiting) > 4 * whole_bytes:
             yield _joined(waiting), counts
@@ -193,7 +193,7 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
     return tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
-def _compacted(table: pa.Table) -> pa.Table:
+def compacted(table: pa.Table) -> pa.Table:
     """Dictionaries reduced to the values in use: others, in a row group without any erased row, may be erased ones."""
     everything = np.ones(table.num_rows, dtype=bool)
     found = [kept(column, everything) if _has_words(column.type) else column for column in table.columns]

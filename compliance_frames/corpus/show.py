@@ -76,6 +76,7 @@ def _tables(plan: Plan) -> Iterator[list[Row]]:
 def _decisions(plan: Plan) -> Iterator[Row]:
     kinds = {
         "copy": [file for file in plan.files if file.decision == "copy" and file.rows is not None],
+        "splice": [file for file in plan.files if file.decision == "splice"],
         "rewrite": [file for file in plan.files if file.decision == "rewrite"],
         "copy (not Parquet)": [file for file in plan.files if file.rows is None],
         "all": list(plan.files),

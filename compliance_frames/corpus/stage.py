@@ -163,11 +163,12 @@ class Stage:
             erasures.write(self.erasures)
 
     def _locked(self) -> Lock:
-        """The lock. Its file may be taken away by the run that we waited for."""
+        """The lock. Its file and its directory may be taken away, at any moment, by the run that held it."""
         while True:
             make_parents(self._base)
-            self._base.mkdir(mode=0o700, exist_ok=True)
-            with suppress(FileNotFoundError):  # that run has just taken the directory away as well
+            with suppress(FileExistsError):  # it was there, and is perhaps no more
+                self._base.mkdir(mode=0o700)
+            with suppress(FileNotFoundError):
                 _must_be_ours(self._base)
                 lock = Lock(lock_path(self._destination), f"The destination {self._destination}", wait=self._wait)
                 if lock.is_current:

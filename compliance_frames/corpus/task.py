@@ -21,10 +21,11 @@ import pyarrow.parquet as pq
 from compliance_frames.corpus.destination import refusal
 from compliance_frames.corpus.erase import Counts, Erasures
 from compliance_frames.corpus.manifest import FileRecord
-from compliance_frames.corpus.plan import FilePlan
+from compliance_frames.corpus.plan import Decision, FilePlan
 from compliance_frames.corpus.rewrite import rewrite
+from compliance_frames.corpus.splice import splice
 from compliance_frames.durable import begin_to_sync
-from compliance_frames.errors import DestinationError, IdError, PlanError, StaleDatasetError
+from compliance_frames.errors import DestinationError, FooterError, IdError, PlanError, StaleDatasetError
 
 #: Bytes that the kernel is asked to copy at once.
 _STRETCH: Final = 1 << 30
@@ -60,7 +61,7 @@ class Task:
 
 
 def perform(task: Task) -> FileRecord:
-    """Copy or rewrite one file; done twice, it does the same.
+    """Copy, splice or rewrite one file; done twice, it does the same.
 
     Raises:
         StaleDatasetError: the source is not what it was when the plan was made.
@@ -73,9 +74,9 @@ def perform(task: Task) -> FileRecord:
         return task.vouched
     try:
         with _explained(task):
-            counts, notes, source_sha256 = _made(task, source, part)
+            made = _made(task, source, part)
             must_be_fresh(task.source, task.file)
-            record = _recorded(task, part, counts, notes, source_sha256)
+            record = _recorded(task, part, made)
             _put(source, part, task)
             return record
     finally:
@@ -115,23 +116,43 @@ def _is_there(task: Task) -> bool:
         return False
 
 
-def _made(task: Task, source: Path, part: Path) -> tuple[Counts, tuple[str, ...], str | None]:
-    """Write the part. Of a copy, its own SHA-256 is the source's."""
-    if task.file.decision == "copy" or task.file.columns is None:
+@dataclass(frozen=True)
+class _Made:
+    """What became of a file; of a copy, its own SHA-256 is the source's."""
+
+    decision: Decision
+    counts: Counts
+    notes: tuple[str, ...] = ()
+    source_sha256: str | None = None
+
+
+def _made(task: Task, source: Path, part: Path) -> _Made:
+    """Write the part."""
+    file = task.file
+    if file.decision == "copy" or file.columns is None:
         _copy(source, part)
-        return task.file.counts, (), None
-    done = rewrite(source, part, task.file.columns, _erasures(task.erasures), level=task.level)
-    return done.counts, done.notes, _sha256(source)
+        return _Made("copy", file.counts)
+    erasures, decision = _erasures(task.erasures), file.decision
+    notes: tuple[str, ...] = ()
+    if decision == "splice":
+        try:
+            done = splice(source, part, file.columns, erasures, level=task.level)
+        except FooterError as error:  # seen only now, in pages and indexes, which a plan does not read
+            part.unlink()
+            decision, notes = "rewrite", (f"it was to be spliced, and had to be rewritten: {error}",)
+    if decision == "rewrite":
+        done = rewrite(source, part, file.columns, erasures, level=task.level)
+    return _Made(decision, done.counts, (*done.notes, *notes), _sha256(source))
 
 
-def _recorded(task: Task, part: Path, counts: Counts, notes: tuple[str, ...], source_sha256: str | None) -> FileRecord:
-    file, sha256, parquet = task.file, _sha256(part), task.file.rows is not None
+def _recorded(task: Task, part: Path, made: _Made) -> FileRecord:
+    file, sha256, parquet, counts = task.file, _sha256(part), task.file.rows is not None, made.counts
     record = FileRecord(
         path=file.path,
-        decision=file.decision,
+        decision=made.decision,
         columns=task.columns,
         source_bytes=file.bytes,
-        source_sha256=source_sha256 or sha256,
+        source_sha256=made.source_sha256 or sha256,
         bytes=part.stat().st_size,
         sha256=sha256,
         rows_in=counts.rows_in if parquet else None,
@@ -139,7 +160,7 @@ def _recorded(task: Task, part: Path, counts: Counts, notes: tuple[str, ...], so
         rows_dropped=counts.rows_dropped,
         rows_scrubbed=counts.rows_scrubbed,
         rows_unchecked=counts.rows_unchecked,
-        notes=notes,
+        notes=made.notes,
     )
     _must_be_conserved(file, counts, part, record)
     return record

@@ -73,9 +73,14 @@ def _residue(counted: Counter[str], must_erase: bool) -> Iterator[Check]:
     yield Check("statistics", "smallest and largest IDs in statistics: none had to go", counted["the statistics"])
     names = counted["metadata"] + counted["names"]
     yield Check("metadata", "numbers in metadata and in file names that can be IDs: none had to go", names)
-    blooms = counted["blooms rewritten"] + counted["blooms copied"]
+    blooms = counted["blooms rewritten"] + counted["blooms spliced"] + counted["blooms copied"]
+    spliced = (
+        f"{counted['blooms spliced']:,} of spliced files, made anew with their column chunks or copied with those from "
+        "which nothing was taken, "
+    )
     what = (
         f"Bloom filters: {counted['blooms rewritten']:,} made anew when their files were rewritten, "
+        f"{spliced if counted['blooms spliced'] else ''}"
         f"{counted['blooms copied']:,} of the source's own files, from which nothing was taken"
     )
     yield Check("Bloom filters", what, blooms)

@@ -22,6 +22,8 @@ from compliance_frames.proof.roles import Layout, Role, Whose, whose
 from compliance_frames.proof.roles import Path as ColumnPath
 
 _MAGIC: Final = b"PAR1"
+#: How Bloom filters came into a file, by what was decided for it.
+_BLOOMS: Final = {"copy": "copied", "splice": "spliced", "rewrite": "rewritten"}
 #: What a role is called where an ID of it was found.
 _CALLED: Final[dict[str, str]] = {
     "tweet": "{n} that had to go",
@@ -218,8 +220,8 @@ class Survey:
     def _bloom(self, record: FileRecord, chunk: Any) -> None:
         if chunk.bloom_filter_offset is None:
             return
-        self.counted["blooms rewritten" if record.decision == "rewrite" else "blooms copied"] += 1
-        if record.decision != "rewrite" and not is_same(record):
+        self.counted[f"blooms {_BLOOMS[record.decision]}"] += 1
+        if record.decision == "copy" and not is_same(record):
             self._tell(
                 f"{record.path}: a Bloom filter that nobody vouches for: the file is neither source nor rewritten"
             )

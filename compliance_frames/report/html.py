@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import polars as pl
 import pyarrow as pa
 
-from compliance_frames.corpus.manifest import FileRecord, Manifest, manifest_path
+from compliance_frames.corpus.manifest import Decision, FileRecord, Manifest, manifest_path
 from compliance_frames.errors import DestinationError
 from compliance_frames.report import charts
 
@@ -179,10 +179,15 @@ def _totals(records: Sequence[FileRecord]) -> str:
         ("rows dropped", (dropped := sum(record.rows_dropped for record in records)), _share(dropped, rows_in)),
         ("places nulled", sum(record.rows_scrubbed for record in records), "in rows that were kept"),
         ("rows unchecked", sum(record.rows_unchecked for record in records), "whose ID was never asked"),
-        ("files", len(records), f"{decisions['copy']:,} copied, {decisions['rewrite']:,} rewritten"),
+        ("files", len(records), _decided(decisions)),
     ]
     drawn = (f"<div><dt>{what}</dt><dd>{count:,}<small>{more}</small></dd></div>" for what, count, more in tiles)
     return f'<dl class="tiles">{"".join(drawn)}</dl>'
+
+
+def _decided(decisions: Counter[Decision]) -> str:
+    spliced = f"{decisions['splice']:,} spliced, " if decisions["splice"] else ""
+    return f"{decisions['copy']:,} copied, {spliced}{decisions['rewrite']:,} rewritten"
 
 
 def _proof(proof: Mapping[str, Any] | None, problems: Sequence[str]) -> str:

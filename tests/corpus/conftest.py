@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from compliance_frames.corpus.footer import InMemory, read_footer, sealed
+from compliance_frames.corpus.thrift import Struct
 from compliance_frames.schemas import RESULTS
 
 Flag = Callable[..., pa.Table]
@@ -55,5 +57,19 @@ def write(tmp_path: Path) -> Callable[..., Path]:
                 with pa.OSFile(str(path), "wb") as target:
                     pq.write_table(content, target, **options)
         return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def edit_footer() -> Callable[[Path, Callable[[Struct], None]], Path]:
+    """``edit_footer(path, edit)``: the file with ``FileMetaData`` put through ``edit``, as another writer's may be."""
+
+    def make(path: Path, edit: Callable[[Struct], None]) -> Path:
+        content = path.read_bytes()
+        footer = read_footer(InMemory(content))
+        edit(footer.file)
+        path.write_bytes(content[: footer.start] + sealed(footer.file))
+        return path
 
     return make

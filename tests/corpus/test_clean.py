@@ -126,6 +126,7 @@ def test_the_copy_holds_everything_but_what_was_flagged(made: Plan, corpus: Path
         rows_scrubbed=1,
         rows_unchecked=0,
         files_copied=1,
+        files_spliced=0,
         files_rewritten=3,
         files_other=1,
         bytes_in=sum((corpus / path).stat().st_size for path in after),

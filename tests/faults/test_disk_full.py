@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from compliance_frames import sample
+from compliance_frames.corpus.clean import clean
 from compliance_frames.corpus.plan import plan
-from compliance_frames.errors import LedgerError
+from compliance_frames.errors import DestinationError, LedgerError
 from compliance_frames.jobs.ledger import Ledger
 
 Below = Callable[[Path], dict[str, str]]
@@ -108,6 +109,26 @@ def test_a_destination_without_room_says_so_and_goes_on(small_disk: Path, runs: 
     again = runs("clean", "corpus", small_disk / "clean", "--ledger", "a.ledger")
     assert again.returncode == 0, again.stderr
     assert files_below(small_disk / "clean") == files_below(runs.folder / "calm")
+    assert {path.name for path in small_disk.iterdir()} == {"clean", "clean.manifest.json"}
+
+
+@pytest.mark.parametrize("leaving", [100_000, 700_000, 1_000_000])
+def test_a_splice_without_room_says_so_and_goes_on(leaving: int, small_disk: Path, tmp_path: Path) -> None:
+    """Wherever the room ends while column chunks are copied: nothing is published, and the next run does it all."""
+    (tmp_path / "corpus").mkdir()
+    rows = 8000
+    table = pa.table({"id": range(rows), "text": [f"{row:0125}" for row in range(rows)], "geo": ["Oslo"] * rows})
+    pq.write_table(table, tmp_path / "corpus" / "a.parquet", compression="none", use_dictionary=["geo"])
+    place = {"type": ["tweets"], "id": [7], "action": ["scrub_geo"], "reason": ["scrub_geo"]}
+    made = plan(tmp_path / "corpus", pa.table(place))
+    assert made.files[0].decision == "splice"
+    ballast = fill(small_disk, leaving)
+    with pytest.raises(DestinationError, match="no room"):
+        clean(made, small_disk / "clean")
+    assert not (small_disk / "clean").exists()
+    ballast.unlink()
+    assert clean(made, small_disk / "clean").files_spliced == 1
+    assert pq.read_table(small_disk / "clean" / "a.parquet")["geo"].null_count == 1
     assert {path.name for path in small_disk.iterdir()} == {"clean", "clean.manifest.json"}
 
 

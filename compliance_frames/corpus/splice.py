@@ -1,0 +1,347 @@
+"""Take what was flagged out of a Parquet file by making only that anew which has to change, and copying the rest.
+
+Where only cells go (places, tweets of others), the column chunks that hold them are made anew and those beside them
+are copied, byte by byte; where rows go, the row group is; a row group that nobody touches is copied whole. What is
+copied keeps everything that its writer gave it: pages, page indexes, Bloom filters, fields that nobody here knows.
+
+A chunk is as good as a whole file that is copied: its dictionary, its statistics and its filter are its own, and tell
+of its own rows, which all stay. That is so unless a dictionary lists more than its rows have
+(:func:`~compliance_frames.corpus.rewrite.unused_words`), and then :func:`splicing` says no.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from compliance_frames.corpus.assembly import Assembly, Part
+from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.encoding import encoding_of
+from compliance_frames.corpus.erase import (
+    Counts,
+    Erasures,
+    Masks,
+    erase,
+    hits,
+    located,
+    unchecked_message,
+    without_embedded,
+    without_places,
+)
+from compliance_frames.corpus.footer import (
+    Footer,
+    Group,
+    InMemory,
+    OnDisk,
+    leaf_types,
+    path_of,
+    places,
+    read_footer,
+)
+from compliance_frames.corpus.leaves import find_leaves, leaves_below
+from compliance_frames.corpus.rewrite import WHOLE_BYTES, Rewritten, compacted, unused_words
+from compliance_frames.corpus.thrift import Struct
+from compliance_frames.errors import FooterError, UncheckedIdsError
+
+#: A file is spliced where no more than this part of its bytes, uncompressed, is made anew …
+_WORTH: Final = 0.75
+#: … and at least this many, as they are stored, are copied: editing a footer takes as long as encoding some rows.
+_LEAST_COPIED: Final = 256 << 10
+#: To see whether columns can be made anew, without finding out how the source was compressed.
+_ANY_LEVEL: Final = 1
+#: Integers of the usual width are said to be that by some writers, and by others not.
+_PLAIN_INTEGER: Final = re.compile(r"^Int\(bitWidth=(32|64), isSigned=true\)$")
+
+
+@dataclass(frozen=True)
+class Splicing:
+    """Whether a file is to be spliced.
+
+    Attributes:
+        made: column chunks that are made anew.
+        of: column chunks of the file.
+        reason: why it cannot be done, in words; empty where it can, and does not pay; None where it is to be done.
+    """
+
+    made: int
+    of: int
+    reason: str | None = None
+
+
+def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts]) -> Splicing:
+    """Decide whether a file is to be spliced: whether that can be done, and pays.
+
+    Args:
+        source: a Parquet file.
+        file: the same, open.
+        columns: where it has its places and tweets of others.
+        touched: what is to go from each row group that loses something.
+    """
+    groups, leaves = file.metadata.num_row_groups, file.metadata.num_columns
+    cells = _cells(file, columns)
+    if cells is None:
+        return Splicing(0, groups * leaves, "its schema does not tell its columns apart")
+    anew = {at: cells.of(counts, range(leaves)) for at, counts in touched.items()}
+    found = Splicing(sum(map(len, anew.values())), groups * leaves)
+    if not _pays(file.metadata, touched, anew):
+        return dataclasses.replace(found, reason="")
+    try:
+        reason = _unspliceable(source, file, columns, {at: chunks for at, chunks in anew.items() if chunks})
+    except FooterError as error:
+        reason = str(error)
+    except pa.ArrowException:
+        reason = "its columns cannot be encoded as they are"
+    return dataclasses.replace(found, reason=reason)
+
+
+def splice(source: Path, target: Path, columns: Columns, erasures: Erasures, *, level: int | None = None) -> Rewritten:
+    """Write a Parquet file again without what was flagged, where most of it is copied byte by byte.
+
+    What comes out holds the same as :func:`~compliance_frames.corpus.rewrite.rewrite` gives: the same rows in the
+    same row groups, the same schema and metadata. It may only be asked for where :func:`splicing` says so.
+
+    Args:
+        source: a Parquet file; it is only read.
+        target: the file to write; it must not exist.
+        columns: where the source has its IDs and places.
+        erasures: what to take out.
+        level: the zstd level of what is made anew; the source's, as far as it can be told, when None.
+
+    Raises:
+        FooterError: it turns out that the file can only be rewritten; the target is half a file then.
+        PlanError: a place has to go and its column must not be null, or no column of places is known.
+        FileExistsError: the target exists.
+        OSError: there is no room, or no permission.
+
+    >>> import tempfile, numpy as np
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> pq.write_table(pa.table({"id": [1, 2], "geo": ["Oslo", "Rome"]}), folder / "source.parquet")
+    >>> erasures = Erasures(scrub_tweets=np.array([2]))
+    >>> splice(folder / "source.parquet", folder / "target.parquet", Columns("id", geo=("geo",)), erasures).notes
+    ()
+    >>> pq.read_table(folder / "target.parquet").to_pydict()
+    {'id': [1, 2], 'geo': ['Oslo', None]}
+    """
+    with source.open("rb") as stream, target.open("xb", buffering=0) as sink:
+        return _Splice(source, stream, columns, erasures, level).write(Assembly(sink.fileno()))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """The leaf columns of cells that can go while their rows stay, by position, with their Parquet paths."""
+
+    places: tuple[tuple[int, str], ...]
+    embedded: tuple[tuple[int, str], ...]
+
+    def of(self, counts: Counts, leaves: Collection[int]) -> Collection[int]:
+        """The positions of the column chunks that are made anew in a row group with these counts."""
+        if counts.rows_dropped:
+            return leaves if counts.rows_kept else ()
+        lost = [(counts.rows_scrubbed, self.places), (counts.cells_nulled, self.embedded)]
+        return {at for number, found in lost if number for at, _ in found}
+
+
+class _Splice:
+    """One file that is taken apart and put together."""
+
+    def __init__(self, path: Path, stream: BinaryIO, columns: Columns, erasures: Erasures, level: int | None) -> None:
+        self.path, self.columns, self.erasures, self.level = path, columns, erasures, level
+        self.origin = OnDisk(stream, path)
+        self.footer = read_footer(self.origin)
+        self.places = places(self.footer)
+        self.file = pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True)
+        cells = _cells(self.file, columns)
+        if cells is None:
+            raise FooterError("its schema does not tell its columns apart")
+        self.cells, self.leaves = cells, find_leaves(self.file, columns, erasures)
+        self.moulds: dict[frozenset[int], _Mould] = {}
+        self.notes: dict[str, None] = {}
+
+    def write(self, assembly: Assembly) -> Rewritten:
+        """Write all row groups, and the footer."""
+        counts = Counts()
+        for at in range(self.file.num_row_groups):
+            counts += self._group(assembly, at, first_row=counts.rows_in)
+        assembly.finish(self.footer.file)
+        return Rewritten(counts, tuple(self.notes))
+
+    def _group(self, assembly: Assembly, at: int, *, first_row: int) -> Counts:
+        facts, group = self.file.metadata.row_group(at), self.footer.groups[at]
+        hit = self.leaves.may_be_hit(facts, self.erasures)
+        found, held = self._marked(at, first_row) if hit else (None, None)
+        counts = Counts(facts.num_rows, facts.num_rows) if found is None else found.counts
+        if counts.rows_unchecked and self.erasures.unchecked == "error":
+            raise UncheckedIdsError(unchecked_message(counts.rows_unchecked, files=None))
+        if not counts.rows_kept:
+            return counts
+        parts = {leaf: Part(self.origin, chunk, self.places[at][leaf])
+                 for leaf, chunk in enumerate(group.structs(Group.CHUNKS))}  # fmt: skip
+        if found is None or not counts.touched:
+            assembly.add(group, list(parts.values()))
+            return counts
+        if counts.rows_dropped:
+            table, counts = erase(self.file.read_row_group(at, use_threads=False), self.columns, self.erasures)
+            anew = self._mould(parts, table).cast(table)
+        else:
+            table = self._without_cells(at, found, held)
+            anew = self._mould(self.cells.of(counts, ()), table).cast(table)
+        assembly.add(self._described(at, counts.rows_kept), [anew.get(leaf, part) for leaf, part in parts.items()])
+        return counts
+
+    def _marked(self, at: int, first_row: int) -> tuple[Masks, pa.Table | None]:
+        """What happens to each row of a row group, and the columns of places if they had to be read."""
+        found = hits(self._read(at, self.leaves.ids), self.columns, self.erasures, first_row=first_row)
+        if not found.scrub.any():
+            return found, None
+        held = self._read(at, self.leaves.places) if self.leaves.places else pa.table({})
+        return located(found, held, self.columns), held
+
+    def _read(self, at: int, paths: Sequence[str]) -> pa.Table:
+        return self.file.read_row_group(at, columns=list(paths), use_threads=False)
+
+    def _without_cells(self, at: int, found: Masks, held: pa.Table | None) -> pa.Table:
+        """The columns of a row group that lose cells, without them; ``held`` are those of places, if they are read."""
+        anew = self.cells.of(found.counts, ())
+        paths = [path for leaf, path in (*self.cells.places, *self.cells.embedded) if leaf in anew]
+        table = held if held is not None and not found.counts.cells_nulled else self._read(at, paths)
+        if found.scrub.any():
+            table = without_places(table, self.columns, found.scrub)
+        for path, cells in found.embedded.items():
+            if cells.any():
+                table = without_embedded(table, path, self.erasures)
+        return compacted(table)
+
+    def _described(self, at: int, rows: int) -> Struct:
+        """``RowGroup`` of a row group that lost something: fields that nobody knows may tell what, and go."""
+        group = self.footer.groups[at].copied(*range(Group.CHUNKS, Group.ORDINAL + 1))
+        group.put(Group.ROWS, rows)
+        lose = dict((*self.cells.places, *self.cells.embedded))
+        for each in self.file.metadata.row_group(at).sorting_columns:
+            if each.column_index in lose:
+                group.drop(Group.SORTING)
+                path = lose[each.column_index]
+                self.notes[f"no sort order is claimed: {path!r} is among the columns that lose values"] = None
+        return group
+
+    def _mould(self, anew: Collection[int], table: pa.Table) -> _Mould:
+        """What makes these columns, of which a table is one; the same for all row groups."""
+        mould = self.moulds.get(frozenset(anew))
+        if mould is None:
+            mould = self.moulds[frozenset(anew)] = _Mould(
+                self.path, self.file, self.footer, self.columns, anew, table.slice(0, 0), self.level
+            )
+            self.notes.update(dict.fromkeys(mould.encoding.notes))
+        return mould
+
+
+class _Mould:
+    """Makes column chunks of some columns of a file as its own are.
+
+    Args:
+        source: path of the file.
+        file: the same, open.
+        footer: of it.
+        columns: where it has its places and tweets of others.
+        anew: positions of the leaf columns to make.
+        empty: a table of these columns, without a row.
+        level: the zstd level; the source's when None.
+
+    Raises:
+        FooterError: those that can be made are of other types, or lie at other levels.
+    """
+
+    def __init__(
+        self,
+        source: Path,
+        file: pq.ParquetFile,
+        footer: Footer,
+        columns: Columns,
+        anew: Collection[int],
+        empty: pa.Table,
+        level: int | None,
+    ) -> None:
+        own = _types(file, footer)
+        self._positions = {file.schema.column(at).path: at for at in anew}
+        if any(file.schema.column(at).physical_type == "INT96" for at in anew):
+            raise FooterError("its timestamps are of the old kind (INT96)")
+        self.encoding = encoding_of(source, columns, only=self._positions, level=level)
+        made = self._written(empty)
+        found = _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made))
+        if any(found.get(path) != own[path] for path in self._positions):
+            raise FooterError("its columns are stored as other types, or nested otherwise, than they can be written")
+
+    def cast(self, table: pa.Table) -> dict[int, Part]:
+        """The column chunks of a table, by the positions that they have in the file."""
+        footer = read_footer(self._written(table))
+        (group,), (places_,) = footer.groups, places(footer)
+        named = {_path(chunk): Part(footer.origin, chunk, place)
+                 for chunk, place in zip(group.structs(Group.CHUNKS), places_, strict=True)}  # fmt: skip
+        return {at: named[path] for path, at in self._positions.items()}
+
+    def _written(self, table: pa.Table) -> InMemory:
+        sink = pa.BufferOutputStream()
+        with dataclasses.replace(self.encoding, schema=table.schema, key_values={}).writer(sink) as writer:
+            if table.num_rows:
+                writer.write_table(table, row_group_size=table.num_rows)
+        return InMemory(memoryview(sink.getvalue()))
+
+
+def _cells(file: pq.ParquetFile, columns: Columns) -> _Cells | None:
+    found, embedded = leaves_below(file, columns.geo or ()), leaves_below(file, columns.embedded)
+    return None if found is None or embedded is None else _Cells(found, embedded)
+
+
+def _pays(metadata: pq.FileMetaData, touched: Mapping[int, Counts], anew: Mapping[int, Collection[int]]) -> bool:
+    """Whether so little is made anew that editing the footer is less work than making all of it."""
+    every = copied = made = 0
+    for at in range(metadata.num_row_groups):
+        group = metadata.row_group(at)
+        if at in touched and not touched[at].rows_kept:
+            continue
+        for leaf in range(group.num_columns):
+            chunk, changes = group.column(leaf), leaf in anew.get(at, ())
+            every += chunk.total_uncompressed_size
+            made += chunk.total_uncompressed_size * changes
+            copied += chunk.total_compressed_size * (not changes)
+    return made <= _WORTH * every and copied >= _LEAST_COPIED
+
+
+def _unspliceable(
+    source: Path, file: pq.ParquetFile, columns: Columns, anew: Mapping[int, Collection[int]]
+) -> str | None:
+    """What of a file only a rewrite can deal with, in words."""
+    for at, chunks in anew.items():
+        group = file.metadata.row_group(at)
+        if sum(group.column(leaf).total_uncompressed_size for leaf in chunks) > WHOLE_BYTES:
+            return "a row group is too large to be held at once"
+    with source.open("rb") as stream:
+        footer = read_footer(OnDisk(stream, source))
+        places(footer)
+    for each in {frozenset(chunks) for chunks in anew.values()}:
+        paths = [file.schema.column(at).path for at in each]
+        whole = len(paths) == file.metadata.num_columns
+        empty = file.read_row_groups([], columns=None if whole else paths)
+        _Mould(source, file, footer, columns, each, empty, level=_ANY_LEVEL)
+    if words := unused_words(file):
+        return f"a dictionary of {words[0]!r} lists values that no row has"
+    return None
+
+
+def _types(file: pq.ParquetFile, footer: Footer) -> dict[str, tuple[object, ...]]:
+    """All that decides how the pages of each column are read and what they mean, by Parquet path."""
+    found = {}
+    for at, stored in enumerate(leaf_types(footer)):
+        column = file.schema.column(at)
+        found[column.path] = (*stored, _PLAIN_INTEGER.sub("None", str(column.logical_type)))
+    return found
+
+
+def _path(chunk: Struct) -> str:
+    return ".".join(name.decode() for name in path_of(chunk))
