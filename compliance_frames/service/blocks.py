@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 from typing import BinaryIO
 
 import numpy as np
@@ -35,22 +36,22 @@ class Block:
         size: the length of the lines.
     """
 
-    buffer: bytearray
+    buffer: bytearray | mmap
     size: int
 
 
-def blocks_of(stream: BinaryIO, spare: list[bytearray]) -> Iterator[tuple[int, Block | None]]:
+def blocks_of(stream: BinaryIO, spare: list[bytearray | mmap]) -> Iterator[tuple[int, Block | None]]:
     """Whole lines and the number of their first; None for a line that is longer than a block."""
     line, rest = 1, b""
     while True:
-        buffer = spare.pop() if spare else bytearray(_BLOCK + PADDING)
+        buffer = spare.pop() if spare else mmap(-1, _BLOCK + PADDING)  # costs nothing where it is not written to
         buffer[: len(rest)] = rest
         size = len(rest) + _filled(memoryview(buffer)[len(rest) : _BLOCK], stream)
         end = buffer.rfind(b"\n", 0, size) + 1 if size == _BLOCK else size
         yield line, Block(buffer, end) if end or not size else None
         if size < _BLOCK or not end:
             return
-        line += buffer.count(b"\n", 0, end)
+        line += len(_ends(np.frombuffer(buffer, np.uint8)[:end]))
         rest = bytes(memoryview(buffer)[end:size])
 
 
@@ -105,13 +106,18 @@ class Shapes:
 
 def _lines_of(raw: Bytes) -> tuple[Integers, Integers]:
     """Where lines begin, and how long they are."""
-    parts = [np.flatnonzero(raw[at : at + _WINDOW] == ord("\n")) + at for at in range(0, len(raw), _WINDOW)]
+    ends = _ends(raw)
     if len(raw) and raw[-1] != ord("\n"):
-        parts.append(np.array([len(raw)]))
-    ends = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        ends = np.append(ends, len(raw))
     starts = np.zeros_like(ends)
     starts[1:] = ends[:-1] + 1
     return starts, ends - starts
+
+
+def _ends(raw: Bytes) -> Integers:
+    """Where the newlines are."""
+    parts = [np.flatnonzero(raw[at : at + _WINDOW] == ord("\n")) + at for at in range(0, len(raw), _WINDOW)]
+    return np.concatenate([np.empty(0, np.int64), *parts])
 
 
 def _learned(lines: Words, length: int) -> Shape | None:

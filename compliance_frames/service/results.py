@@ -13,6 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from mmap import mmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -129,7 +130,7 @@ def _by_occurrence(column: pa.DictionaryArray) -> pa.DictionaryArray:
 def _batches(stream: BinaryIO) -> Iterator[pa.RecordBatch]:
     """The rows of a file, some blocks being read at the same time; the first bad line is the one that is told."""
     waiting: deque[tuple[Future[pa.RecordBatch], Block | None]] = deque()
-    spare: list[bytearray] = []  # fresh memory costs more than what is done in it
+    spare: list[bytearray | mmap] = []  # fresh memory costs more than what is done in it
     shapes = Shapes()
 
     def first() -> pa.RecordBatch:

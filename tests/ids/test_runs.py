@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compliance_frames.errors import IdError
@@ -21,7 +21,6 @@ from compliance_frames.ids.runs import Collector, OnDisk
 PIECES = st.lists(st.lists(st.integers(0, 2**63 - 1) | st.integers(0, 30), max_size=40), max_size=12)
 
 
-@settings(deadline=None)
 @given(PIECES, st.integers(1, 60), st.integers(1, 50))
 def test_runs_on_the_disk_are_merged_to_the_sorted_ids(pieces: list[list[int]], held: int, size: int) -> None:
     """Whatever comes in whatever order, it comes out sorted, each once, in slices of the size that is wanted."""

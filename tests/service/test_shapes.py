@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compliance_frames.errors import ResultsError
@@ -127,7 +127,6 @@ def damaged(draw: st.DrawFn, line: bytes) -> bytes:
     return draw(st.sampled_from(ways))
 
 
-@settings(deadline=None)
 @given(files(), st.sampled_from([1500, 4000, 1 << 24]))
 def test_a_file_is_read_as_a_plain_reader_reads_it(data: bytes, block: int) -> None:
     """The same rows, or the same first line refused, whatever is wrong and wherever blocks end."""
