@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -203,15 +204,26 @@ def emulator(**settings: Any) -> Emulator:
     Raises:
         ComplianceFramesError: its libraries are not installed.
     """
-    try:
+    with needing_the_emulator():
         from compliance_frames.emulator import Emulator
+    return Emulator(**settings)
+
+
+@contextmanager
+def needing_the_emulator() -> Iterator[None]:
+    """Import what is the emulator's, or say how to have it.
+
+    Raises:
+        ComplianceFramesError: its libraries are not installed.
+    """
+    try:
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("compliance_frames"):
             raise
         raise ComplianceFramesError(
             f"the emulator needs {error.name}, which is not installed: pip install 'compliance-frames[emulator]'"
         ) from None
-    return Emulator(**settings)
 
 
 def _text(path: Path) -> str:

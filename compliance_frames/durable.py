@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+from functools import cache
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, Final
+
+_WRITE: Final = 2  # of sync_file_range(): begin to write, wait for nothing
 
 
 def open_private(path: Path) -> IO[bytes]:
@@ -17,10 +21,14 @@ def open_private(path: Path) -> IO[bytes]:
 def write_private(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: beside it first, then renamed into place."""
     part = path.with_name(path.name + ".part")
-    with open_private(part) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open_private(part) as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:  # half of it helps nobody, and takes room from a disk that is full
+        part.unlink(missing_ok=True)
+        raise
     publish(part, path)
 
 
@@ -30,13 +38,44 @@ def publish(part: Path, path: Path) -> None:
     sync_directory(path.parent)
 
 
+def begin_to_sync(handle: int) -> None:
+    """Have the kernel begin to write a file's content to the disk, so that a later ``fsync`` finds little to wait for.
+
+    This promises nothing, and does nothing where the kernel has no such call.
+    """
+    call = _sync_file_range()
+    if call is not None:
+        call(handle, 0, 0, _WRITE)
+
+
+@cache
+def _sync_file_range() -> Any:
+    call = getattr(ctypes.CDLL(None), "sync_file_range", None)
+    if call is not None:
+        call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return call
+
+
 def sync_directory(folder: Path) -> None:
     """Make the names in a directory durable."""
-    handle = os.open(folder, os.O_RDONLY)
+    sync_file(folder)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's content durable."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_parents(path: Path) -> None:
+    """Make the directories above a path that are missing, durably."""
+    missing = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_directory(folder.parent)
 
 
 def make_private_directory(folder: Path) -> None:

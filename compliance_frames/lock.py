@@ -1,10 +1,11 @@
-"""One writer at a time: a lock that the system takes back when its holder dies."""
+"""One writer at a time: a lock that the system takes back when its holder dies, whatever that one forked before."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import time
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Final
 from compliance_frames.errors import LedgerLockedError
 from compliance_frames.progress import GLANCE
 
-#: Told once, before waiting begins, who holds a lock.
+#: Told who holds a lock, again and again while it is waited for; what it raises ends the waiting.
 OnWait = Callable[[str], None]
 
 #: Seconds until a lock counts as held: who only looks whether it is held has it for a moment too.
@@ -27,7 +28,7 @@ class Lock:
     Args:
         path: the file; made where there is none.
         what: what it stands for, in messages.
-        wait: called once with who holds the lock, before waiting for it; None refuses at once.
+        wait: called with who holds the lock, as long as it is waited for; None refuses at once.
 
     Raises:
         LedgerLockedError: another process (or another handle of this one) holds it; says which and since when.
@@ -37,22 +38,26 @@ class Lock:
     def __init__(self, path: Path, what: str, *, wait: OnWait | None = None) -> None:
         self._path = path
         self._handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        _open.add(self)
         try:
             self._take(what, wait)
-        except BaseException:
+            self._sign()
+        except BaseException:  # also of a disk that is full: a lock that nobody can release outlives its error
             self.release()
             raise
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
 
     def _take(self, what: str, wait: OnWait | None) -> None:
         if _taken(self._handle, _A_MOMENT):
             return
         if wait is None:
             raise _refusal(what, _written(self._handle))
-        wait(_written(self._handle))
         while not _taken(self._handle, 0):
+            wait(_written(self._handle))
             time.sleep(GLANCE)
+
+    def _sign(self) -> None:
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC".encode(), 0)
 
     @property
     def is_current(self) -> bool:
@@ -67,6 +72,19 @@ class Lock:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+#: Every lock of this process that was not given back.
+_open: Final[weakref.WeakSet[Lock]] = weakref.WeakSet()
+
+
+def _let_go() -> None:
+    """Have no part in the locks of the process that this one was forked from: they would outlive it."""
+    for lock in list(_open):
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 def holder(path: Path) -> str | None:

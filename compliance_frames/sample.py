@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from compliance_frames.errors import DestinationError
+from compliance_frames.ids.sets import unique
 from compliance_frames.ids.snowflake import EPOCH_MS, times
 
 _START = date(2023, 3, 1)
@@ -155,7 +156,7 @@ def _snowflakes(rng: np.random.Generator, rows: int, start: datetime, days: int)
         ms = first + rng.integers(0, days * _DAY_MS, more)
         worker = rng.integers(0, 1 << 10, more)
         sequence = np.minimum(rng.geometric(0.2, more) - 1, (1 << 12) - 1)
-        ids = np.unique(np.concatenate([ids, (ms << 22) | (worker << 12) | sequence]))
+        ids = unique(ids, (ms << 22) | (worker << 12) | sequence)
     return ids
 
 

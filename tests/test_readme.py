@@ -40,3 +40,14 @@ def test_the_beginning_says_what_it_is_and_how_to_run_it() -> None:
     assert "cf.verify" in head
     assert "pytest" in head
     assert "suspended" in head
+
+
+def test_every_test_that_is_named_is_there() -> None:
+    """Each row of "What it survives" names a test that exists."""
+    section = README.partition("## What it survives")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 30
+    for row in rows:
+        (named,) = re.findall(r"`(tests/[a-z_/]+\.py)::(test_[a-z_]+)`", row)
+        code = (Path(__file__).parents[1] / named[0]).read_text(encoding="utf-8")
+        assert re.search(rf"^def {named[1]}\(", code, re.MULTILINE), row

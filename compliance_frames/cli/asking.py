@@ -229,7 +229,7 @@ def jobs(ledger: Path | None, type: JobType | None, display: Display) -> None:
 
     types = [type] if type else list(get_args(JobType))
     if ledger is None:
-        told: dict[str, Any] = {"ledger": None, "jobs": _service_jobs(types)}
+        told: dict[str, Any] = {"ledger": None, "jobs": _service_jobs(types, display)}
     else:
         told = {"ledger": str(ledger), **_ledger_jobs(ledger, types)}
     display.show(*tables.jobs_shown(told["jobs"], "at the service" if ledger is None else f"of {ledger}"))
@@ -256,12 +256,12 @@ def _ledger_jobs(ledger: Path, types: list[JobType]) -> dict[str, Any]:
     return {"at_work": book.at_work(), "left": sum(row["state"] not in FINAL for row in rows), "jobs": jobs}
 
 
-def _service_jobs(types: list[JobType]) -> list[dict[str, Any]]:
+def _service_jobs(types: list[JobType], display: Display) -> list[dict[str, Any]]:
     """The jobs as the service lists them; their URLs are credentials and stay behind."""
     from compliance_frames.service.api import ComplianceApi
 
     shown = ("id", "type", "status", "name", "created_at", "upload_expires_at", "download_expires_at", "error")
-    with ComplianceApi() as api:
+    with ComplianceApi(on_wait=lambda wait: display.say(str(wait), style="dim")) as api:
         return [_ids_as_text({key: getattr(job, key) for key in shown}) for type in types for job in api.jobs(type)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -128,6 +128,13 @@ def _told(name: str, value: Any) -> Any:
     if name == "age_seconds":
         return age(value)
     return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else value
+
+
+def faults_shown(kinds: Mapping[Any, Mapping[str, str]]) -> Table:
+    """What can go wrong in the emulator, by place."""
+    rows = [(place if number == 0 else "", kind, words) for place, of in kinds.items()
+            for number, (kind, words) in enumerate(of.items())]  # fmt: skip
+    return table(["place", "kind", "what goes wrong"], rows)
 
 
 def age(seconds: int) -> str:

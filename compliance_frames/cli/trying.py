@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import rich_click as click
 
-from compliance_frames.cli import options
+from compliance_frames.cli import options, tables
 from compliance_frames.console import Display
 
 if TYPE_CHECKING:
     from compliance_frames.emulator import Fates
+    from compliance_frames.emulator.faults import Faults
 
 
 @click.command()
@@ -67,13 +69,45 @@ def demo(folder: Path, rows: int, seed: int, display: Display) -> None:
     help="How long a job takes.",
 )
 @click.option(
+    "--latency",
+    type=options.Duration(),
+    default="0s",
+    show_default=True,
+    metavar="DURATION",
+    help="How long the network takes for a request and its answer.",
+)
+@click.option(
     "--fates",
     type=options.PATH,
     metavar="FILE",
     help="Table of IDs and their reasons (columns id, reason): Parquet, CSV or JSONL. All other IDs are clear.",
 )
+@click.option(
+    "--fault",
+    "troubles",
+    multiple=True,
+    metavar="FAULT",
+    help="Something that goes wrong: PLACE:KIND, see --list-faults. Repeatable.",
+)
+@click.option(
+    "--storm",
+    type=click.FloatRange(0, 1),
+    metavar="SHARE",
+    help="Let this share of all requests and jobs meet something that goes wrong, by --seed.",
+)
+@click.option("--list-faults", is_flag=True, help="Show what can go wrong and where, and end.")
 @options.output
-def emulate(port: int, seed: int, processing: timedelta, fates: Path | None, display: Display) -> None:
+def emulate(
+    port: int,
+    seed: int,
+    processing: timedelta,
+    latency: timedelta,
+    fates: Path | None,
+    troubles: tuple[str, ...],
+    storm: float | None,
+    list_faults: bool,
+    display: Display,
+) -> None:
     """Serve an emulator of the compliance service on this computer, until Ctrl-C.
 
     With --json, the first line is {"base_url": …, "bearer_token": …}.
@@ -82,11 +116,21 @@ def emulate(port: int, seed: int, processing: timedelta, fates: Path | None, dis
     Example:
       compliance-frames emulate --port 0 --json
       compliance-frames emulate --fates fates.csv
+      compliance-frames emulate --fault create:lost_answer
+      compliance-frames emulate --fault 'part:reset*3+1,bytes=65536'
+      compliance-frames emulate --storm 0.3 --seed 7
     """
-    told = None if fates is None else _fates(fates)
-    from compliance_frames.demo import emulator
+    from compliance_frames.demo import emulator, needing_the_emulator
 
-    with emulator(port=port, seed=seed, processing=processing, fates=told) as served:
+    with needing_the_emulator():
+        from compliance_frames.emulator.faults import KINDS
+    if list_faults:
+        display.show(tables.faults_shown(KINDS))
+        display.answer({"command": "emulate", "faults": KINDS})
+        return
+    settings = {"port": port, "seed": seed, "processing": processing, "latency": latency}
+    settings |= {"fates": None if fates is None else _fates(fates), "faults": _faults(troubles, storm, seed)}
+    with suppress(KeyboardInterrupt), emulator(**settings) as served:  # also one that comes before it waits for it
         where = {"base_url": served.base_url, "bearer_token": served.bearer_token}
         display.answer(where)
         if not display.as_json:
@@ -95,6 +139,23 @@ def emulate(port: int, seed: int, processing: timedelta, fates: Path | None, dis
             sys.stdout.flush()
         display.say("serving until Ctrl-C; set the two variables in another terminal and use any command", style="dim")
         served.serve_forever()
+
+
+def _faults(told: Sequence[str], storm: float | None, seed: int) -> Faults:
+    """What goes wrong, as the options tell it.
+
+    Raises:
+        click.UsageError: a fault is written otherwise, or there is no such fault.
+    """
+    from compliance_frames.emulator.faults import Fault, Faults, Storm
+    from compliance_frames.errors import ComplianceFramesError
+
+    try:
+        sure = [Fault.parse(text) for text in told]
+    except ComplianceFramesError as error:
+        told_wrong = str(error).rstrip(".")
+        raise click.UsageError(f"--fault: {told_wrong}; --list-faults shows them all.") from None
+    return Faults(sure, storm=None if storm is None else Storm(seed, share=storm))
 
 
 def _fates(path: Path) -> Fates:

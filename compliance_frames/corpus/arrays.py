@@ -31,7 +31,11 @@ def kept(column: pa.ChunkedArray[Any], keep: Mask) -> pa.ChunkedArray[Any]:
     >>> kept(words, np.array([False, True])).chunk(0).dictionary.to_pylist()
     ['open']
     """
-    chunks = [taken(chunk, pa.array(np.flatnonzero(part))) for chunk, part in _by_chunk(column, keep)]
+    plain = _is_plain(column.type)
+    chunks = [
+        chunk.filter(pa.array(part)) if plain else taken(chunk, pa.array(np.flatnonzero(part)))
+        for chunk, part in _by_chunk(column, keep)
+    ]
     return pa.chunked_array(chunks, type=column.type)
 
 
@@ -159,6 +163,14 @@ def _taken_one_by_one(array: Any, rows: Any) -> Any:
     """For what can neither be selected from nor cast: a list view of views, a union of dictionaries."""
     values = array.to_pylist()
     return pa.array([None if row is None else values[row] for row in rows.to_pylist()], type=array.type)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a filter of Arrow's own, which is faster than a selection by positions, leaves nothing behind."""
+    if pt.is_struct(kind) or pt.is_list(kind) or pt.is_large_list(kind):
+        return all(_is_plain(field.type) for field in _fields(kind))
+    flat = not pt.is_nested(kind) and not pt.is_run_end_encoded(kind) and not isinstance(kind, pa.BaseExtensionType)
+    return flat and _plain(kind) == kind
 
 
 def _plain(kind: Any) -> Any:

@@ -6,7 +6,7 @@ import os
 import queue
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any, Final
+
+import pyarrow as pa
 
 import compliance_frames
 from compliance_frames.corpus.columns import Columns
@@ -133,6 +135,7 @@ def clean(
     *,
     executor: Executor | None = None,
     workers: int | None = None,
+    zstd_level: int | None = None,
     wait: bool = False,
     progress: ProgressCallback = silent,
 ) -> CleanReport:
@@ -148,6 +151,9 @@ def clean(
         destination: a directory that does not exist yet, outside of the dataset. Missing parents are made.
         executor: runs the work; threads of this process when None. Workers of others must see the same paths.
         workers: how many threads, where no executor is given; as many as there are processors when None.
+        zstd_level: the level for columns that are compressed with zstd, where files are rewritten: 1 takes two thirds
+            of the time of 3, and a tenth more room. The level of each source file, as far as it can be told, when
+            None. A file that an interrupted run has done already keeps the level of that run.
         wait: wait for another run with this destination to end, instead of refusing.
         progress: told after each file, in rows and in files.
 
@@ -170,6 +176,9 @@ def clean(
     """
     if workers is not None and (executor is not None or workers < 1):
         raise PlanError("workers= counts threads, from 1 up; an executor= brings its own")
+    lowest, highest = pa.Codec.minimum_compression_level("zstd"), pa.Codec.maximum_compression_level("zstd")
+    if zstd_level is not None and not lowest <= zstd_level <= highest:
+        raise PlanError(f"zstd_level={zstd_level}: zstd knows the levels {lowest:,} to {highest}")
     target = resolved(destination, None if plan.single_file else plan.root)
     done = _finished(plan, target)
     if done is not None and not stage_path(target).exists():
@@ -180,7 +189,7 @@ def clean(
             stage.clear()
             return CleanReport.of(done, target)
         try:
-            manifest = _staged(plan, stage, target, executor, workers, progress)
+            manifest = _staged(plan, stage, target, executor, workers, zstd_level, progress)
             _commit(plan, stage, target, manifest)
         except (PlanError, IdError):  # this plan can never be carried out: nobody will go on from here
             stage.clear()
@@ -249,6 +258,7 @@ def _staged(
     destination: Path,
     executor: Executor | None,
     workers: int | None,
+    level: int | None,
     progress: ProgressCallback,
 ) -> Manifest:
     """Bring every file into the staging directory, and say what is there."""
@@ -256,19 +266,21 @@ def _staged(
     stage.open()
     stage.write_erasures(plan.erasures)
     columns = list(dict.fromkeys(file.columns for file in plan.files if file.columns is not None))
-    tasks = _tasks(plan, columns, stage, destination)
+    tasks = _tasks(plan, columns, stage, destination, level, durable=executor is not None)
     records: dict[str, FileRecord] = {}
     rows = 0
 
-    def finish(record: FileRecord) -> None:
+    def finish(done: Sequence[FileRecord]) -> None:
         nonlocal rows
-        if stage.journal.get(record.path) != record:
-            stage.vouch(record)
-        records[record.path] = record
-        rows += record.rows_in or 0
+        fresh = [record for record in done if stage.journal.get(record.path) != record]
+        if fresh:
+            stage.vouch(fresh)
         name = plan.root.name
-        progress(Progress("clean", name, rows, plan.rows_in, "rows", record.path))
-        progress(Progress("clean", f"{name}: files", len(records), len(plan.files), "files", record.path))
+        for record in done:
+            records[record.path] = record
+            rows += record.rows_in or 0
+            progress(Progress("clean", name, rows, plan.rows_in, "rows", record.path))
+            progress(Progress("clean", f"{name}: files", len(records), len(plan.files), "files", record.path))
 
     try:
         if executor is not None:
@@ -286,7 +298,9 @@ def _staged(
     return _manifest(plan, columns, [records[file.path] for file in plan.files])
 
 
-def _tasks(plan: Plan, columns: list[Columns], stage: Stage, destination: Path) -> Iterable[Task]:
+def _tasks(
+    plan: Plan, columns: list[Columns], stage: Stage, destination: Path, level: int | None, *, durable: bool
+) -> Iterable[Task]:
     for file in plan.files:
         yield Task(
             file=file,
@@ -297,21 +311,29 @@ def _tasks(plan: Plan, columns: list[Columns], stage: Stage, destination: Path) 
             erasures=stage.erasures,
             destination=destination,
             vouched=stage.journal.get(file.path),
+            level=level,
+            durable=durable,  # a worker elsewhere may write by way of a memory that we cannot reach
         )
 
 
-def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[FileRecord], None]) -> None:
+def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[Sequence[FileRecord]], None]) -> None:
     """Run tasks, some of them at a time. When one fails no other is begun, and those under way are waited for."""
     waiting: set[Future[FileRecord]] = set()
     done: queue.SimpleQueue[Future[FileRecord]] = queue.SimpleQueue()
 
     def settle() -> None:
-        future = None
-        while future is None:
+        """Take what is done by now, at least one, and write it down at once: each writing waits for the disk."""
+        futures: list[Future[FileRecord]] = []
+        while not futures:
             with suppress(queue.Empty):
-                future = done.get(timeout=GLANCE)
-        waiting.discard(future)
-        finish(future.result())
+                futures.append(done.get(timeout=GLANCE))
+        while not done.empty():
+            futures.append(done.get())
+        waiting.difference_update(futures)
+        failed = [future for future in futures if future.cancelled() or future.exception() is not None]
+        finish([future.result() for future in futures if future not in failed])
+        for future in failed:
+            future.result()
 
     try:
         for task in tasks:
@@ -327,12 +349,12 @@ def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[Fi
         raise
 
 
-def _give_up(waiting: set[Future[FileRecord]], finish: Callable[[FileRecord], None]) -> None:
+def _give_up(waiting: set[Future[FileRecord]], finish: Callable[[Sequence[FileRecord]], None]) -> None:
     """Wait for what cannot be stopped any more, as it still writes, and write down what got done."""
     under_way = [future for future in waiting if not future.cancel()]
     for future in under_way:
         with suppress(Exception):
-            finish(future.result())
+            finish([future.result()])
 
 
 def _manifest(plan: Plan, columns: list[Columns], records: list[FileRecord]) -> Manifest:
@@ -380,22 +402,29 @@ def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest) -> 
         stage.settle(modes)
         _must_be_as_planned(plan)
         path = manifest_path(destination)
+        if os.path.lexists(destination):  # perhaps with a manifest of its own, which is not to be replaced
+            raise _appeared(destination)
+        _must_not_hide(path)
         manifest.write(path)
         sys.audit(EVENT, "written")
         try:
             moved(stage.data, destination)
-        except FileExistsError as error:
-            path.unlink(missing_ok=True)
-            raise DestinationError(
-                f"the destination {destination} appeared while its content was made; take it away, then run again: "
-                "what is done is kept"
-            ) from error
-        except BaseException:
-            path.unlink(missing_ok=True)
+        except BaseException as error:
+            if stage.data.exists():  # or else an interrupt came once it was renamed: a dataset without a manifest
+                path.unlink(missing_ok=True)
+            if isinstance(error, FileExistsError):
+                raise _appeared(destination) from error
             raise
         sync_directory(destination.parent)
     sys.audit(EVENT, "published")
     stage.clear()
+
+
+def _appeared(destination: Path) -> DestinationError:
+    return DestinationError(
+        f"the destination {destination} appeared while its content was made; take it away, then run again: what is "
+        "done is kept"
+    )
 
 
 def _modes(plan: Plan) -> dict[str, int]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +17,11 @@ from compliance_frames.errors import IdError, PlanError
 
 _PARQUET_NAMES = (".parquet", ".parq", ".pq")
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
+
+#: Schemas that are remembered at a time.
+_SCHEMAS: Final = 32
+
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,36 @@ def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError) as error:
         said = str(error).partition("\n")[0]
         raise PlanError(f"{source.path} cannot be read as Parquet: {said}; restore it or take it away") from error
+
+
+class BySchema(Generic[_Found]):
+    """What follows from a file's schema alone, found once for all the files that share it.
+
+    A dataset of a hundred thousand files has a handful of schemas, and to think one through takes longer than to
+    open a file. Metadata of the whole file, as pandas writes it, is no part of the schema here; that of fields is.
+
+    >>> import io
+    >>> sink = io.BytesIO()
+    >>> pq.write_table(pa.table({"id": [1]}), sink)
+    >>> names = BySchema(lambda file: file.schema_arrow.names)
+    >>> names(pq.ParquetFile(sink)), names(pq.ParquetFile(sink)) is names(pq.ParquetFile(sink))
+    (['id'], True)
+    """
+
+    def __init__(self, find: Callable[..., _Found]) -> None:
+        self._find = find
+        self._known: tuple[tuple[pq.ParquetSchema, pa.Schema, tuple[Any, ...], _Found], ...] = ()
+
+    def __call__(self, file: pq.ParquetFile, *told: Any) -> _Found:
+        """What was found for the file's schema, and for what else was told about it."""
+        stored, schema = file.schema, file.schema_arrow.remove_metadata()
+        for known_stored, known, known_told, found in self._known:
+            if known_stored.equals(stored) and known.equals(schema, check_metadata=True) and known_told == told:
+                return found
+        found = self._find(file, *told)
+        remembered = (stored, schema, told, found)
+        self._known = (remembered, *self._known[: _SCHEMAS - 1])  # another thread's may be lost: no harm
+        return found
 
 
 def is_ignored(name: str) -> bool:

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.enums import without_enums
+from compliance_frames.corpus.levels import zstd_level
 
 #: Where Arrow keeps its own schema among a file's key-value metadata; the writer makes it anew.
 _ARROW_SCHEMA: Final = b"ARROW:schema"
-_WITH_LEVELS: Final = {"ZSTD", "GZIP", "BROTLI"}
+_WITH_LEVELS: Final = {"GZIP", "BROTLI"}
 _CODECS: Final = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
 #: Encodings that a writer can be asked for, column by column, where there is no dictionary.
 _ENCODINGS: Final = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT")
@@ -52,12 +53,15 @@ class Encoding:
         return writer
 
 
-def encoding_of(path: Path, columns: Columns, *, only: Collection[str] | None = None) -> Encoding:
+def encoding_of(
+    path: Path, columns: Columns, *, level: int | None = None, only: Collection[str] | None = None
+) -> Encoding:
     """How a Parquet file was written.
 
     Args:
         path: of the file.
         columns: those of places and of embedded tweets may be nulled, which a sort order does not survive.
+        level: the zstd level to use; the one that the file was written at, as far as that can be told, when None.
         only: Parquet paths of the leaf columns to write, where it is not the whole file that is written again: then
             options and notes are of these alone, and no sort order is claimed.
 
@@ -75,15 +79,17 @@ def encoding_of(path: Path, columns: Columns, *, only: Collection[str] | None = 
         schema, enums = without_enums(file.schema_arrow)
         kind, strange = _schema_options(file, schema, int96)
         order, unordered = _sorting(metadata, columns) if only is None else ((), [])
+        levels, unlike = _levels(leaves, stream, level)
         options = {
             **kind,
             **_column_options(leaves),
+            **levels,
             **_page_options(leaves, stream),
             **({"sorting_columns": order} if order else {}),
             **_bloom_filters(leaves, _most_rows(metadata)),
         }
     of_all = (*enums, *strange, *rounded) if only is None else ()
-    notes = (*of_all, *_codec_notes(leaves), *unordered)
+    notes = (*of_all, *_codec_notes(leaves), *unlike, *unordered)
     return Encoding(schema, options, _key_values(metadata, schema), notes, int96)
 
 
@@ -130,6 +136,23 @@ def _column_options(leaves: Sequence[_Leaf]) -> dict[str, Any]:
         "column_encoding": {leaf.path: leaf.encoding for leaf in leaves if leaf.encoding} or None,
         "write_statistics": True if len(counted) == len(leaves) else counted or False,
     }
+
+
+def _levels(leaves: Sequence[_Leaf], stream: BinaryIO, told: int | None) -> tuple[dict[str, Any], list[str]]:
+    """The zstd level to write at, and what is to be said where it may not be the source's."""
+    packed = [leaf for leaf in leaves if leaf.codec == "ZSTD"]
+    first = (next((chunk for chunk in leaf.chunks if chunk.num_values), None) for leaf in packed)
+    chunks = [chunk for chunk in first if chunk is not None]
+    if not chunks:
+        return {}, []
+    found = zstd_level(stream, chunks)
+    level = found if told is None else told
+    if level is None:
+        return {}, ["ZSTD is used at its default level: that of the source cannot be told"]
+    options = {"compression_level": {leaf.path: level for leaf in packed}}
+    if level == found:
+        return options, []
+    return options, [f"ZSTD is used at level {level}, as told; the source's is {found or 'not known'}"]
 
 
 def _page_options(leaves: Sequence[_Leaf], stream: BinaryIO) -> dict[str, Any]:
@@ -187,11 +210,14 @@ def _schema_options(file: pq.ParquetFile, schema: pa.Schema, int96: str) -> tupl
 def _int96_unit(path: Path) -> tuple[str, list[str]]:
     """The unit that holds all of a file's INT96 timestamps: a year like 9999 does not fit into nanoseconds."""
     with path.open("rb") as fine, path.open("rb") as coarse:
-        exact, wide = pq.ParquetFile(fine), pq.ParquetFile(coarse, coerce_int96_timestamp_unit="us")
+        exact = pq.ParquetFile(fine)
         schema = exact.metadata.schema
-        names = [schema.column(at).path for at in range(len(schema.names))]
-        old = [name for at, name in enumerate(names) if schema.column(at).physical_type == "INT96"]
-        for group in range(exact.num_row_groups if old else 0):
+        columns = [schema.column(at) for at in range(len(schema.names))]
+        old = [column.path for column in columns if column.physical_type == "INT96"]
+        if not old:
+            return "ns", []
+        wide = pq.ParquetFile(coarse, coerce_int96_timestamp_unit="us")
+        for group in range(exact.num_row_groups):
             known = wide.read_row_group(group, columns=old, use_threads=False)
             found = exact.read_row_group(group, columns=old, use_threads=False)
             if not found.cast(known.schema, safe=False).equals(known):

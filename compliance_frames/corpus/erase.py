@@ -29,7 +29,7 @@ from compliance_frames.corpus.columns import (
 from compliance_frames.corpus.erasures import Erasures as Erasures
 from compliance_frames.corpus.erasures import IdArray
 from compliance_frames.errors import PlanError, UncheckedIdsError
-from compliance_frames.ids.intake import parse_ids
+from compliance_frames.ids.parse import parse_ids
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Counts:
     cells_nulled: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        both = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
-        return Counts(*(mine + theirs for mine, theirs in both))
+        mine, theirs = vars(self), vars(other)
+        return Counts(**{name: number + theirs[name] for name, number in mine.items()})
 
     @property
     def touched(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from compliance_frames.corpus.arrays import words
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.errors import PlanError
-from compliance_frames.ids.intake import parse_ids
+from compliance_frames.ids.parse import parse_ids
+from compliance_frames.ids.sets import unique, without
 from compliance_frames.schemas import JobType, Treatment, Unchecked
 
 IdArray = NDArray[np.int64]
@@ -83,10 +84,10 @@ class Erasures:
         for table in results:
             for each in by_reason(table, policy or Policy.default()):
                 found.setdefault((each.treatment, each.type), []).append(each.ids)
-        sets = {f"{verb}_{whose}": _union(found.get(key, ())) for (verb, whose), key in _KEYS.items()}
+        sets = {f"{verb}_{whose}": unique(*found.get(key, ())) for (verb, whose), key in _KEYS.items()}
         for whose in ("tweets", "authors"):
-            sets[f"scrub_{whose}"] = np.setdiff1d(sets[f"scrub_{whose}"], sets[f"drop_{whose}"], assume_unique=True)
-        known = None if asked is None else np.unique(np.asarray(asked, dtype=np.int64))
+            sets[f"scrub_{whose}"] = without(sets[f"scrub_{whose}"], sets[f"drop_{whose}"])
+        known = None if asked is None else unique(np.asarray(asked, dtype=np.int64))
         return cls(**sets, asked_tweets=known, unchecked=unchecked)
 
     def with_dropped(self, tweets: IdArray) -> Erasures:
@@ -95,8 +96,8 @@ class Erasures:
         >>> Erasures().with_dropped(np.array([8, 7])).drop_tweets
         array([7, 8])
         """
-        drop = np.union1d(self.drop_tweets, tweets)
-        scrub = np.setdiff1d(self.scrub_tweets, drop, assume_unique=True)
+        drop = unique(self.drop_tweets, tweets)
+        scrub = without(self.scrub_tweets, drop)
         return dataclasses.replace(self, drop_tweets=drop, scrub_tweets=scrub)
 
     @property
@@ -197,10 +198,6 @@ _KEYS = {
     ("drop", "authors"): ("drop", "users"),
     ("scrub", "authors"): ("scrub_geo", "users"),
 }
-
-
-def _union(ids: Iterable[IdArray]) -> IdArray:
-    return np.unique(np.concatenate([_no_ids(), *ids]))
 
 
 def _read_ids(path: Path) -> IdArray:

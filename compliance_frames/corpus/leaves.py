@@ -93,14 +93,15 @@ def may_hold(statistics: Any, ids: IdArray) -> bool:
     """
     if not len(ids):
         return False
-    ranges = _ranges(statistics)
+    ranges = _ranges(statistics, range(len(str(ids[0])), len(str(ids[-1])) + 1))
     if ranges is None:
         return True
-    return any(np.searchsorted(ids, low) < np.searchsorted(ids, high, "right") for low, high in ranges)
+    low, high = np.array(ranges, np.int64).reshape(-1, 2).T
+    return bool((np.searchsorted(ids, low) < np.searchsorted(ids, high, "right")).any())
 
 
-def _ranges(statistics: Any) -> list[tuple[int, int]] | None:
-    """The numbers that a column chunk's values can be, as ranges with both ends in; None: no telling."""
+def _ranges(statistics: Any, digits: Iterable[int]) -> list[tuple[int, int]] | None:
+    """The numbers of so many digits that a column chunk can hold, as ranges with both ends in; None: no telling."""
     if statistics is None:
         return None
     if not statistics.has_min_max:  # nothing but nulls has no bounds, and no IDs either
@@ -110,11 +111,13 @@ def _ranges(statistics: Any) -> list[tuple[int, int]] | None:
     except (UnicodeDecodeError, pa.ArrowException):
         return None
     if isinstance(low, int) and isinstance(high, int):
-        return [(low, min(high, _LARGEST))] if 0 <= low <= high else None
-    return text_ranges(_text(low), _text(high))
+        return [(min(low, _LARGEST), min(high, _LARGEST))] if 0 <= low <= high else None
+    return text_ranges(_text(low), _text(high), digits)
 
 
-def text_ranges(low: str | None, high: str | None) -> list[tuple[int, int]] | None:
+def text_ranges(
+    low: str | None, high: str | None, digits: Iterable[int] = range(1, _LONGEST + 1)
+) -> list[tuple[int, int]] | None:
     """For each number of digits, the smallest and the largest number whose text lies between two texts.
 
     None where the texts are not numbers as one writes them (spaces, leading zeros): then there is no telling.
@@ -125,10 +128,10 @@ def text_ranges(low: str | None, high: str | None) -> list[tuple[int, int]] | No
     if low is None or high is None or low[0] == "0" or low > high:
         return None
     ranges = []
-    for digits in range(1, _LONGEST + 1):
-        first = int(low.ljust(digits, "0")) if digits >= len(low) else int(low[:digits]) + 1
-        last = int(high[:digits]) if digits <= len(high) else int(high.ljust(digits, "0")) - 1
-        first, last = max(first, 10 ** (digits - 1)), min(last, 10**digits - 1, _LARGEST)
+    for size in digits:
+        first = int(low.ljust(size, "0")) if size >= len(low) else int(low[:size]) + 1
+        last = int(high[:size]) if size <= len(high) else int(high.ljust(size, "0")) - 1
+        first, last = max(first, 10 ** (size - 1)), min(last, 10**size - 1, _LARGEST)
         if first <= last:
             ranges.append((first, last))
     return ranges
@@ -164,7 +167,7 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
     tweets = (erasures.drop_tweets, erasures.scrub_tweets)
     authors = (erasures.drop_authors, erasures.scrub_authors)
     yield columns.id, tweets
-    if columns.author_id is not None:
+    if columns.author_id is not None and any(map(len, authors)):
         yield columns.author_id, authors
     for path in columns.references:
         kind = _tweet_type(schema, path)

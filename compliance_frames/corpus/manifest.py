@@ -28,7 +28,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal, TypeVar, get_args
@@ -233,8 +233,8 @@ def _content(manifest: Manifest) -> dict[str, Any]:
         "policy": dict(sorted(manifest.policy.items())),
         "job_ids": [str(job) for job in manifest.job_ids],
         "checked_at": None if seen is None else [moment.isoformat() for moment in seen],
-        "columns": [asdict(paths) for paths in manifest.columns],
-        "files": [asdict(record) for record in manifest.files],
+        "columns": [dict(vars(paths)) for paths in manifest.columns],
+        "files": [dict(vars(record)) for record in manifest.files],
     }
 
 

@@ -6,15 +6,14 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,18 +21,23 @@ import pyarrow.parquet as pq
 from compliance_frames.corpus import show
 from compliance_frames.corpus.authors import tweets_of_dropped_authors
 from compliance_frames.corpus.columns import Columns, field_at, find_columns, unread_columns
-from compliance_frames.corpus.dataset import Listing, SourceFile, list_files, opened
+from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
 from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures, IdArray, by_reason
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.policy import Policy
-from compliance_frames.corpus.rewrite import unused_words
+from compliance_frames.corpus.rewrite import WordLists, unused_words
 from compliance_frames.corpus.splice import splicing
+from compliance_frames.corpus.threads import in_order
 from compliance_frames.errors import PlanError, UncheckedIdsError
+from compliance_frames.ids.sets import unique
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.schemas import FILES, Treatment, Unchecked
 
 Decision = Literal["copy", "splice", "rewrite"]
+
+#: Bytes from which on a file is worth a thread.
+_HEAVY: Final = 1 << 20
 
 #: Why a file is rewritten none of whose rows is flagged: others' words may stand in it, erased ones among them.
 _STALE = "its dictionaries list values that no row has"
@@ -156,7 +160,7 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 over files, erasures and policy: equal for equal plans, in every process."""
         told = {
-            "files": [dataclasses.asdict(file) for file in self.files],
+            "files": [{**vars(file), "columns": file.columns and vars(file.columns)} for file in self.files],
             "policy": dict(self.policy.treatments),
             "erasures": self.erasures.digest,
         }
@@ -299,35 +303,63 @@ def _answers(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | None)
 
 def _find_all(listing: Listing, told: _Told) -> tuple[dict[str, Columns], tuple[str, ...]]:
     """The columns of each Parquet file, each found in its own schema; and those that cannot be looked into."""
-    found, missing, names, unread = {}, set(told.geo or ()), set(), set()
+    found, seen = {}, BySchema(lambda file: _Seen(told.columns(file.schema_arrow), file.schema_arrow))
+    every: dict[int, _Seen] = {}
     for source in listing.files:
         if source.parquet:
             with opened(listing.root, source) as file:
-                schema = file.schema_arrow
-                found[source.path] = told.columns(schema)
-            missing = {path for path in missing if field_at(schema, path) is None}
-            names |= set(schema.names)
-            unread |= set(unread_columns(schema))
+                here = seen(file)
+            found[source.path] = here.columns
+            every[id(here)] = here
+    schemas = [here.schema for here in every.values()]
+    missing = [path for path in told.geo or () if all(field_at(schema, path) is None for schema in schemas)]
     if missing:
-        raise PlanError(f"no file has the column {min(missing)!r} (told by geo); there are {', '.join(sorted(names))}")
-    return found, tuple(sorted(unread))
+        names = sorted({name for schema in schemas for name in schema.names})
+        raise PlanError(f"no file has the column {min(missing)!r} (told by geo); there are {', '.join(names)}")
+    return found, tuple(sorted({name for schema in schemas for name in unread_columns(schema)}))
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A schema that some files have, and its columns."""
+
+    columns: Columns
+    schema: pa.Schema
 
 
 def _planned(
     listing: Listing, columns: dict[str, Columns], erasures: Erasures, progress: ProgressCallback
 ) -> Iterator[FilePlan]:
-    for number, source in enumerate(listing.files, start=1):
+    @BySchema
+    def layout(file: pq.ParquetFile, columns: Columns) -> _Layout:
+        return _Layout(find_leaves(file, columns, erasures), WordLists.of(file.schema_arrow))
+
+    def look(source: SourceFile) -> FilePlan:
         if source.parquet:
-            yield _plan_file(listing.root, source, columns[source.path], erasures)
-        else:
-            why = "not Parquet: goes over as it is, not looked into"
-            yield FilePlan(source.path, "copy", source.bytes, source.mtime_ns, None, why=why)
-        progress(Progress("plan", listing.root.name, number, len(listing.files), "files", source.path))
+            return _plan_file(listing.root, source, columns[source.path], erasures, layout)
+        why = "not Parquet: goes over as it is, not looked into"
+        return FilePlan(source.path, "copy", source.bytes, source.mtime_ns, None, why=why)
+
+    plans = in_order(look, listing.files, heavy=lambda source: source.bytes >= _HEAVY)
+    for number, made in enumerate(plans, start=1):
+        yield made
+        progress(Progress("plan", listing.root.name, number, len(listing.files), "files", made.path))
 
 
-def _plan_file(root: Path, source: SourceFile, columns: Columns, erasures: Erasures) -> FilePlan:
+@dataclass(frozen=True)
+class _Layout:
+    """What of some files is to be looked at."""
+
+    leaves: Leaves
+    lists: WordLists
+
+
+def _plan_file(
+    root: Path, source: SourceFile, columns: Columns, erasures: Erasures, layout_of: Callable[..., _Layout]
+) -> FilePlan:
     with opened(root, source) as file:
-        leaves = find_leaves(file, columns, erasures)
+        layout = layout_of(file, columns)
+        leaves = layout.leaves
         counts, read, touched = Counts(), 0, {}
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
@@ -339,7 +371,13 @@ def _plan_file(root: Path, source: SourceFile, columns: Columns, erasures: Erasu
                     touched[number] = found
             else:
                 counts += Counts(rows_in=group.num_rows, rows_kept=group.num_rows)
-        decision, why = _decided(root / source.path, file, columns, erasures, touched, _why(counts, read))
+        why = _why(counts, read)
+        if touched:
+            decision, why = _decided(root / source.path, file, columns, touched, why)
+        elif erasures.erase_anything and unused_words(file, layout.lists):
+            decision, why = "rewrite", _STALE
+        else:
+            decision = "copy"
     return FilePlan(
         path=source.path,
         decision=decision,
@@ -359,25 +397,21 @@ def _count(
     file: pq.ParquetFile, group: int, leaves: Leaves, columns: Columns, erasures: Erasures, *, first_row: int
 ) -> Counts:
     """What happens to one row group; its places are read only where some have to go."""
-    found = hits(file.read_row_group(group, columns=list(leaves.ids)), columns, erasures, first_row=first_row)
+    found = hits(_read(file, group, leaves.ids), columns, erasures, first_row=first_row)
     if found.scrub.any():
-        places = file.read_row_group(group, columns=list(leaves.places)) if leaves.places else pa.table({})
+        places = _read(file, group, leaves.places) if leaves.places else pa.table({})
         found = located(found, places, columns)
     return found.counts
 
 
+def _read(file: pq.ParquetFile, group: int, paths: Sequence[str]) -> pa.Table:
+    return file.read_row_group(group, columns=list(paths), use_threads=False)  # files are read side by side already
+
+
 def _decided(
-    path: Path,
-    file: pq.ParquetFile,
-    columns: Columns,
-    erasures: Erasures,
-    touched: Mapping[int, Counts],
-    why: str,
+    path: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts], why: str
 ) -> tuple[Decision, str]:
     """What to do with a file, by what its row groups lose, and why; ``why`` begins with what its rows tell."""
-    if not touched:
-        stale = erasures.erase_anything and bool(unused_words(path))
-        return ("rewrite", _STALE) if stale else ("copy", why)
     found = splicing(path, file, columns, touched)
     if found.reason is None:
         return "splice", f"{why}; {found.made:,} of {found.of:,} column chunks made anew, the others copied"
@@ -428,4 +462,4 @@ def _flagged(tables: Sequence[pa.Table], policy: Policy) -> Iterator[Flagged]:
         for each in by_reason(table, policy):
             found.setdefault((each.type, each.reason, each.treatment), []).append(each.ids)
     for (job_type, reason, treatment), ids in sorted(found.items(), key=lambda item: item[0]):
-        yield Flagged(job_type, reason, treatment, len(np.unique(np.concatenate(ids))))
+        yield Flagged(job_type, reason, treatment, len(unique(*ids)))

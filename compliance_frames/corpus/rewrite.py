@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,20 +36,27 @@ class Rewritten:
 
 
 def rewrite(
-    source: Path, target: Path, columns: Columns, erasures: Erasures, *, whole_bytes: int = WHOLE_BYTES
+    source: Path,
+    target: Path,
+    columns: Columns,
+    erasures: Erasures,
+    *,
+    level: int | None = None,
+    whole_bytes: int = WHOLE_BYTES,
 ) -> Rewritten:
     """Write a Parquet file again without what was flagged, one row group after the other.
 
     Kept are: the schema with nested types, nullability and metadata; the order of columns and rows; the borders of
     row groups (empty ones are left out); for each column its codec, its encoding, its dictionary and its
-    statistics; the version of pages, their index and checksums; Bloom filters (made anew); the claimed sort
-    order; key-value metadata.
+    statistics; the zstd level, as far as it can be told; the version of pages, their index and checksums; Bloom
+    filters (made anew); the claimed sort order; key-value metadata.
 
     Args:
         source: a Parquet file; it is only read.
         target: the file to write; it must not exist.
         columns: where the source has its IDs and places.
         erasures: what to take out.
+        level: the zstd level to use in place of the source's.
         whole_bytes: a row group larger than this, uncompressed, is read in pieces. Its rows become one row group
             again unless they take more than four times as much once they are decoded.
 
@@ -67,7 +74,7 @@ def rewrite(
     >>> pq.read_table(folder / "target.parquet").to_pydict()
     {'id': [2]}
     """
-    encoding = encoding_of(source, columns)
+    encoding = encoding_of(source, columns, level=level)
     counts, split = Counts(), False
     options: Any = {"pre_buffer": False, "page_checksum_verification": True}
     with (
@@ -81,39 +88,58 @@ def rewrite(
             for table, erased in _erased(file, group, columns, erasures, whole_bytes):
                 counts += erased
                 written += _write(writer, table)
+                del table  # before the next one is read
+                _give_back()
             split = split or written > 1
     notes = ("a row group too large to hold at once became several",) if split else ()
     return Rewritten(counts, (*encoding.notes, *notes))
 
 
-def unused_words(source: Path) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class WordLists:
+    """The columns of a schema that may list values which no row has.
+
+    Attributes:
+        anywhere: those with dictionaries further down, and those with categories in their metadata.
+        beside: dictionary-encoded ones, whose lists can be held against their rows.
+    """
+
+    anywhere: tuple[str, ...]
+    beside: tuple[str, ...]
+
+    @classmethod
+    def of(cls, schema: pa.Schema) -> WordLists:
+        """Those of a schema."""
+        anywhere = tuple(name for field in schema for name in _listed(field))
+        return cls(anywhere, tuple(field.name for field in schema if pt.is_dictionary(field.type)))
+
+
+def unused_words(file: pq.ParquetFile, lists: WordLists | None = None) -> tuple[str, ...]:
     """The columns of a file whose dictionaries list values that no row of theirs has.
 
     Writers of partitioned datasets put all categories of a column into every file. Such a file, though none of its
     rows is flagged, may name what was erased elsewhere: a copy of it is not clean, and :func:`rewrite` is.
 
-    >>> import tempfile
-    >>> words = pa.array(["erased elsewhere", "here"]).dictionary_encode()
-    >>> source = Path(tempfile.mkdtemp(), "part-0.parquet")
-    >>> pq.write_table(pa.table({"id": [2], "words": words[1:]}), source)
-    >>> unused_words(source)
+    >>> import io
+    >>> words, sink = pa.array(["erased elsewhere", "here"]).dictionary_encode(), io.BytesIO()
+    >>> pq.write_table(pa.table({"id": [2], "words": words[1:]}), sink)
+    >>> unused_words(pq.ParquetFile(sink))
     ('words',)
     """
-    with source.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
-        schema = file.schema_arrow
-        found = {name for field in schema for name in _listed(field)}
-        for at, name in enumerate(schema.names):
-            if pt.is_dictionary(schema.field(at).type):
-                groups = (file.read_row_group(each, [name], use_threads=False) for each in range(file.num_row_groups))
-                if any(_has_spare_words(chunk) for table in groups for chunk in table.column(0).chunks):
-                    found.add(name)
-    return tuple(name for name in dict.fromkeys(schema.names) if name in found)
+    lists = lists or WordLists.of(file.schema_arrow)
+    spare = (name for name in lists.beside if any(map(_has_spare_words, _chunks(file, name))))
+    return tuple(dict.fromkeys((*lists.anywhere, *spare)))
 
 
 def _listed(field: pa.Field[Any]) -> list[str]:
     """A column that holds dictionaries further down may list anything, and one with categories in its metadata."""
     nested = _has_words(field.type) and not pt.is_dictionary(field.type)
     return [field.name] if nested or without_enums(pa.schema([field]))[1] else []
+
+
+def _chunks(file: pq.ParquetFile, name: str) -> Iterator[Any]:
+    for group in range(file.num_row_groups):
+        yield from file.read_row_group(group, [name], use_threads=False).column(0).chunks
 
 
 def _has_spare_words(chunk: Any) -> bool:
@@ -128,6 +154,8 @@ def _erased(
     counts = Counts()
     for piece in _pieces(file, group, whole_bytes):
         table, erased = erase(piece, columns, erasures)
+        del piece  # what goes is not held while what stays is written
+        _give_back()
         waiting.append(table if erased.rows_dropped else compacted(table))
         counts += erased
         if sum(table.nbytes for table in waiting) > 4 * whole_bytes:
@@ -137,13 +165,19 @@ def _erased(
         yield _joined(waiting), counts
 
 
-def _pieces(file: pq.ParquetFile, group: int, whole_bytes: int) -> Iterable[pa.Table]:
+def _give_back() -> None:
+    """Return what this thread has freed: Arrow's allocator keeps it for a while, and so twice as much as is in use."""
+    pa.default_memory_pool().release_unused()
+
+
+def _pieces(file: pq.ParquetFile, group: int, whole_bytes: int) -> Iterator[pa.Table]:
     facts = file.metadata.row_group(group)
     if facts.total_byte_size <= whole_bytes:
-        return [file.read_row_group(group, use_threads=False)]
+        yield file.read_row_group(group, use_threads=False)
+        return
     rows = max(1, facts.num_rows * whole_bytes // (4 * facts.total_byte_size))
-    batches = file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False)
-    return (pa.Table.from_batches([batch]) for batch in batches)
+    for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
+        yield pa.Table.from_batches([batch])
 
 
 def _write(writer: pq.ParquetWriter, table: pa.Table) -> int:

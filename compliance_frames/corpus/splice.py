@@ -54,6 +54,8 @@ from compliance_frames.errors import FooterError, UncheckedIdsError
 _WORTH: Final = 0.75
 #: … and at least this many, as they are stored, are copied: editing a footer takes as long as encoding some rows.
 _LEAST_COPIED: Final = 256 << 10
+#: To see whether columns can be made anew, without finding out how the source was compressed.
+_ANY_LEVEL: Final = 1
 #: Integers of the usual width are said to be that by some writers, and by others not.
 _PLAIN_INTEGER: Final = re.compile(r"^Int\(bitWidth=(32|64), isSigned=true\)$")
 
@@ -99,7 +101,7 @@ def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapp
     return dataclasses.replace(found, reason=reason)
 
 
-def splice(source: Path, target: Path, columns: Columns, erasures: Erasures) -> Rewritten:
+def splice(source: Path, target: Path, columns: Columns, erasures: Erasures, *, level: int | None = None) -> Rewritten:
     """Write a Parquet file again without what was flagged, where most of it is copied byte by byte.
 
     What comes out holds the same as :func:`~compliance_frames.corpus.rewrite.rewrite` gives: the same rows in the
@@ -110,6 +112,7 @@ def splice(source: Path, target: Path, columns: Columns, erasures: Erasures) -> 
         target: the file to write; it must not exist.
         columns: where the source has its IDs and places.
         erasures: what to take out.
+        level: the zstd level of what is made anew; the source's, as far as it can be told, when None.
 
     Raises:
         FooterError: it turns out that the file can only be rewritten; the target is half a file then.
@@ -127,7 +130,7 @@ def splice(source: Path, target: Path, columns: Columns, erasures: Erasures) -> 
     {'id': [1, 2], 'geo': ['Oslo', None]}
     """
     with source.open("rb") as stream, target.open("xb", buffering=0) as sink:
-        return _Splice(source, stream, columns, erasures).write(Assembly(sink.fileno()))
+        return _Splice(source, stream, columns, erasures, level).write(Assembly(sink.fileno()))
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,8 @@ class _Cells:
 class _Splice:
     """One file that is taken apart and put together."""
 
-    def __init__(self, path: Path, stream: BinaryIO, columns: Columns, erasures: Erasures) -> None:
-        self.path, self.columns, self.erasures = path, columns, erasures
+    def __init__(self, path: Path, stream: BinaryIO, columns: Columns, erasures: Erasures, level: int | None) -> None:
+        self.path, self.columns, self.erasures, self.level = path, columns, erasures, level
         self.origin = OnDisk(stream, path)
         self.footer = read_footer(self.origin)
         self.places = places(self.footer)
@@ -232,7 +235,7 @@ class _Splice:
         mould = self.moulds.get(frozenset(anew))
         if mould is None:
             mould = self.moulds[frozenset(anew)] = _Mould(
-                self.path, self.file, self.footer, self.columns, anew, table.slice(0, 0)
+                self.path, self.file, self.footer, self.columns, anew, table.slice(0, 0), self.level
             )
             self.notes.update(dict.fromkeys(mould.encoding.notes))
         return mould
@@ -248,6 +251,7 @@ class _Mould:
         columns: where it has its places and tweets of others.
         anew: positions of the leaf columns to make.
         empty: a table of these columns, without a row.
+        level: the zstd level; the source's when None.
 
     Raises:
         FooterError: those that can be made are of other types, or lie at other levels.
@@ -261,12 +265,13 @@ class _Mould:
         columns: Columns,
         anew: Collection[int],
         empty: pa.Table,
+        level: int | None,
     ) -> None:
         own = _types(file, footer)
         self._positions = {file.schema.column(at).path: at for at in anew}
         if any(file.schema.column(at).physical_type == "INT96" for at in anew):
             raise FooterError("its timestamps are of the old kind (INT96)")  # whose unit is one for a whole file
-        self.encoding = encoding_of(source, columns, only=self._positions)
+        self.encoding = encoding_of(source, columns, only=self._positions, level=level)
         made = self._written(empty)
         found = _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made))
         if any(found.get(path) != own[path] for path in self._positions):
@@ -322,8 +327,9 @@ def _unspliceable(
     for each in {frozenset(chunks) for chunks in anew.values()}:
         paths = [file.schema.column(at).path for at in each]
         whole = len(paths) == file.metadata.num_columns
-        _Mould(source, file, footer, columns, each, file.read_row_groups([], columns=None if whole else paths))
-    if words := unused_words(source):
+        empty = file.read_row_groups([], columns=None if whole else paths)
+        _Mould(source, file, footer, columns, each, empty, level=_ANY_LEVEL)
+    if words := unused_words(file):
         return f"a dictionary of {words[0]!r} lists values that no row has"
     return None
 

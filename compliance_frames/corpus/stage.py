@@ -5,7 +5,7 @@
     .clean.compliance-frames/       0700, for ``clean/``
         lock                        held by the one run that works here
         <plan>/                     one directory for each plan; those of other plans are swept
-            journal.jsonl           a line for each file that is done, synced before the run goes on
+            journal.jsonl           a line for each file that is done
             erasures/               what workers read
             parts/                  files under way
             data/                   files that are done; renamed to the destination when all are
@@ -22,9 +22,10 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -33,7 +34,7 @@ import compliance_frames
 from compliance_frames.corpus.destination import explained
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.manifest import FileRecord
-from compliance_frames.durable import sync_directory
+from compliance_frames.durable import make_parents, sync_directory, sync_file
 from compliance_frames.errors import DestinationError
 from compliance_frames.lock import Lock, OnWait
 
@@ -112,15 +113,16 @@ class Stage:
             sync_directory(self.root)
         sys.audit(EVENT, "opened")
 
-    def vouch(self, record: FileRecord) -> None:
-        """Write down that a file is done, for a run that comes after this one was killed."""
+    def vouch(self, records: Iterable[FileRecord]) -> None:
+        """Write down which files are done, for a run that comes after this one was killed."""
         sys.audit(EVENT, "staged")
+        done = list(records)
         with explained(self._destination):
-            line = json.dumps(asdict(record), separators=(",", ":")).encode() + b"\n"
-            if os.write(self._log, line) < len(line):
+            lines = b"".join(json.dumps(vars(each), separators=(",", ":")).encode() + b"\n" for each in done)
+            if os.write(self._log, lines) < len(lines):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._log)
-        self.journal[record.path] = record
+        self.journal.update({each.path: each for each in done})
         sys.audit(EVENT, "vouched")
 
     def staged(self) -> dict[str, int]:
@@ -133,13 +135,15 @@ class Stage:
         return found
 
     def settle(self, modes: dict[str, int]) -> None:
-        """Give directories their modes, and make them outlive a power cut, the deepest first.
+        """Give directories their modes, and make all that is staged outlive a power cut, the deepest first.
 
         Args:
             modes: of directories, by their paths below ``data``; the owner may always write.
         """
-        for folder, _, _ in os.walk(self.data, topdown=False):
+        for folder, _, names in os.walk(self.data, topdown=False):
             path = Path(folder)
+            for name in names:
+                _sync(path / name)
             mode = modes.get(path.relative_to(self.data).as_posix())
             if mode is not None:
                 path.chmod(mode | 0o700)
@@ -161,7 +165,7 @@ class Stage:
     def _locked(self) -> Lock:
         """The lock. Its file and its directory may be taken away, at any moment, by the run that held it."""
         while True:
-            self._base.parent.mkdir(parents=True, exist_ok=True)
+            make_parents(self._base)
             with suppress(FileExistsError):  # it was there, and is perhaps no more
                 self._base.mkdir(mode=0o700)
             with suppress(FileNotFoundError):
@@ -183,6 +187,17 @@ class Stage:
         (self._base / "lock").unlink(missing_ok=True)
         with suppress(OSError):  # a run that comes next has made its own lock already
             self._base.rmdir()
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file is on the disk. One that cannot get there is given up: what is read of it is memory."""
+    if not path.stat().st_mode & stat.S_IRUSR:  # nobody can open it: the worker has done it
+        return
+    try:
+        sync_file(path)
+    except OSError:
+        path.unlink()
+        raise
 
 
 def _must_be_ours(base: Path) -> None:

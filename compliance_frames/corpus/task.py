@@ -24,6 +24,7 @@ from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.corpus.plan import Decision, FilePlan
 from compliance_frames.corpus.rewrite import rewrite
 from compliance_frames.corpus.splice import splice
+from compliance_frames.durable import begin_to_sync
 from compliance_frames.errors import DestinationError, FooterError, IdError, PlanError, StaleDatasetError
 
 #: Bytes that the kernel is asked to copy at once.
@@ -43,6 +44,8 @@ class Task:
         erasures: the directory with what is to be erased; each process reads it once.
         destination: for messages.
         vouched: what a journal says of the file, where an earlier run has done it.
+        level: the zstd level to write at, in place of the source's.
+        durable: whether the worker itself waits until the file is on the disk, because nobody else can make it so.
     """
 
     file: FilePlan
@@ -53,6 +56,8 @@ class Task:
     erasures: Path
     destination: Path
     vouched: FileRecord | None = None
+    level: int | None = None
+    durable: bool = True
 
 
 def perform(task: Task) -> FileRecord:
@@ -72,7 +77,7 @@ def perform(task: Task) -> FileRecord:
             made = _made(task, source, part)
             must_be_fresh(task.source, task.file)
             record = _recorded(task, part, made)
-            _put(source, part, task.data / task.file.path, keep_time=task.file.decision == "copy")
+            _put(source, part, task)
             return record
     finally:
         with suppress(OSError):
@@ -131,12 +136,12 @@ def _made(task: Task, source: Path, part: Path) -> _Made:
     notes: tuple[str, ...] = ()
     if decision == "splice":
         try:
-            done = splice(source, part, file.columns, erasures)
+            done = splice(source, part, file.columns, erasures, level=task.level)
         except FooterError as error:  # seen only now, in pages and indexes, which a plan does not read
             part.unlink()
             decision, notes = "rewrite", (f"it was to be spliced, and had to be rewritten: {error}",)
     if decision == "rewrite":
-        done = rewrite(source, part, file.columns, erasures)
+        done = rewrite(source, part, file.columns, erasures, level=task.level)
     return _Made(decision, done.counts, (*done.notes, *notes), _sha256(source))
 
 
@@ -189,15 +194,16 @@ def _rows(path: Path) -> int:
         return int(pq.read_metadata(stream).num_rows)
 
 
-def _put(source: Path, part: Path, target: Path, *, keep_time: bool) -> None:
-    """Move a finished part to its place, with the source's mode, so that it outlives a power cut."""
-    state = source.stat()
+def _put(source: Path, part: Path, task: Task) -> None:
+    """Move a finished part to its place, with the source's mode, on its way to the disk or there already."""
+    state, target = source.stat(), task.data / task.file.path
     handle = os.open(part, os.O_RDONLY)  # before the mode, which may forbid it
     try:
         os.fchmod(handle, stat.S_IMODE(state.st_mode) & 0o777)
-        if keep_time:
+        if task.file.decision == "copy":
             os.utime(part, ns=(state.st_atime_ns, state.st_mtime_ns))
-        os.fsync(handle)
+        if task.durable or not state.st_mode & stat.S_IRUSR:  # which nobody can open any more to do it later
+            os.fsync(handle)
     finally:
         os.close(handle)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -232,6 +238,7 @@ def _copied_by_kernel(reading: BinaryIO, writing: BinaryIO) -> bool:
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
+        begin_to_sync(stream.fileno())  # of what was just written: the disk works while we read it once more
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -222,7 +222,7 @@ class Bucket:
         """A part of a resumable upload, or a query of what is kept."""
         fault = self._fault(request, "part")
         if _is(fault, "gone", "not_found"):
-            self._sessions.pop(request.query_params["upload_id"], None)
+            self._lose(request.query_params["upload_id"])
         self._refuse(fault, job)
         session = self._session(request)
         if _is(fault, "no_range") and session.whole is None:
@@ -243,6 +243,13 @@ class Bucket:
         if session.whole is not None:
             return self._acknowledged(session.whole, fault)
         return self._answer(308, {"range": f"bytes=0-{session.kept - 1}"} if session.kept else {})
+
+    def _lose(self, upload_id: str) -> None:
+        """Know a session no more; the job waits for those that are left."""
+        lost = self._sessions.pop(upload_id, None)
+        if lost is not None:
+            ends = [session.ends for session in self._sessions.values() if session.job == lost.job]
+            self.jobs.hold(lost.job, max(ends, default=None))
 
     def _session(self, request: Request) -> Session:
         session = self._sessions.get(request.query_params["upload_id"])

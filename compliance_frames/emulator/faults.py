@@ -17,7 +17,8 @@ from compliance_frames.errors import ComplianceFramesError
 #: resumable session, one of its parts (or a status query), the download, and the job's own work.
 Place = Literal["api", "create", "get", "list", "upload", "session", "part", "download", "job"]
 
-#: A request with this header meets the fault that it names: ``KIND[,bytes=N][,lasting=SECONDS]``.
+#: A request with this header meets the fault that it names: ``KIND[,bytes=N][,lasting=SECONDS]``. With ``job:KIND``
+#: it is the next upload to be worked on that meets it.
 HEADER: Final = "x-compliance-frames-fault"
 
 _ANSWERS: Final = {
@@ -228,6 +229,9 @@ class Faults:
         Raises:
             ComplianceFramesError: its header asks for what cannot be.
         """
+        if told and told.startswith("job:"):
+            self.add(Fault.parse(told))
+            told = None
         with self._lock:
             fault = Fault.parse(f"{places[0]}:{told}") if told else self._next(places)
             if fault is not None:

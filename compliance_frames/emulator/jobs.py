@@ -141,8 +141,8 @@ class Jobs:
         with self._lock:
             return copy.copy(self._moved(self._jobs[id])) if id in self._jobs else None
 
-    def hold(self, id: int, until: datetime) -> None:
-        """A resumable session was opened: the job waits for it."""
+    def hold(self, id: int, until: datetime | None) -> None:
+        """A resumable session was opened: the job waits for it; or none is left to wait for."""
         with self._lock:
             self._jobs[id].held_until = until
 

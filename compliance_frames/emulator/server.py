@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -63,6 +64,7 @@ class Emulator:
         download_window: how long after its creation a job's results can be fetched.
         rate_limit: requests that each endpoint grants in a window.
         rate_window: how long such a window lasts.
+        latency: how long the network takes for a request and its answer.
         persist_less: the most bytes of a part of a resumable upload that the storage keeps; None for all.
         scrub_action: the ``action`` of results whose reason is ``scrub_geo``; the documentation has had both.
         faults: what goes wrong, where and how often.
@@ -88,6 +90,7 @@ class Emulator:
         download_window: timedelta = timedelta(days=7),
         rate_limit: int = 150,
         rate_window: timedelta = timedelta(minutes=15),
+        latency: timedelta = timedelta(0),
         persist_less: int | None = None,
         scrub_action: Action = "delete",
         faults: Faults | None = None,
@@ -100,7 +103,7 @@ class Emulator:
         self._fates = fates or Fates(seed)
         self._clock = Clock()
         self._port, self._data_dir = port, data_dir
-        self._rate_limit, self._rate_window = rate_limit, rate_window
+        self._rate_limit, self._rate_window, self._latency = rate_limit, rate_window, latency
         self._persist_less, self._scrub_action = persist_less, scrub_action
         self._requests: deque[Answered] = deque(maxlen=_REMEMBERED)
         self._jobs = Jobs(
@@ -240,7 +243,8 @@ class Emulator:
             rate_limit=self._rate_limit,
             rate_window=self._rate_window,
         )
-        return worker, self._remembering(Starlette(routes=[*api.routes(), *self._bucket.routes()]))
+        routes = [*api.routes(), *self._bucket.routes()]
+        return worker, self._remembering(Starlette(routes=routes, exception_handlers={ComplianceFramesError: _refused}))
 
     def _remembering(self, app: ASGIApp) -> ASGIApp:
         """The app, with every request remembered once its answer begins, or is lost."""
@@ -253,14 +257,18 @@ class Emulator:
                 status = message.get("status", status)
                 await send(message)
 
+            await asyncio.sleep(self._latency.total_seconds())
             try:
                 await app(scope, receive, note)
-            except ComplianceFramesError as error:  # a fault was asked for that cannot be
-                await Response(f"{error}\n", 400)(scope, receive, note)
             finally:
                 self._requests.append(Answered(scope["method"], scope["path"], status))
 
         return remembering
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """A fault was asked for that cannot be."""
+    return Response(f"{error}\n", 400)
 
 
 class _Protocol(H11Protocol):

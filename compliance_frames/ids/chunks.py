@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -34,15 +34,34 @@ class Chunk:
     sha256: str
 
 
-def split(ids: pa.Int64Array, size: int) -> Iterator[pa.Int64Array]:
-    """Cut sorted IDs into slices of at most ``size``; no ID is copied.
+def split(parts: Iterable[pa.Int64Array], size: int) -> Iterator[pa.Int64Array]:
+    """Cut sorted IDs that come in parts into chunks of ``size``, the last one of what is left.
 
-    >>> [len(chunk) for chunk in split(pa.array(range(10)), 4)]
+    A chunk that lies in one part is a slice of it; no more than a chunk and a part are in memory.
+
+    >>> [len(chunk) for chunk in split([pa.array(range(3)), pa.array(range(3, 10))], 4)]
     [4, 4, 2]
     """
     if size < 1:
         raise ValueError(f"a chunk holds at least 1 ID; got a chunk size of {size}")
-    return (ids.slice(start, size) for start in range(0, len(ids), size))
+    return _split(parts, size)
+
+
+def _split(parts: Iterable[pa.Int64Array], size: int) -> Iterator[pa.Int64Array]:
+    begun: list[pa.Int64Array] = []
+    missing = size
+    for part in parts:
+        start = 0
+        while len(part) - start >= missing:
+            begun.append(part.slice(start, missing))
+            start += missing
+            yield begun[0] if len(begun) == 1 else pa.concat_arrays(begun)
+            begun, missing = [], size
+        if start < len(part):
+            begun.append(part.slice(start))
+            missing -= len(part) - start
+    if begun:
+        yield begun[0] if len(begun) == 1 else pa.concat_arrays(begun)
 
 
 def body(ids: pa.Int64Array) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -114,9 +115,19 @@ _NOTHING = ["", "NA", "N/A", "NULL", "null", "None", "NaN", "nan", "<NA>"]
 
 def _of_text(path: Path, told: str | None) -> _Pieces:
     with pa.input_stream(str(path)) as stream:
-        lines = (line.strip() for line in _lines(stream))
-        while batch := list(islice(lines, _BATCH)):
-            yield told, pa.array([line or None for line in batch], pa.string())
+        for block in _blocks(stream):
+            lines = _bare_lines(block)
+            if lines is None:
+                lines = pa.array([line.strip() or None for line in _split(block)], pa.string())
+            yield told, lines
+
+
+def _bare_lines(block: bytes) -> pa.StringArray | None:
+    """Lines that hold digits and nothing else; None where any is empty or holds something else."""
+    text = block.replace(b"\r\n", b"\n").removesuffix(b"\n")
+    if not text or text.translate(None, b"0123456789\n") or b"\n\n" in text or text[:1] == b"\n":
+        return None
+    return pc.split_pattern(pa.array([text.decode()]), "\n").flatten()
 
 
 def _of_jsonl(path: Path, told: str | None) -> _Pieces:
@@ -132,13 +143,23 @@ def _of_jsonl(path: Path, told: str | None) -> _Pieces:
 
 
 def _lines(stream: Any) -> Iterator[str]:
+    return (line for block in _blocks(stream) for line in _split(block))
+
+
+def _split(block: bytes) -> Iterator[str]:
+    return (line.decode("utf-8-sig") for line in block.removesuffix(b"\n").split(b"\n"))
+
+
+def _blocks(stream: Any) -> Iterator[bytes]:
+    """A stream in blocks of whole lines; the last one may lack its newline."""
     rest = b""
     while block := stream.read(1 << 22):
-        *whole, rest = (rest + block).split(b"\n")
-        for line in whole:
-            yield line.decode("utf-8-sig")
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield rest + block[:end]
+        rest = block[end:] if end else rest + block
     if rest:
-        yield rest.decode("utf-8-sig")
+        yield rest
 
 
 def _object(line: str, number: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from compliance_frames.errors import IdError
 
 _LARGEST = 2**63 - 1
+_MOST_DIGITS = 19
 _DIGITS = r"^[0-9]{1,19}$"
 _FLOATS = (
     "holds floating-point numbers, which cannot hold an ID: digits are lost above 2^53. Read the source again with "
@@ -69,24 +71,52 @@ def parse_values(values: Iterable[Any], *, column: str | None = None, first_row:
     [20, 21, None]
     """
     items = values if isinstance(values, list) else list(values)
-    texts: list[str | None] = [_text(item, column, first_row + row) for row, item in enumerate(items)]
-    return parse_ids(pa.array(texts, pa.string()), column=column, first_row=first_row)
+    array = _alike(items)
+    if array is None:
+        array = pa.array([_text(item, column, first_row + row) for row, item in enumerate(items)], pa.string())
+    return parse_ids(array, column=column, first_row=first_row)
 
 
-def looks_damaged(ids: np.ndarray[Any, np.dtype[np.int64]]) -> bool:
-    """Whether a column of IDs went through floating point on its way here, judged by its share of round numbers.
+def _alike(items: list[Any]) -> pa.Array | None:
+    """Items of one type as a column; None for what has to be looked at one by one."""
+    types = set(map(type, items)) - {type(None)}
+    if types == {str}:
+        return pa.array(items, pa.string())
+    if types == {int}:
+        with suppress(OverflowError):
+            return pa.array(items, pa.int64())
+    return None
 
-    Args:
-        ids: unique int64 IDs. Fewer than 32 above 2^60 tell nothing.
 
-    >>> genuine = np.arange(1212161512043446272, 1212161512043446272 + 1000)
-    >>> looks_damaged(genuine), looks_damaged(np.unique(genuine.astype("float64").astype("int64")))
-    (False, False)
+class Roundness:
+    """Whether IDs went through floating point on their way here, judged by their share of round numbers.
+
+    They must be unique; fewer than 32 above 2^60 tell nothing.
+
+    >>> genuine, roundness = np.arange(1212161512043446272, 1212161512043446272 + 100_000), Roundness()
+    >>> roundness.look_at(genuine)
+    >>> roundness.is_damage
+    False
+    >>> roundness = Roundness()
+    >>> roundness.look_at(np.unique(genuine.astype("float64").astype("int64")))
+    >>> roundness.is_damage
+    True
     """
-    wide = ids[ids > _WIDE]
-    if len(wide) < _TELLING:
-        return False
-    return bool(max(np.mean(wide % 256 == 0), np.mean(wide % 100 == 0)) >= _DAMAGED_SHARE)
+
+    def __init__(self) -> None:
+        self._wide = self._binary = self._decimal = 0
+
+    def look_at(self, ids: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        """Count some of the IDs."""
+        wide = ids[ids > _WIDE]
+        self._wide += len(wide)
+        self._binary += int(np.count_nonzero(wide & 255 == 0))
+        self._decimal += int(np.count_nonzero(wide % 100 == 0))
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether so many of the IDs are round that they cannot be genuine."""
+        return bool(self._wide >= _TELLING and max(self._binary, self._decimal) >= _DAMAGED_SHARE * self._wide)
 
 
 def _integers(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Array:
@@ -100,6 +130,8 @@ def _integers(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Ar
 def _digits(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Array:
     if pa.types.is_string_view(array.type):
         array = array.cast(pa.large_string())
+    if (ids := _bare_digits(array)) is not None:
+        return ids
     bare = pc.utf8_trim_whitespace(array)
     wrong = pc.invert(pc.match_substring_regex(bare, _DIGITS))
     if pc.any(wrong).as_py():
@@ -108,6 +140,22 @@ def _digits(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Arra
     padded = pc.utf8_lpad(bare, width=19, padding="0")
     _refuse(pc.greater(padded, str(_LARGEST)), bare, "is larger than 2^63-1", column, first_row)
     return bare.cast(pa.int64())
+
+
+def _bare_digits(array: pa.Array) -> pa.Int64Array | None:
+    """Strings of nothing but digits; None where any is something else, however little."""
+    _, offsets, characters = array.buffers()
+    if not len(array) or characters is None:
+        return None
+    kind = np.int64 if pa.types.is_large_string(array.type) else np.int32
+    stops = np.frombuffer(offsets, kind)[array.offset : array.offset + len(array) + 1]
+    digits = np.frombuffer(characters, np.uint8)[stops[0] : stops[-1]]
+    if not len(digits) or digits.min() < ord("0") or digits.max() > ord("9") or np.diff(stops).max() > _MOST_DIGITS:
+        return None
+    try:
+        return array.cast(pa.int64())
+    except pa.ArrowInvalid:  # an empty string, or more than 2^63-1
+        return None
 
 
 def _refuse(wrong: pa.BooleanArray, values: pa.Array, what: str, column: str | None, first_row: int) -> None:

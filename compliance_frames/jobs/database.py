@@ -88,7 +88,9 @@ def _opened_for_reading(path: Path) -> sqlite3.Connection:
         database.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.OperationalError:  # a disk that is read-only
         database.close()
-        return sqlite3.connect(f"{address}?mode=ro", uri=True, timeout=10)
+        # Even a reader makes files beside a database of this kind, unless it is told that nobody changes it.
+        still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+        return sqlite3.connect(f"{address}?mode=ro{still}", uri=True, timeout=10)
     return database
 
 

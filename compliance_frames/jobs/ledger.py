@@ -10,7 +10,7 @@ import os
 import sqlite3
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,13 +22,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compliance_frames.durable import make_private_directory, sync_directory
+from compliance_frames.durable import make_parents, make_private_directory, sync_directory
 from compliance_frames.errors import LedgerError
 from compliance_frames.ids.chunks import describe, split
-from compliance_frames.ids.sets import is_in, without
+from compliance_frames.ids.sets import is_in, unique, without
 from compliance_frames.jobs.database import DATABASE, check_version, damage_told, is_ledger, opened, reading
 from compliance_frames.jobs.files import Files, trouble_told
 from compliance_frames.jobs.states import FINAL, FOLLOWS, State
+from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import Lock, OnWait, holder
 from compliance_frames.schemas import JOBS, RESULTS, JobType
 
@@ -109,7 +110,7 @@ class Ledger:
 
         Args:
             path: the directory.
-            wait: called with who is writing to it, before waiting for them to end; None refuses at once.
+            wait: called with who is writing to it, until they end; None refuses at once.
 
         Raises:
             LedgerLockedError: another process is writing to it.
@@ -119,12 +120,13 @@ class Ledger:
         with trouble_told(folder):
             _make(folder)
             lock = Lock(lock_path(folder), f"The ledger {folder}", wait=wait)
+            ledger = cls(folder, None, lock)
             try:
-                Files(folder).make()
-                ledger = cls(folder, opened(folder / DATABASE), lock)
+                ledger._files.make()
+                ledger._database = opened(folder / DATABASE)
                 ledger._files.sweep((chunk.id, chunk.state, chunk.attempts) for chunk in ledger.chunks())
             except BaseException:
-                lock.release()
+                ledger.close()
                 raise
         return ledger
 
@@ -189,30 +191,35 @@ class Ledger:
         plain = pa.schema([f.with_type(pa.string()) if pa.types.is_dictionary(f.type) else f for f in JOBS])
         return pa.Table.from_pylist(rows, plain).cast(JOBS)
 
-    def asked(self, type: JobType, *, since: datetime | None = None) -> pa.Int64Array:
+    def asked(
+        self, type: JobType, *, since: datetime | None = None, between: tuple[int, int] | None = None
+    ) -> pa.Int64Array:
         """The IDs that have an answer, sorted and unique.
 
         Args:
             type: of the IDs.
             since: only answers that hold as of this time or a later one; None takes all.
+            between: only IDs from the first of these to the second; None takes all.
         """
         done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
         fresh = [chunk for chunk in done if since is None or (chunk.checked_at or _UNIX) >= since]
-        return self._union(fresh)
+        return self._union(fresh, between)
 
-    def pending(self, type: JobType) -> pa.Int64Array:
-        """The IDs that wait for an answer, sorted and unique."""
-        return self._union(self.unfinished(type))
+    def pending(self, type: JobType, *, between: tuple[int, int] | None = None) -> pa.Int64Array:
+        """The IDs that wait for an answer, sorted and unique; all, or those from one to another."""
+        return self._union(self.unfinished(type), between)
 
     def failed_ids(self, type: JobType) -> pa.Int64Array:
         """The IDs that the service could not answer for, alone in a job, and that have no later answer."""
         chunks = self.chunks(type)
-        failed = [np.empty(0, np.int64)]
-        for chunk in chunks:
-            if chunk.state == "failed":
-                later = [other for other in chunks if other.state == "done" and other.batch > chunk.batch]
-                failed.append(without(self.ids_of(chunk).to_numpy(), self._union(later).to_numpy()))
-        return pa.array(np.unique(np.concatenate(failed)))
+        oldest = min((chunk.batch for chunk in chunks if chunk.state == "failed"), default=None)
+        failed, later = np.empty(0, np.int64), np.empty(0, np.int64)
+        batches = {chunk.batch for chunk in chunks if oldest is not None and chunk.batch >= oldest}
+        for batch in sorted(batches, reverse=True):
+            lost, done = ([c for c in chunks if c.batch == batch and c.state == state] for state in ("failed", "done"))
+            failed = unique(failed, without(self._union(lost).to_numpy(), later))
+            later = unique(later, self._union(done).to_numpy())
+        return pa.array(failed)
 
     def results(self, type: JobType | None = None) -> pa.Table:
         """The flagged IDs as a table (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
@@ -223,7 +230,7 @@ class Ledger:
         parts = [part for kind in kinds for part in self._newest(kind)]
         if not parts:
             return RESULTS.empty_table()
-        table = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+        table = with_sorted_words(pa.concat_tables(parts))
         is_users = pc.equal(table.column("type"), "users").to_numpy()
         return table.take(pa.array(np.lexsort((table.column("id").to_numpy(), is_users))))
 
@@ -241,16 +248,16 @@ class Ledger:
 
     # What it is told.
 
-    def add(self, type: JobType, ids: pa.Int64Array, *, chunk_size: int) -> int:
+    def add(self, type: JobType, ids: pa.Int64Array | Iterable[pa.Int64Array], *, chunk_size: int) -> int:
         """Plan sorted unique IDs as chunks of a new batch; how many chunks there are.
 
-        The IDs are on the disk before the ledger speaks of them, and all of a batch are planned or none.
+        The IDs are on the disk before the ledger speaks of them, and all of a batch are planned or none. They may come
+        in parts, in their order, and are then never in memory all at once.
         """
+        parts = [ids] if isinstance(ids, pa.Array) else ids
         with self._turn, trouble_told(self.path):
             batch = 1 + int(self._select("SELECT coalesce(max(batch), 0) FROM chunks")[0][0])
-            parts = list(split(ids, chunk_size))
-            self._insert(type, batch, parts)
-        return len(parts)
+            return self._insert(type, batch, split(parts, chunk_size))
 
     def advance(self, chunk: ChunkRow, state: State, **fields: Any) -> ChunkRow:
         """Write a chunk's next state down, durably; the chunk as it stands then.
@@ -289,8 +296,8 @@ class Ledger:
     # How.
 
     def _insert(
-        self, type: JobType, batch: int, parts: list[pa.Int64Array], instead_of: tuple[ChunkRow, str] | None = None
-    ) -> None:
+        self, type: JobType, batch: int, parts: Iterable[pa.Int64Array], instead_of: tuple[ChunkRow, str] | None = None
+    ) -> int:
         first = 1 + int(self._select("SELECT coalesce(max(id), 0) FROM chunks")[0][0])
         rows = []
         for id, part in enumerate(parts, start=first):
@@ -311,6 +318,7 @@ class Ledger:
                     "UPDATE chunks SET state = 'split', error = ?, changed_at = ? WHERE id = ?",
                     (error, _now(), chunk.id),
                 )
+        return len(rows)
 
     @property
     def name(self) -> str:
@@ -321,15 +329,22 @@ class Ledger:
         """The results of each batch, without the IDs that a later batch has asked again."""
         done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
         later = np.empty(0, np.int64)
+        oldest = min((chunk.batch for chunk in done), default=0)
         for batch in sorted({chunk.batch for chunk in done}, reverse=True):
             chunks = [chunk for chunk in done if chunk.batch == batch]
             table = pa.concat_tables([self._files.results(chunk.id) for chunk in chunks])
             yield table.filter(pa.array(~is_in(table.column("id").to_numpy(), later)))
-            later = np.union1d(later, self._union(chunks).to_numpy())
+            if batch != oldest:  # all the IDs of a large corpus, for nobody to look at
+                later = unique(later, self._union(chunks).to_numpy())
 
-    def _union(self, chunks: list[ChunkRow]) -> pa.Int64Array:
-        arrays = [self.ids_of(chunk).to_numpy() for chunk in chunks]
-        return pa.array(np.unique(np.concatenate(arrays)) if arrays else np.empty(0, np.int64))
+    def _union(self, chunks: list[ChunkRow], between: tuple[int, int] | None = None) -> pa.Int64Array:
+        first, last = between or (0, 2**63 - 1)
+        arrays = []
+        for chunk in chunks:
+            if chunk.first_id <= last and chunk.last_id >= first:
+                ids = self.ids_of(chunk).to_numpy()
+                arrays.append(ids[np.searchsorted(ids, first) : np.searchsorted(ids, last, side="right")])
+        return pa.array(unique(*arrays))
 
     def _select(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         with self._turn, self._connection() as database:
@@ -375,7 +390,7 @@ def _make(folder: Path) -> None:
     """
     if folder.exists() and not is_ledger(folder) and not _is_begun(folder):
         raise LedgerError(f"{folder} exists and is no ledger. Name a new directory, or the ledger you mean.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_parents(folder)
     is_new = not folder.exists()
     make_private_directory(folder)
     if is_new:

@@ -20,9 +20,11 @@ from compliance_frames.errors import IdError
 from compliance_frames.ids.intake import Ids, read_ids
 from compliance_frames.ids.sets import is_in, without
 from compliance_frames.jobs.database import is_ledger
-from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane, Patience, Stopped
+from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane
 from compliance_frames.jobs.ledger import Ledger, lock_path
+from compliance_frames.jobs.patience import Patience, Stopped
 from compliance_frames.jobs.states import FINAL, State
+from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import must_be_free
 from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
 from compliance_frames.schemas import JobType
@@ -37,6 +39,7 @@ CheckType = Literal["tweets", "users", "both"]
 #: About 100 MB of IDs: the fixed cost of a job is many minutes, so few large ones.
 CHUNK_SIZE = 5_000_000
 _POLL = timedelta(seconds=5)
+_SLICE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def check(
     (['type', 'id', 'action', 'reason'], True)
     """
     _refuse_early(ledger, chunk_size, wait)
-    questions = _questions(source, type, id_column, author_column, allow_damaged)
+    questions = _questions(source, type, id_column, author_column, allow_damaged, _beside(Path(ledger)))
     since = _since(max_age)
     with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
         planned = _plan(session, questions, chunk_size, since)
@@ -160,7 +163,7 @@ def submit(
         What was submitted.
     """
     _refuse_early(ledger, chunk_size, wait)
-    questions = _questions(source, type, id_column, author_column, allow_damaged)
+    questions = _questions(source, type, id_column, author_column, allow_damaged, _beside(Path(ledger)))
     with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
         submission = _plan(session, questions, chunk_size, _since(max_age))
         session.work(tuple(questions), WITH_THE_SERVICE)
@@ -226,6 +229,7 @@ class _Session:
     def _say_whose(self, holder: str) -> None:
         note = f"waiting for another run with this ledger to end ({holder})"
         self._progress(Progress("wait", "ledger", 0, None, "jobs", note))
+        self._patience.look()
 
     def __exit__(self, *_: object) -> None:
         self.ledger.close()
@@ -244,6 +248,7 @@ class _Session:
             storage = stack.enter_context(
                 Storage(base_url=self._base_url, sleep=self._patience.sleep, on_wait=self._waiting("storage"))
             )
+            self._patience.wakes = (api.wake, storage.wake)
             lanes = [Lane(self.ledger, type, api, storage, self._patience, self._progress) for type in busy]
             if len(lanes) == 1:
                 lanes[0].run(until=until)
@@ -253,12 +258,12 @@ class _Session:
     def _side_by_side(self, lanes: list[Lane], until: frozenset[State]) -> None:
         """Each lane in its thread; where one fails, the others end at their next step, and its error is told."""
         with ThreadPoolExecutor(len(lanes), thread_name_prefix="compliance-frames") as pool:
-            running = [pool.submit(self._stopping_others, lane, until) for lane in lanes]
-            try:
+            try:  # from the first thread on: an interrupt that does not stop them waits for their end
+                running = [pool.submit(self._stopping_others, lane, until) for lane in lanes]
                 while wait(running, timeout=GLANCE).not_done:
                     pass
             except BaseException:
-                self._patience.stop.set()
+                self._patience.end()
                 raise
         errors = [future.exception() for future in running]
         told = [error for error in errors if error is not None and not isinstance(error, Stopped)]
@@ -269,33 +274,37 @@ class _Session:
         try:
             lane.run(until=until)
         except BaseException:
-            self._patience.stop.set()
+            self._patience.end()
             raise
 
     def _waiting(self, who: str) -> Callable[[Wait], None]:
         def tell(pause: Wait) -> None:
-            note = f"waiting {pause.pause.total_seconds():.0f} s for {pause.why}"
-            self._progress(Progress("wait", who, 0, None, "jobs", note))
+            self._progress(Progress("wait", who, 0, None, "jobs", str(pause)))
 
         return tell
 
 
 def _questions(
-    source: Any, type: CheckType, id_column: str | None, author_column: str | None, allow_damaged: bool
+    source: Any, type: CheckType, id_column: str | None, author_column: str | None, allow_damaged: bool, spill: Path
 ) -> dict[JobType, Ids]:
-    """The IDs to ask about, by type."""
+    """The IDs to ask about, by type; those that are too many for the memory lie on the disk that the ledger is on."""
     if type not in get_args(CheckType):
         raise IdError(f"type={type!r} is none of {', '.join(map(repr, get_args(CheckType)))}.")
     if type != "both":
         column = id_column if type == "tweets" else (id_column or author_column)
-        return {type: read_ids(source, id_column=column, allow_damaged=allow_damaged)}
+        return {type: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)}
     if isinstance(source, pa.RecordBatchReader | Iterator):
         raise IdError('A stream can be read once only, and type="both" reads two columns: pass a table or a path.')
-    author_column = author_column or "author_id"
+    columns: dict[JobType, str | None] = {"tweets": id_column, "users": author_column or "author_id"}
     return {
-        "tweets": read_ids(source, id_column=id_column, allow_damaged=allow_damaged),
-        "users": read_ids(source, id_column=author_column, allow_damaged=allow_damaged),
+        kind: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)
+        for kind, column in columns.items()
     }
+
+
+def _beside(ledger: Path) -> Path:
+    """The directory that a ledger is in, or would be: nothing is made yet."""
+    return next((folder for folder in ledger.absolute().parents if folder.is_dir()), Path())
 
 
 def _refuse_early(ledger: str | os.PathLike[str], chunk_size: int, wait: bool) -> None:
@@ -321,16 +330,15 @@ def _since(max_age: timedelta | None) -> datetime | None:
 
 def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, since: datetime | None) -> Submission:
     """Plan what was not asked yet; nothing is asked twice."""
-    counts: dict[str, dict[JobType, int]] = {"new": {}, "answered": {}, "pending": {}}
+    counts: dict[str, dict[JobType, int]] = {
+        name: dict.fromkeys(questions, 0) for name in ("new", "answered", "pending")
+    }
     chunks = 0
     for type, ids in questions.items():
-        values = ids.values.to_numpy()
-        unanswered = without(values, session.ledger.asked(type, since=since).to_numpy())
-        new = without(unanswered, session.ledger.pending(type).to_numpy())
-        counts["new"][type] = len(new)
-        counts["answered"][type] = len(values) - len(unanswered)
-        counts["pending"][type] = len(unanswered) - len(new)
-        chunks += session.ledger.add(type, pa.array(new), chunk_size=chunk_size) if len(new) else 0
+        count = {name: of_type[type] for name, of_type in counts.items()}
+        chunks += session.ledger.add(type, _not_asked(session.ledger, type, ids, since, count), chunk_size=chunk_size)
+        for name in counts:
+            counts[name][type] = count[name]
     return Submission(
         ledger=session.ledger.path,
         ids={type: len(ids) for type, ids in questions.items()},
@@ -341,11 +349,30 @@ def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, sin
     )
 
 
+def _not_asked(
+    ledger: Ledger, type: JobType, ids: Ids, since: datetime | None, count: dict[str, int]
+) -> Iterator[pa.Int64Array]:
+    """The IDs that are neither answered nor pending, slice by slice; all are counted on the way."""
+    for part in ids.sorted.slices(_SLICE):
+        values = part.to_numpy()
+        between = int(values[0]), int(values[-1])
+        unanswered = without(values, ledger.asked(type, since=since, between=between).to_numpy())
+        new = without(unanswered, ledger.pending(type, between=between).to_numpy())
+        count["new"] += len(new)
+        count["answered"] += len(values) - len(unanswered)
+        count["pending"] += len(unanswered) - len(new)
+        yield pa.array(new)
+
+
 def _of_source(results: pa.Table, questions: dict[JobType, Ids]) -> pa.Table:
     """The results of the IDs that were asked about."""
     ids = results.column("id").to_numpy()
     keep = np.zeros(len(ids), bool)
     for type, asked in questions.items():
-        of_type = pc.equal(results.column("type"), type).to_numpy()
-        keep |= of_type & is_in(ids, asked.values.to_numpy())
-    return results.filter(pa.array(keep))
+        rows = np.flatnonzero(pc.equal(results.column("type"), type).to_numpy())
+        found = ids[rows]  # sorted
+        for part in asked.sorted.slices(_SLICE):
+            values = part.to_numpy()
+            start, stop = np.searchsorted(found, values[0]), np.searchsorted(found, values[-1], side="right")
+            keep[rows[start:stop]] = is_in(found[start:stop], values)
+    return with_sorted_words(results.filter(pa.array(keep)))

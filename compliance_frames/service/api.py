@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,8 +14,9 @@ import httpx
 
 from compliance_frames.errors import ServiceError
 from compliance_frames.schemas import JobType
+from compliance_frames.service.connections import Connections
 from compliance_frames.service.problems import error_of
-from compliance_frames.service.retry import Budget, Tries, Wait
+from compliance_frames.service.retry import Budget, Tries, Wait, date_of
 from compliance_frames.service.secret import (
     Secret,
     SignedUrl,
@@ -104,6 +105,8 @@ class ComplianceApi:
             trust_env=transport is None and not is_loopback(self.base_url),  # no proxy stands before this computer
         )
         self._sleep, self._on_wait, self._budget = sleep, on_wait, budget or Budget()
+        self._connections = Connections()
+        self._answered: tuple[datetime, float] | None = None
 
     def __repr__(self) -> str:
         return f"ComplianceApi(base_url={self.base_url!r})"
@@ -117,6 +120,17 @@ class ComplianceApi:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def wake(self) -> None:
+        """End every request that is under way in another thread, for good."""
+        self._connections.wake()
+
+    def now(self) -> datetime:
+        """The time by the service's clock, going by its last answer: this machine's may be hours off."""
+        if self._answered is None:
+            return datetime.now(UTC)
+        then, at = self._answered
+        return then + timedelta(seconds=time.monotonic() - at)
 
     def create(self, type: JobType, *, name: str, resumable: bool) -> Job:
         """Create a job. Not repeated once the request may have arrived, as that could make a second job.
@@ -186,13 +200,18 @@ class ComplianceApi:
     ) -> tuple[int | None, Any, dict[str, str], bool]:
         """One try: status, document, headers, and whether the request may have arrived."""
         try:
-            with self._client.stream(method, path, params=params, json=body) as response:
+            with self._client.stream(
+                method, path, params=params, json=body, extensions=self._connections.extensions
+            ) as response:
                 document = _document(response)
         except _NEVER_SENT:
             return None, None, {}, False
         except httpx.RequestError:  # no answer, or one that cannot be decoded
             return None, None, {}, True
         headers = {name.lower(): value for name, value in response.headers.items()}
+        date = date_of(headers)
+        if date is not None:
+            self._answered = date, time.monotonic()
         return response.status_code, document, headers, True
 
 

@@ -24,6 +24,7 @@ from compliance_frames.service.storage import (
 )
 
 _WRONG_AT_MOST = 3
+_SETBACKS_AT_MOST = 10
 
 
 class VerifiedDownload:
@@ -38,6 +39,7 @@ class VerifiedDownload:
         self._part = path.with_name(path.name + ".part")
         self._mark = path.with_name(path.name + ".etag")
         self._etag = ""
+        self._setbacks = 0
         self._tries = storage.tries()
 
     def run(self) -> Download:
@@ -76,7 +78,20 @@ class VerifiedDownload:
                 # A body that broke off is a failure of the connection, whatever its status said; and an object that
                 # was written a moment ago may not be there yet.
                 cut = replace(answer, status=None) if answer.status in (200, 206, 404, 412, 416) else answer
-                self._storage.pause(self._tries, cut, "download")
+                self._pause(answer, cut)
+
+    def _pause(self, answer: Answer, cut: Answer) -> None:
+        """Wait before the next request. What is not there after all these tries has been taken away for good."""
+        try:
+            self._storage.pause(self._tries, cut, "download")
+        except TransferError:
+            if answer.status != 404:
+                raise
+            self._forget()
+            raise DownloadExpiredError(
+                f"The storage has no results ({answer.code or 404}), though the job is complete. The chunk has to be "
+                "asked again."
+            ) from None
 
     def _opened(self) -> IO[bytes]:
         """The part file: where an earlier process left one of an object that it knew, at its end."""
@@ -127,6 +142,10 @@ class VerifiedDownload:
             write_private(self._mark, etag.encode())
 
     def _rewind(self, file: IO[bytes]) -> None:
+        """Begin anew, with what was there already lost; not for ever."""
+        self._setbacks += file.tell() > 0
+        if self._setbacks > _SETBACKS_AT_MOST:
+            raise TransferError("The download has to begin anew, again and again. Run again later.")
         self._etag = ""
         self._mark.unlink(missing_ok=True)
         file.seek(0)

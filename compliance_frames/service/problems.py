@@ -49,7 +49,8 @@ def error_of(status: int, document: Any, headers: Mapping[str, str], doing: str)
         message = f"The rate limit of the service did not clear, while {doing}.{until} Run again later: it goes on."
         return RateLimitError(message, status=status, detail=detail, reset_at=when)
     if status >= 500 or status == 408:
-        return ServiceError(f"The service failed (HTTP {status}), while {doing}.{said}", status=status, detail=detail)
+        message = f"The service failed (HTTP {status}), while {doing}.{said} Run again later: it goes on."
+        return ServiceError(message, status=status, detail=detail)
     return ApiError(f"The service refused (HTTP {status}), while {doing}.{said}", status=status, detail=detail)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from compliance_frames.durable import write_private
 from compliance_frames.errors import TransferError
+from compliance_frames.service.retry import TRANSIENT
 from compliance_frames.service.secret import SignedUrl
 from compliance_frames.service.storage import (
     Answer,
@@ -75,7 +76,7 @@ class ResumableUpload:
         answer = self._storage.send("PUT", self._session or "", headers, self._blocks(offset, part))
         if answer.status in (308, *_DONE):
             return self._acknowledged(answer, sent=end, asked=False)
-        return self._recover(answer)
+        return self._recover(answer, is_gone=answer.status in _GONE)
 
     def _blocks(self, offset: int, part: bytes) -> Iterator[bytes]:
         """A part in pieces, each told of: whoever listens can end an upload that hardly moves."""
@@ -89,7 +90,8 @@ class ResumableUpload:
         answer = self._storage.send("PUT", self._session or "", headers)
         if answer.status in (308, *_DONE):
             return self._acknowledged(answer, sent=len(self._body), asked=True)
-        return self._recover(answer)
+        # A session that may not even be asked after is of no more use than one that is gone.
+        return self._recover(answer, is_gone=answer.status not in TRANSIENT)
 
     def _acknowledged(self, answer: Answer, sent: int, *, asked: bool) -> int | None:
         if answer.status in _DONE:
@@ -119,9 +121,9 @@ class ResumableUpload:
             raise TransferError("The storage forgets what it has kept, again and again. Run again later: it goes on.")
         self._kept = kept
 
-    def _recover(self, answer: Answer) -> int | None:
+    def _recover(self, answer: Answer, *, is_gone: bool) -> int | None:
         """After a failure: a gone session is begun anew while the URL lives; anything else is asked about."""
-        if answer.status in _GONE:
+        if is_gone:
             self._forget()
             self._fail(Answer(503, {}, {}, ""))
             return self._begin()

@@ -28,6 +28,9 @@ class Wait:
     pause: timedelta
     why: str
 
+    def __str__(self) -> str:
+        return f"waiting {self.pause.total_seconds():.0f} s for {self.why}"
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -62,7 +65,7 @@ def decide(
     if status not in TRANSIENT:
         return None
     if status == 429:
-        return Wait(until_reset(headers, now), "the rate limit") if failures <= budget.limits else None
+        return Wait(until_reset(headers, now, failures), "the rate limit") if failures <= budget.limits else None
     if failures > budget.tries:
         return None
     why = "the service to answer" if status is None else f"the service to recover (HTTP {status})"
@@ -97,23 +100,25 @@ class Tries:
         self.failures = self.limits = 0
 
 
-def until_reset(headers: Mapping[str, str], now: datetime | None = None) -> timedelta:
+def until_reset(headers: Mapping[str, str], now: datetime | None = None, failures: int = 1) -> timedelta:
     """How long until the rate limit resets, by the server's own clock, so that a wrong local one does no harm.
 
     Args:
         headers: of the 429; ``x-rate-limit-reset`` in Unix seconds and ``Date``, either of which can be missing.
         now: the local time, used where ``Date`` is missing.
+        failures: how many of these answers came in a row.
 
     Returns:
-        More than 0 and at most 901 seconds; 60 seconds where the answer names no reset.
+        More than 0 and at most 901 seconds. Where the answer names no reset, a minute that doubles with every
+        failure: four of them outlast a window.
 
     >>> until_reset({"x-rate-limit-reset": "1637097848", "date": "Tue, 16 Nov 2021 21:20:48 UTC"}).total_seconds()
     200.0
     """
     reset = reset_at(headers)
     if reset is None:
-        return timedelta(seconds=_UNTOLD_RESET)
-    seconds = (reset - (_date(headers) or now or datetime.now(UTC))).total_seconds()
+        return timedelta(seconds=min(_UNTOLD_RESET * 2 ** (failures - 1), _LONGEST_RESET))
+    seconds = (reset - (date_of(headers) or now or datetime.now(UTC))).total_seconds()
     return timedelta(seconds=min(max(seconds, 1.0), _LONGEST_RESET))
 
 
@@ -125,7 +130,8 @@ def reset_at(headers: Mapping[str, str]) -> datetime | None:
         return None
 
 
-def _date(headers: Mapping[str, str]) -> datetime | None:
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """When the server answered, by its own clock, or None where it does not say."""
     # Recorded answers of the service end their Date in "UTC" where the standard says "GMT".
     try:
         date = parsedate_to_datetime(headers["date"].replace("UTC", "GMT"))

@@ -21,6 +21,7 @@ import google_crc32c
 import httpx
 
 from compliance_frames.errors import ChecksumError, DownloadExpiredError, TransferError, UploadExpiredError
+from compliance_frames.service.connections import Connections
 from compliance_frames.service.retry import Budget, Tries, Wait
 from compliance_frames.service.secret import SignedUrl, hide_in_logs, is_loopback
 
@@ -95,6 +96,7 @@ class Storage:
             trust_env=transport is None and self._origin is None,
         )
         self._sleep, self._on_wait, self._budget = sleep, on_wait, budget or Budget()
+        self._connections = Connections()
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +107,10 @@ class Storage:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def wake(self) -> None:
+        """End every transfer that is under way in another thread, for good."""
+        self._connections.wake()
 
     def upload(
         self,
@@ -162,8 +168,13 @@ class Storage:
 
     def check_host(self, url: str) -> None:
         """Refuse a URL that points anywhere but at the storage."""
-        parts = urlsplit(url)
-        real = parts.scheme == "https" and parts.hostname in HOSTS and parts.port in (None, 443) and not parts.username
+        try:
+            parts, port = urlsplit(url), httpx.URL(url).port or urlsplit(url).port
+        except (ValueError, httpx.InvalidURL):  # what they say of it would show it
+            raise TransferError(
+                "The service named a storage address that makes no sense; nothing is sent there."
+            ) from None
+        real = parts.scheme == "https" and parts.hostname in HOSTS and port in (None, 443) and not parts.username
         if not (real if self._origin is None else _origin(url) == self._origin):
             raise TransferError(
                 f"The service named a storage address that is not the storage's ({parts.scheme}://{parts.hostname}); "
@@ -173,7 +184,9 @@ class Storage:
     def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | Iterator[bytes] = b"") -> Answer:
         """One request, never repeated here; status None where no answer came."""
         try:
-            response = self._client.request(method, url, headers=dict(headers), content=content)
+            response = self._client.request(
+                method, url, headers=dict(headers), content=content, extensions=self._connections.extensions
+            )
         except httpx.RequestError:
             return Answer(None, {}, {}, "")
         return _answer(response, response.content)
@@ -181,7 +194,7 @@ class Storage:
     def begin(self, url: str, headers: Mapping[str, str]) -> tuple[Answer, str]:
         """Open a resumable session: the answer, and the session's URI, which is a credential."""
         try:
-            response = self._client.post(url, headers=dict(headers))
+            response = self._client.post(url, headers=dict(headers), extensions=self._connections.extensions)
         except httpx.RequestError:
             return Answer(None, {}, {}, ""), ""
         return _answer(response, response.content), response.headers.get("location", "")
@@ -189,7 +202,7 @@ class Storage:
     @contextmanager
     def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Answer, Iterator[bytes]]]:
         """A GET whose body is read in blocks as it was stored; reading ends early where the connection breaks."""
-        request = self._client.build_request("GET", url, headers=dict(headers))
+        request = self._client.build_request("GET", url, headers=dict(headers), extensions=self._connections.extensions)
         try:
             response = self._client.send(request, stream=True)
         except httpx.TransportError:

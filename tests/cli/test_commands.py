@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from compliance_frames.emulator import Emulator
+from compliance_frames.emulator.faults import Fault
 
 QUICK = ["--poll", "0.02s"]
 
@@ -163,6 +165,14 @@ def test_jobs_are_listed_from_the_ledger_and_from_the_service(run: Any, asked: P
     shown = run("jobs")
     assert "complete" in shown.out
     assert "http" not in of_service.out + of_ledger.out + shown.out
+
+
+def test_listing_the_services_jobs_says_what_it_waits_for(run: Any, online: Emulator) -> None:
+    """A minute without a word looks like a program that hangs."""
+    online.faults.add(Fault("list", "unavailable"))
+    listed = run("jobs", "--type", "tweets")
+    assert listed.code == 0
+    assert "for the service to recover (HTTP 503)" in listed.err
 
 
 def test_no_command_prints_the_token(run: Any, online: Emulator, corpus: Path) -> None:
@@ -393,6 +403,26 @@ def test_emulate_serves_until_it_is_stopped(end: signal.Signals, tmp_path: Path)
         errors = child.stderr.read()
     assert child.returncode in ({0} if end == signal.SIGINT else {0, -signal.SIGTERM})
     assert "Traceback" not in errors
+
+
+def test_emulate_lets_go_wrong_what_it_is_told(tmp_path: Path) -> None:
+    """Whoever writes a client of their own can try it against every fault."""
+    command = [sys.executable, "-m", "compliance_frames", "emulate", "--port", "0", "--json"]
+    command += ["--fault", "list:unavailable*2", "--fault", "list:rate_limited"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as child:
+        assert child.stdout
+        where = json.loads(child.stdout.readline())
+        headers = {"Authorization": f"Bearer {where['bearer_token']}"}
+        request = urllib.request.Request(f"{where['base_url']}/2/compliance/jobs?type=tweets", headers=headers)
+        statuses = []
+        for _ in range(4):
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    statuses.append(answer.status)
+            except urllib.error.HTTPError as error:
+                statuses.append(error.code)
+        child.send_signal(signal.SIGINT)
+    assert statuses == [503, 503, 429, 200]
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, made: Path) -> None:

@@ -79,6 +79,9 @@ def test_no_command_prints_the_help_and_exits_with_2(capsys: pytest.CaptureFixtu
         (["demo", "--rows", "3"], "--rows"),
         (["emulate", "--port", "99999"], "--port"),
         (["emulate", "--fates", "fates.docx"], ".parquet, .csv"),
+        (["emulate", "--fault", "moon:reset"], "the places are api, create"),
+        (["emulate", "--fault", "part:moon"], "no_range, gone, not_found"),
+        (["emulate", "--storm", "2"], "--storm"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

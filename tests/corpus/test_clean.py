@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import multiprocessing
@@ -290,6 +291,25 @@ def test_a_worker_that_dies_is_told_and_the_next_run_goes_on(made: Plan, tmp_pat
     assert clean(made, tmp_path / "clean").rows_kept == 77
 
 
+def test_another_zstd_level_is_used_where_it_is_asked_for_and_noted(corpus: Path, tmp_path: Path, flag: Flag) -> None:
+    """Files that are rewritten take the level that was told; those that are copied stay as they are."""
+    for path in corpus.rglob("*.parquet"):
+        pq.write_table(pq.ParquetFile(path).read(), path, compression="zstd", compression_level=3)
+    made = plan(corpus, flag("deleted", [FIRST]))
+    usual, fast = clean(made, tmp_path / "usual"), clean(made, tmp_path / "fast", zstd_level=-5)
+    assert usual.files_rewritten == fast.files_rewritten == 1
+    assert not any("ZSTD" in note for note in usual.notes)
+    assert any("ZSTD is used at level -5, as told" in note for note in fast.notes)
+    assert ids_in(tmp_path / "fast") == ids_in(tmp_path / "usual")
+
+
+def test_a_zstd_level_that_there_is_not_is_refused(made: Plan, tmp_path: Path) -> None:
+    """Nothing is begun with it."""
+    with pytest.raises(PlanError, match=r"zstd knows the levels .* to 22"):
+        clean(made, tmp_path / "clean", zstd_level=23)
+    assert leftovers(tmp_path) == []
+
+
 @pytest.mark.parametrize("workers", [0, -1])
 def test_nonsense_about_workers_is_refused(workers: int, made: Plan, tmp_path: Path) -> None:
     """Before anything is written."""
@@ -471,6 +491,57 @@ def test_what_was_staged_is_trusted_only_as_far_as_it_agrees_with_the_journal(
     assert not stage_path(tmp_path / "clean").exists()
 
 
+def test_a_file_that_does_not_reach_the_disk_is_made_again(
+    made: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the disk refused may still be read from memory: a later run does not take it for done."""
+    sync, refused = os.fsync, []
+
+    def refuse_one(handle: int) -> None:
+        staged = stage_path(tmp_path / "clean").glob("*/data/**/*.parquet")
+        this = [path for path in staged if path.stat().st_ino == os.fstat(handle).st_ino]
+        if this and not refused:
+            refused.extend(this)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refuse_one)
+    with pytest.raises(DestinationError, match="cannot be written"):
+        clean(made, tmp_path / "clean")
+    assert [path.exists() for path in refused] == [False]
+    clean(made, tmp_path / "clean")
+    assert ids_in(tmp_path / "clean") == EVERYTHING
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o044])
+def test_every_file_is_on_the_disk_before_the_rename(
+    mode: int, made: Plan, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files and directories are synced, whoever may read them, and only then is the dataset published."""
+    for path in corpus.rglob("*.parquet"):
+        path.chmod(mode)
+    sync, synced = os.fsync, set()
+
+    def watch(handle: int) -> None:
+        sync(handle)
+        synced.add(os.fstat(handle).st_ino)
+
+    def publish(event: str, args: tuple[object, ...]) -> None:
+        if event == "compliance_frames.stage" and args == ("settled",):
+            (data,) = stage_path(tmp_path / "clean").glob("*/data")
+            everything = {path.stat().st_ino for path in [data, *data.rglob("*")]}
+            assert everything <= synced
+            seen.append(len(everything))
+
+    seen: list[int] = []
+    monkeypatch.setattr(os, "fsync", watch)
+    sys.addaudithook(lambda event, args: publish(event, args) if watching else None)
+    watching = [True]
+    clean(made, tmp_path / "clean")
+    watching.clear()
+    assert seen
+
+
 def test_a_journal_goes_on_behind_half_a_line(made: Plan, tmp_path: Path) -> None:
     """A run killed while it wrote, and another after it: what both have done is vouched for."""
     data = interrupted(made, tmp_path / "clean", after=2)
@@ -567,6 +638,25 @@ def test_a_destination_that_appears_meanwhile_is_not_replaced(made: Plan, tmp_pa
     assert not manifest_path(there).exists()
     there.rmdir()
     assert clean(made, there).rows_kept == 77
+
+
+def test_what_appears_meanwhile_keeps_its_own_manifest(made: Plan, tmp_path: Path) -> None:
+    """A dataset that somebody moves there comes with a manifest, and nobody else's may take its place."""
+    clean(made, tmp_path / "clean")
+    (tmp_path / "aside").mkdir()
+    moves = [(path, tmp_path / "aside" / path.name) for path in (tmp_path / "clean", manifest_path(tmp_path / "clean"))]
+    for there, aside in moves:
+        there.rename(aside)
+    written = moves[1][1].read_bytes()
+
+    def back() -> None:
+        for there, aside in moves:
+            aside.rename(there)
+
+    with pytest.raises(DestinationError, match="appeared while"):
+        clean(made, tmp_path / "clean", executor=Meeting(back))
+    assert manifest_path(tmp_path / "clean").read_bytes() == written
+    assert clean(made, tmp_path / "clean").rows_kept == 77
 
 
 # Destinations that cannot be

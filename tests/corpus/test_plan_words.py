@@ -52,3 +52,15 @@ def test_a_file_whose_dictionaries_list_its_rows_is_copied(tmp_path: Path, flag:
     pq.write_table(pa.table({"id": [1, 2], "lang": pa.array(["en", "de"]).dictionary_encode()}), root / "a.parquet")
     (file,) = plan(root, flag("deleted", [9])).files
     assert (file.decision, file.why) == ("copy", "its statistics rule out every flagged ID")
+
+
+def test_files_that_differ_in_the_metadata_of_a_field_alone_are_told_apart(tmp_path: Path, flag: Flag) -> None:
+    """What is known of one schema is taken for that of another file only where they are the same, lists included."""
+    root = tmp_path / "corpus"
+    root.mkdir()
+    listed = pa.field("lang", pa.string(), metadata={"_PL_ENUM_VALUES2": "4;gone2;en"})
+    for name, field in (("a", pa.field("lang", pa.string())), ("b", listed), ("c", pa.field("lang", pa.string()))):
+        table = pa.table([pa.array([1]), pa.array(["en"])], schema=pa.schema([("id", pa.int64()), field]))
+        pq.write_table(table, root / f"{name}.parquet")
+    made = plan(root, flag("deleted", [9]))
+    assert [file.decision for file in made.files] == ["copy", "rewrite", "copy"]

@@ -267,11 +267,13 @@ def test_words_that_only_other_files_use_are_found_and_rewriting_takes_them_out(
     table = pa.table({"id": [1, 2], "words": words, "nested": nested, "plain": ["a", "b"]})
     source = written(table.slice(1), tmp_path / "other.parquet", compression="none")
     assert CANARY.encode() in source.read_bytes()
-    assert unused_words(source) == ("words", "nested")
+    with pq.ParquetFile(source) as file:
+        assert set(unused_words(file)) == {"words", "nested"}
     target, done = rewritten(source, dropping(1))
     assert done.counts.rows_dropped == 0
     assert CANARY.encode() not in target.read_bytes()
-    assert unused_words(written(table.select(["id", "words", "plain"]), tmp_path / "tight.parquet")) == ()
+    with pq.ParquetFile(written(table.select(["id", "words", "plain"]), tmp_path / "tight.parquet")) as file:
+        assert unused_words(file) == ()
 
 
 def test_a_large_row_group_is_read_in_pieces_and_written_as_one(tmp_path: Path) -> None:
@@ -457,9 +459,9 @@ def test_a_sort_order_that_nulls_would_break_is_not_claimed(tmp_path: Path) -> N
     assert pq.read_table(target).column("geo").to_pylist() == ["a", None, "c"]
 
 
-@pytest.mark.parametrize(("codec", "noted"), [("zstd", True), ("gzip", True), ("brotli", True), ("snappy", False)])
+@pytest.mark.parametrize(("codec", "noted"), [("zstd", False), ("gzip", True), ("brotli", True), ("snappy", False)])
 def test_a_level_of_compression_that_nobody_can_know_is_noted(tmp_path: Path, codec: str, noted: bool) -> None:
-    """A file names its codecs, not their levels."""
+    """A file names its codecs, not their levels, and only that of zstd is looked for."""
     source = written(pa.table({"id": [1, 2]}), tmp_path / "s.parquet", compression=codec)
     _, done = rewritten(source, dropping(1))
     assert any("default level" in note and codec.upper() in note for note in done.notes) == noted

@@ -403,6 +403,20 @@ def test_every_kind_of_fault_is_explained_and_can_be_asked_for() -> None:
         Fault("create", "lost_answer", times=0)
 
 
+def test_a_header_asks_for_a_fault(serve: Any) -> None:
+    """Of its own request, or of the next upload that is worked on; what cannot be is told."""
+    client = serve()
+    told = {"authorization": f"Bearer {client.service.bearer_token}"}
+    jobs = f"{client.service.base_url}/2/compliance/jobs"
+    for header, status in (("unavailable", 503), ("gone", 400), ("job:moon", 400), ("job:failed", 200)):
+        request = {**told, "x-compliance-frames-fault": header}
+        assert client.http.post(jobs, json={"type": "tweets"}, headers=request).status_code == status, header
+    (job,) = client.service.jobs
+    document = client.http.get(f"{jobs}/{job.id}", headers=told).json()["data"]
+    assert client.put(document).status_code == 200
+    assert client.http.get(f"{jobs}/{job.id}", headers=told).json()["data"]["status"] == "failed"
+
+
 def test_a_lost_answer_leaves_its_effect(serve: Any) -> None:
     """The connection closes, and the job is there all the same."""
     client = serve(Fault("create", "lost_answer"))

@@ -24,7 +24,10 @@ from compliance_frames.emulator import Emulator
 from compliance_frames.emulator.faults import Faults
 
 #: System calls that change what is on a disk.
-CALLS = ("write", "pwrite64", "fsync", "fdatasync", "rename", "renameat2", "unlink", "unlinkat", "ftruncate", "mkdir")
+CALLS = (
+    *("write", "pwrite64", "fsync", "fdatasync", "rename", "renameat2", "unlink", "unlinkat", "ftruncate", "mkdir"),
+    "copy_file_range",
+)
 
 #: A run that counts its named points, and is ended at one of them.
 PROGRAM = """
@@ -84,7 +87,7 @@ class Runs:
         return subprocess.run(
             command,
             cwd=self.folder,
-            env=self._environment(0 if call else number),
+            env=self.environment(0 if call else number),
             capture_output=True,
             text=True,
             check=False,
@@ -97,7 +100,7 @@ class Runs:
         tracer = [strace(), "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject]
         done = subprocess.run(
             [*tracer, sys.executable, "-c", PROGRAM, *map(str, args)],
-            cwd=self.folder, env=self._environment(0), capture_output=True, text=True, check=False, timeout=60,
+            cwd=self.folder, env=self.environment(0), capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
         if done.returncode:
@@ -123,7 +126,15 @@ class Runs:
         log.unlink()
         return {call: max((n for (_, c), n in counts.items() if c == call), default=0) for call in CALLS}
 
-    def _environment(self, named: int) -> dict[str, str]:
+    def start(self, *args: object) -> subprocess.Popen[str]:
+        """Begin a run of a command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "compliance_frames", *map(str, args)],
+            cwd=self.folder, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def environment(self, named: int = 0) -> dict[str, str]:
+        """What a command finds in its environment."""
         return os.environ | {
             "KILL_AT": str(named),
             "COUNT": str(self.folder / "count"),
@@ -195,11 +206,11 @@ def corpus_of_faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def time_flies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every wait with a limit ends fifty times sooner."""
+    """Every wait with a limit ends five hundred times sooner."""
     wait = threading.Event.wait
 
     def hasty(event: threading.Event, timeout: float | None = None) -> bool:
-        return wait(event, None if timeout is None else timeout / 50)
+        return wait(event, None if timeout is None else timeout / 500)
 
     monkeypatch.setattr(threading.Event, "wait", hasty)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ import pytest
 from compliance_frames import sample
 from compliance_frames.corpus.clean import clean
 from compliance_frames.corpus.plan import plan
-from compliance_frames.errors import DestinationError
+from compliance_frames.errors import DestinationError, LedgerError
 from compliance_frames.jobs.ledger import Ledger
 
 Below = Callable[[Path], dict[str, str]]
@@ -56,6 +58,12 @@ def fill(disk: Path, leaving: int) -> Path:
     return ballast
 
 
+def room_of_erasures(folder: Path) -> int:
+    """How much room is taken by what workers read, and by the pages of a few small files."""
+    plan(folder / "corpus", ledger=folder / "a.ledger").erasures.write(folder / "erasures")
+    return sum(path.stat().st_size for path in (folder / "erasures").iterdir()) + 16 * 4096
+
+
 def words_of(run: subprocess.CompletedProcess[str]) -> str:
     """The one sentence of an error."""
     assert "Traceback" not in run.stderr, run.stderr
@@ -91,7 +99,7 @@ def test_a_destination_without_room_says_so_and_goes_on(small_disk: Path, runs: 
     calm = runs("clean", "corpus", "calm", "--ledger", "a.ledger")
     assert calm.returncode == 0, calm.stderr
     size = sum(path.stat().st_size for path in (runs.folder / "calm").rglob("*.parquet"))
-    ballast = fill(small_disk, size * 8 // 10)
+    ballast = fill(small_disk, size * 8 // 10 + room_of_erasures(runs.folder))
     full = runs("clean", "corpus", small_disk / "clean", "--ledger", "a.ledger", "--workers", 1)
     assert full.returncode == 2, full.stderr
     assert "no room" in words_of(full)
@@ -145,6 +153,23 @@ def test_a_read_only_destination_is_told(tmp_path: Path, runs: Any) -> None:
         refused = runs("clean", "corpus", disk / "clean", "--ledger", "a.ledger")
     assert refused.returncode == 2, refused.stderr
     assert "Read-only file system" in words_of(refused)
+
+
+@pytest.mark.parametrize("ends", ["", "os.kill(os.getpid(), 9)"])
+def test_a_ledger_on_a_read_only_disk_is_read(ends: str, tmp_path: Path, runs: Any) -> None:
+    """An archive, or a disk that was remounted: also of a run that was killed. Writing to it is refused in words."""
+    code = (
+        "import os, sys, pyarrow as pa; from compliance_frames.jobs.ledger import Ledger\n"
+        f"with Ledger.open(sys.argv[1]) as ledger: ledger.add('tweets', pa.array([1, 2]), chunk_size=1); {ends}"
+    )
+    with mounted(tmp_path / "disk", "size=1m") as disk:
+        subprocess.run([sys.executable, "-c", code, str(disk / "a.ledger")], check=False)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        shown = runs("jobs", "--ledger", disk / "a.ledger", "--json")
+        assert shown.returncode == 0, shown.stderr
+        assert [job["state"] for job in json.loads(shown.stdout)["jobs"]] == ["planned", "planned"]
+        with pytest.raises(LedgerError, match="Read-only file system"):
+            Ledger.open(disk / "a.ledger")
 
 
 def test_a_destination_on_another_file_system_is_as_good(runs: Any, files_below: Below) -> None:

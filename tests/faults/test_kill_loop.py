@@ -48,6 +48,13 @@ class Calm:
     def __init__(self, runs: Any, *command: object) -> None:
         self.points = runs.points(*command)
         self.files = {path.relative_to(runs.folder).as_posix() for path in runs.folder.rglob("*") if path.is_file()}
+        self.met = self.missed = 0
+
+    def count(self, was_killed: bool, at: tuple[str, int], run: subprocess.CompletedProcess[str]) -> None:
+        """Which thread does what differs from run to run, so that an nth call may not come; then the run ended well."""
+        assert was_killed or (at[0] and run.returncode == 0), (at, run.returncode, run.stderr)
+        self.met += was_killed
+        self.missed += not was_killed
 
     def measure(self, runs: Any, *command: object) -> None:
         """Count what it does to the disk."""
@@ -87,20 +94,27 @@ def uploads_of(service: Emulator) -> Counter[int]:
     return Counter(int(path.split("/")[3]) for path in bodies)
 
 
+def known_to_be_uploaded(ledger: Path) -> set[int | None]:
+    """The jobs whose chunks a ledger knows to be whole at the service; none where it was only just begun."""
+    try:
+        chunks = Ledger.read(ledger).chunks()
+    except LedgerError as error:
+        if not re.search("There is no ledger|the run that began to make it was ended", str(error)):
+            raise
+        return set()
+    return {chunk.job_id for chunk in chunks if chunk.state in UPLOADED}
+
+
 def check_is_taken_up(
     runs: Any, at: tuple[str, int], asked: pa.Table, calm: Calm, results: pa.Table, killed: Killed
 ) -> None:
     """Kill a check at a point, run it again, and compare all that can be seen with the undisturbed run."""
     pq.write_table(asked, runs.folder / "ids.parquet")
     first = runs(*CHECK, at=at)
-    assert killed(first), (at, first.returncode, first.stderr)
+    calm.count(killed(first), at, first)
     before = uploads_of(runs.service)
     ledger = runs.folder / "a.ledger"
-    try:
-        uploaded = {chunk.job_id for chunk in Ledger.read(ledger).chunks() if chunk.state in UPLOADED}
-    except LedgerError as error:
-        assert re.search("There is no ledger|the run that began to make it was ended", str(error)), error
-        uploaded = set()
+    uploaded = known_to_be_uploaded(ledger)
     again = runs(*CHECK)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["asked"] == {"tweets": 1500, "users": 700}
@@ -189,7 +203,7 @@ def clean_is_taken_up(
     """Kill a cleaning at a point, run it again, and compare all that can be seen with the undisturbed run."""
     source = below(runs.folder / "corpus")
     first = runs(*CLEAN, at=at)
-    assert killed(first), (at, first.returncode, first.stderr)
+    calm.count(killed(first), at, first)
     if (runs.folder / "clean").exists():
         assert below(runs.folder / "clean") == cleaned, "the destination was there, and not whole"
         assert (runs.folder / "clean.manifest.json").exists()
@@ -224,3 +238,9 @@ def test_a_cleaning_killed_at_a_system_call_is_taken_up(
     with_answers(runs.folder, corpus_of_faults, checked)
     at = calm.calls[int(when * len(calm.calls))]
     clean_is_taken_up(runs, at, calm, cleaned, was_killed, files_below)
+
+
+def test_nearly_all_kill_points_were_met(calm_check: Any, calm_clean: Any, make_runs: Any, files_below: Below) -> None:
+    """Of the runs that were to be ended, few came to their end because the call never came."""
+    for calm, _ in (calm_check(make_runs), calm_clean(make_runs, files_below)):
+        assert calm.missed <= calm.met / 4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,22 @@ def test_a_csv_without_a_header_loses_no_id(tmp_path: Path) -> None:
     assert read_ids(path).values.to_pylist() == [21, 22]
 
 
+@pytest.mark.parametrize(
+    ("end", "odd"), [("\n", ""), ("\n", "  21"), ("\n", "\ufeff22"), ("\n", "x"), ("\r\n", ""), ("\r\n", "23")]
+)
+def test_lines_of_a_long_text_are_all_read_whatever_is_among_them(tmp_path: Path, end: str, odd: str) -> None:
+    """A file of several blocks gives each of its lines; one that is odd is read, counted or refused with its row."""
+    lines = [str(BASE + 7919 * number) for number in range(220_000)]
+    (tmp_path / "a.txt").write_text(end.join([*lines[:210_000], odd, *lines[210_000:]]))
+    if odd == "x":
+        with pytest.raises(IdError, match="row 210000: 'x'"):
+            read_ids(tmp_path / "a.txt")
+    else:
+        ids = read_ids(tmp_path / "a.txt")
+        assert (ids.rows, ids.nulls, ids.duplicates) == (220_001, not odd, 0)
+        assert ids.values.to_pylist() == sorted([*map(int, lines), *([int(odd.strip("\ufeff "))] if odd else [])])
+
+
 def test_line_breaks_in_a_csv_break_no_row_however_large_it_is(tmp_path: Path) -> None:
     """Tweets hold line breaks, also where the reader goes from one block of the file to the next."""
     ids = [BASE + 7919 * number for number in range(40_000)]
@@ -176,6 +193,28 @@ def test_ids_come_out_sorted_unique_and_all(values: list[int | None]) -> None:
         read_ids([None if value is None else str(value) for value in values], allow_damaged=True),
     ]
     assert [ids.values.to_pylist() for ids in read] == [expected, expected]
+
+
+_ID_LIKE = st.from_regex(r"[0-9]{1,18}", fullmatch=True) | st.sampled_from(["0", "0007", str(2**63 - 1), None])
+_NO_ID = st.sampled_from(["", "-1", "+1", "0x1F", "1.0", "1e3", "1_0", "٣", str(2**63), "0" * 20, " 7 ", "7\n"])
+
+
+@given(st.lists(_ID_LIKE, max_size=6), st.lists(_NO_ID, max_size=2), st.lists(_ID_LIKE, max_size=3), st.data())
+def test_text_is_an_id_by_one_rule_whatever_stands_around_it(
+    before: list[str | None], odd: list[str], after: list[str | None], data: st.DataObject
+) -> None:
+    """A column of nothing but digits takes a short way, which accepts, gives and refuses what the long one does."""
+    texts = [*before, *odd, *after]
+    kind = data.draw(st.sampled_from([pa.string(), pa.large_string(), pa.string_view()]))
+    column = pa.array(["x", *texts], kind).slice(1)
+    bare = [None if text is None else text.strip() for text in texts]
+    good = [text is None or (re.fullmatch("[0-9]{1,19}", text) and int(text) < 2**63) for text in bare]
+    if all(good):
+        assert parse_ids(column).to_pylist() == [None if text is None else int(text) for text in bare]
+        return
+    with pytest.raises(IdError) as error:
+        parse_ids(column)
+    assert error.value.row == next(row for row, fine in enumerate(good) if not fine)
 
 
 def test_a_nested_column_is_named_by_its_path(tmp_path: Path) -> None:
@@ -221,6 +260,10 @@ def test_the_usual_names_are_found() -> None:
         (pa.array([True]), {}, "type bool"),
         (pa.array([[1]]), {}, "type list"),
         (["20", "x21"], {}, "row 1: 'x21' is not a string of digits"),
+        (["20", "0x14"], {}, "row 1: '0x14' is not a string of digits"),
+        (pa.array(["20", "21", "0x14"]).slice(1), {}, "row 1: '0x14' is not a string of digits"),
+        (["20", "0" * 19 + "5"], {}, "row 1: '0{19}5' has more than 19 digits"),
+        (["20", b"21"], {}, "row 1.*bytes"),
         (["20", ""], {}, "row 1: '' is not a string of digits"),
         (["20", "-21"], {}, "row 1: '-21' is negative"),
         ([20, -21], {}, "row 1: '-21' is negative"),

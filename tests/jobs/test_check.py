@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,15 @@ from compliance_frames.errors import (
     LedgerLockedError,
     ResultsError,
 )
+from compliance_frames.ids.intake import read_ids
+from compliance_frames.jobs import run
 from compliance_frames.jobs.ledger import Ledger
 from compliance_frames.jobs.run import collect, submit
 from compliance_frames.jobs.states import FINAL
 from compliance_frames.progress import Progress
 from compliance_frames.schemas import RESULTS
+from compliance_frames.service.api import ComplianceApi
+from compliance_frames.service.storage import Storage
 
 Serve = Callable[..., Any]
 STATES = ["creating", "created", "uploading", "uploaded", "processing", "downloading", "done"]
@@ -69,6 +75,26 @@ def test_a_second_look_asks_nothing_and_needs_no_token(serve: Serve, ids: Any) -
     assert desk.check(ids, bearer_token=None).equals(first)
     assert desk.check(ids[:100], bearer_token=None).num_rows == len(expected(ids[:100]))
     assert len(desk.service.requests) == asked
+
+
+def test_ids_that_lie_on_the_disk_are_asked_like_others(
+    serve: Serve, ids: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A corpus larger than the memory is planned and answered slice by slice, and nothing of it is asked twice."""
+    monkeypatch.setattr(run, "_SLICE", 170)
+    monkeypatch.setattr(run, "read_ids", partial(read_ids, held=100))
+    desk = serve()
+    source = pa.chunked_array(
+        [pa.array(part) for part in np.array_split(np.random.default_rng(0).permutation(ids), 40)]
+    )
+    assert answer(desk.check(source, chunk_size=1300)) == expected(ids)
+    chunks = Ledger.read(desk.ledger).chunks()
+    assert [chunk.ids for chunk in chunks] == [1300, 1300, 400]
+    assert [chunk.first_id for chunk in chunks] == ids[[0, 1300, 2600]].tolist()
+    more = np.union1d(ids[::3], ids[:50] + 1)
+    submitted = submit(more, chunk_size=1300, **desk.options())
+    assert (submitted.new["tweets"], submitted.answered["tweets"]) == (50, 1000)
+    assert answer(desk.check(more)) == expected(more)
 
 
 def test_only_new_ids_are_asked(serve: Serve, ids: Any) -> None:
@@ -190,6 +216,64 @@ def test_somebody_elses_job_is_waited_for(serve: Serve, ids: Any) -> None:
     assert f"expires at {foreign.upload_expires_at:%H:%M:%S}" in notes[0]
 
 
+def test_waiting_for_the_slot_costs_one_look_for_each_try(serve: Serve, ids: Any) -> None:
+    """The rate limit is shared with whoever else uses the token."""
+    desk = serve()
+    desk.service.occupy("tweets")
+    waits: list[Progress] = []
+
+    def listen(progress: Progress) -> None:
+        if progress.task == "tweets slot":
+            waits.append(progress)
+            if len(waits) == 4:
+                desk.service.advance(timedelta(minutes=16))
+
+    desk.check(ids, progress=listen)
+    calls = Counter(request.method for request in desk.service.requests if request.path.endswith("/jobs"))
+    assert calls["POST"] == 5
+    assert calls["GET"] == 4
+
+
+def test_a_job_that_outstays_its_time_is_told_as_such(serve: Serve, ids: Any) -> None:
+    """A session was opened for it in time, and nobody goes on with it."""
+    desk = serve()
+    options = {"base_url": desk.service.base_url}
+    with ComplianceApi(desk.service.bearer_token, **options) as api, Storage(**options) as storage:
+        job = api.create("tweets", name="theirs", resumable=True)
+        assert job.upload_url
+        start = {"Content-Type": "text/plain", "Content-Length": "0", "x-goog-resumable": "start"}
+        assert storage.begin(job.upload_url.reveal(), start)[0].status == 201
+    desk.service.advance(timedelta(minutes=20))
+    said: list[str] = []
+
+    def listen(progress: Progress) -> None:
+        said.append(progress.note)
+        if "theirs" in progress.note:
+            desk.service.advance(timedelta(days=8))
+
+    assert answer(desk.check(ids, progress=listen)) == expected(ids)
+    assert next(note for note in said if "theirs" in note).partition(" at ")[0] == (
+        f"the slot is held by job {job.id} (theirs, 20 min old); nobody uploaded to it yet, the service was to end it"
+    )
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_wrong_clock_does_no_harm(hours: int, serve: Serve, ids: Any) -> None:
+    """What the service said is compared with what its own clock says, not with this machine's."""
+    desk = serve(Fault("get", "unknown_status"))
+    desk.service.advance(timedelta(hours=hours))
+    assert answer(desk.check(ids, timeout=timedelta(seconds=10))) == expected(ids)
+    assert len(desk.service.jobs) == 1
+
+
+def test_a_service_that_creates_no_jobs_for_minutes_is_waited_for(serve: Serve, ids: Any) -> None:
+    """An outage of one call is borne as long as one of the others."""
+    desk = serve(Fault("create", "unavailable", times=9))
+    said: list[str] = []
+    assert answer(desk.check(ids, progress=lambda progress: said.append(progress.note))) == expected(ids)
+    assert any("did not create" in note for note in said)
+
+
 def test_a_chunk_whose_upload_url_ran_out_gets_a_new_job(serve: Serve, ids: Any, interrupted_at: Any) -> None:
     """A laptop that slept past the window costs one job, not the chunk."""
     desk = serve()
@@ -293,6 +377,19 @@ def test_a_large_body_goes_up_in_parts(serve: Serve) -> None:
     assert list((desk.ledger / "sessions").iterdir()) == []
 
 
+def test_a_session_that_is_lost_when_the_window_is_over_costs_one_job(serve: Serve) -> None:
+    """A laptop that slept in the middle of an upload: its job ends with its window, and the next one is made."""
+    many = np.arange(440_000) * 4097 + 1_500_000_000_000_000_000
+    desk = serve(Fault("part", "gone", after=1))
+
+    def listen(progress: Progress) -> None:
+        if progress.stage == "upload" and progress.done and len(desk.service.jobs) == 1:
+            desk.service.advance(timedelta(minutes=16))
+
+    assert answer(desk.check(many, progress=listen, timeout=timedelta(seconds=20))) == expected(many)
+    assert [job.status for job in desk.service.jobs] == ["expired", "complete"]
+
+
 def test_submit_hands_over_and_collect_fetches(serve: Serve, ids: Any) -> None:
     """Between the two the notebook may be closed: the first chunk is with the service."""
     desk = serve(processing=timedelta(milliseconds=200))
@@ -323,6 +420,17 @@ def test_two_runs_at_once_are_refused(serve: Serve, ids: Any) -> None:
     desk = serve()
     with Ledger.open(desk.ledger), pytest.raises(LedgerLockedError, match="in use by another run"):
         desk.check(ids)
+
+
+def test_waiting_for_another_run_ends_when_the_time_is_over(serve: Serve, ids: Any) -> None:
+    """Whoever waits for a ledger is told who has it, and waits no longer than was said."""
+    desk = serve()
+    said: list[Progress] = []
+    with Ledger.open(desk.ledger), pytest.raises(JobTimeoutError, match="Run again"):
+        desk.check(ids, wait=True, timeout=timedelta(milliseconds=300), progress=said.append)
+    assert {p.note for p in said} == {said[0].note}
+    assert "waiting for another run" in said[0].note
+    assert desk.check(ids, wait=True).num_rows
 
 
 def test_a_wrong_token_is_told_and_loses_nothing(serve: Serve, ids: Any) -> None:

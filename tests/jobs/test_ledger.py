@@ -65,6 +65,17 @@ def test_planned_ids_come_back_as_they_went_in(ledger: Ledger) -> None:
     assert again.name == ledger.name
 
 
+def test_a_batch_may_come_in_parts_and_be_looked_at_in_part(ledger: Ledger) -> None:
+    """Chunks are filled across the parts, and a range of IDs is found in whatever chunks it lies."""
+    assert ledger.add("tweets", iter([pa.array([1, 2, 3]), pa.array([5]), pa.array([7, 9])]), chunk_size=4) == 2
+    assert ledger.add("tweets", iter([pa.array([], pa.int64())]), chunk_size=4) == 0
+    finish(ledger, ledger.chunk(1), [2])
+    assert [ledger.ids_of(chunk).to_pylist() for chunk in ledger.chunks()] == [[1, 2, 3, 5], [7, 9]]
+    assert ledger.asked("tweets", between=(2, 5)).to_pylist() == [2, 3, 5]
+    assert ledger.asked("tweets", between=(6, 9)).to_pylist() == []
+    assert ledger.pending("tweets", between=(9, 2**63 - 1)).to_pylist() == [9]
+
+
 def test_a_state_only_follows_where_it_may(ledger: Ledger) -> None:
     """Nothing is uploaded before its job is written down."""
     ledger.add("tweets", pa.array([1]), chunk_size=1)
@@ -92,6 +103,30 @@ def test_the_newest_answer_holds(ledger: Ledger) -> None:
     assert ledger.results().column("id").to_pylist() == [1, 3]
     assert ledger.asked("tweets").to_pylist() == [1, 2, 3]
     assert ledger.asked("tweets", since=NOW - timedelta(days=7)).to_pylist() == [2, 3]
+
+
+def test_ids_are_read_only_where_some_were_asked_again(ledger: Ledger) -> None:
+    """The answer of one question is small; its IDs, which may be a thousand times as many, are left on the disk."""
+    ledger.add("tweets", pa.array([1, 2, 3]), chunk_size=2)
+    for number in (1, 2):
+        finish(ledger, ledger.chunk(number), [number])
+    for path in (ledger.path / "chunks").iterdir():
+        path.unlink()
+    assert ledger.results().column("id").to_pylist() == [1, 2]
+
+
+def test_what_failed_alone_has_failed_until_a_later_answer(ledger: Ledger) -> None:
+    """An answer of an earlier batch, or of the same one, does not take its place."""
+    for asked in ([1, 2], [1], [2], [1, 3]):
+        ledger.add("tweets", pa.array(asked), chunk_size=5)
+    finish(ledger, ledger.chunk(1), [1, 2])
+    for number in (2, 3):
+        chunk = ledger.advance(ledger.advance(ledger.advance(ledger.chunk(number), "creating"), "created"), "uploading")
+        ledger.advance(chunk, "failed", error="no")
+    assert ledger.failed_ids("tweets").to_pylist() == [1, 2]
+    finish(ledger, ledger.chunk(4), [3])
+    assert ledger.failed_ids("tweets").to_pylist() == [2]
+    assert ledger.failed_ids("users").to_pylist() == []
 
 
 def test_both_types_are_kept_apart(ledger: Ledger) -> None:

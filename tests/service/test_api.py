@@ -223,6 +223,8 @@ def test_a_service_that_stays_down_is_given_up() -> None:
     assert service.slept == [0.5, 1.0, 2.0]
     assert caught.value.status is None
     assert "Signature" not in repr(caught.value.__context__)
+    with pytest.raises(ServiceError, match=r"HTTP 503.*Run again later"):
+        Service((503, {"title": "Service Unavailable", "status": 503})).api(budget=Budget(tries=1)).get(5)
 
 
 def test_a_rate_limit_is_waited_out_by_the_servers_clock() -> None:
@@ -260,6 +262,23 @@ def test_the_wait_for_a_reset_is_bounded(headers: dict[str, str], seconds: float
     """More than nothing and at most a window; a minute where nothing is announced."""
     now = datetime(2024, 5, 1, 12, 1, tzinfo=UTC)
     assert until_reset(headers, now) == timedelta(seconds=seconds)
+
+
+def test_a_rate_limit_that_names_no_reset_is_borne_for_a_window() -> None:
+    """The tries of one budget outlast the quarter of an hour after which requests are granted again."""
+    waits = [decide(failures, 429, {}, Budget()) for failures in range(1, Budget().limits + 1)]
+    assert sum(wait.pause.total_seconds() for wait in waits if wait) >= 15 * 60
+
+
+def test_time_is_told_by_the_services_clock() -> None:
+    """Hours before or behind this machine's; where an answer says nothing, the last one that did holds."""
+    noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    service = Service((*one(), {"date": "Wed, 01 May 2024 12:00:00 UTC"}), one())
+    api = service.api()
+    assert abs(api.now() - datetime.now(UTC)) < timedelta(minutes=1)
+    api.get(5)
+    api.get(5)
+    assert noon <= api.now() < noon + timedelta(minutes=1)
 
 
 @given(st.integers(1, 50), st.sampled_from([None, 408, 429, 500, 502, 503, 504, 400, 401, 403, 404, 409, 410, 412]))

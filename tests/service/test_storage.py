@@ -170,6 +170,9 @@ def test_a_refusal_is_final_and_named(code: str, resumable: bool) -> None:
         "http://127.0.0.1:1/o",
         "https://u@storage.googleapis.com/o",
         "file:///etc/passwd",
+        "https://storage.googleapis.com:99999/o",
+        "https://storage.googleapis.com/\0",
+        "https://[storage.googleapis.com/o",
     ],
 )
 def test_nothing_is_sent_to_any_other_host(url: str, tmp_path: Path) -> None:
@@ -373,6 +376,19 @@ def test_another_process_goes_on_with_the_session(tmp_path: Path) -> None:
     assert not file.exists()
 
 
+@pytest.mark.parametrize("status", [400, 403, 412])
+def test_a_session_that_may_not_be_asked_after_is_begun_anew(status: int, tmp_path: Path) -> None:
+    """A refusal that stays would end every run that comes, until the job has expired."""
+    file = tmp_path / "session"
+    bucket = Bucket(lambda sent: 2 * UNIT, {3: httpx.Response(status)})
+    with pytest.raises(TransferError):
+        World(bucket).upload(resumable=True, session_file=file)
+    bucket.keep, bucket.misbehave = (lambda sent: sent), {4: httpx.Response(status)}
+    World(bucket).upload(resumable=True, session_file=file)
+    assert (bucket.sessions, bucket.data) == (2, BODY)
+    assert not file.exists()
+
+
 @pytest.mark.parametrize("content", ["", "{}", "garbage", '{"session": 5, "bytes": 1, "crc32c": 2}'])
 def test_a_session_file_of_something_else_is_ignored(tmp_path: Path, content: str) -> None:
     """A torn or foreign session file costs a new session, not the upload."""
@@ -529,7 +545,7 @@ def test_what_unpacks_beyond_measure_is_refused() -> None:
     ("answer", "error", "words"),
     [
         (xml(400, "ExpiredToken"), DownloadExpiredError, "asked again"),
-        (xml(404, "NoSuchKey"), TransferError, "NoSuchKey"),
+        (lambda _: xml(404, "NoSuchKey"), DownloadExpiredError, "NoSuchKey.*asked again"),
         (xml(403, "SignatureDoesNotMatch"), TransferError, "SignatureDoesNotMatch"),
         (
             httpx.Response(302, headers={"location": "https://elsewhere.example/"}, stream=_Cut(b"", None)),
@@ -543,8 +559,23 @@ def test_refused_downloads_are_named(tmp_path: Path, answer: Any, error: Any, wo
     world = World(in_turn(answer), Budget(tries=2))
     with pytest.raises(error, match=words):
         fetch(world, tmp_path / "a")
-    assert len(world.requests) == (3 if words == "NoSuchKey" else 1), "what is not there yet may be in a moment"
+    assert len(world.requests) == (3 if "NoSuchKey" in words else 1), "what is not there yet may be in a moment"
     assert not (tmp_path / "a").exists()
+
+
+def test_a_download_that_always_begins_anew_is_given_up(tmp_path: Path) -> None:
+    """Another object at every look, on a line that breaks: bytes come and come, and never all of them."""
+    shelf = Shelf(BODY)
+    shelf.cuts = [5] * 1000
+
+    def changing(request: httpx.Request) -> httpx.Response:
+        shelf.etag = f'"{len(shelf.cuts)}"'
+        return shelf(request)
+
+    world = World(changing)
+    with pytest.raises(TransferError, match="begin anew, again and again"):
+        fetch(world, tmp_path / "a")
+    assert len(world.requests) < 50
 
 
 def test_a_storage_that_stays_down_is_given_up(tmp_path: Path) -> None:
@@ -552,5 +583,5 @@ def test_a_storage_that_stays_down_is_given_up(tmp_path: Path) -> None:
     world = World(in_turn(httpx.ConnectError(URL)))
     with pytest.raises(TransferError, match="Run again") as caught:
         fetch(world, tmp_path / "a")
-    assert len(world.slept) == 7
+    assert len(world.slept) == Budget().tries
     assert "Signature" not in f"{caught.value!r}{caught.value.__context__!r}{caught.value.__cause__!r}"

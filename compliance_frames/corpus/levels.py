@@ -1,0 +1,113 @@
+"""At which zstd level a file was written: no file says so, but a page of it, compressed again, gives it away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+import pyarrow as pa
+
+#: Levels by how likely they are: pyarrow's default, that of polars and DuckDB, then those that people choose.
+_LIKELY: Final = (1, 3, 2, 4, 5, 6, 7, 8, 9)
+_SLOW: Final = tuple(range(10, 23))
+
+#: Another release of zstd makes pages of nearly the same size, and another level of quite another one.
+_TOLERANCE: Final = 0.004
+
+_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+#: Bytes of a page's header, which may hold the least and the greatest text of the page.
+_HEADER: Final = 1 << 14
+#: Compressed bytes of a page that tells enough. A larger one tells no more, and takes longer.
+_ENOUGH: Final = 64 << 10
+#: Pages to look at: there are contents that every level makes the same of.
+_PAGES: Final = 3
+
+
+def zstd_level(stream: BinaryIO, chunks: Sequence[Any]) -> int | None:
+    """The zstd level of some column chunks, or None where it cannot be told.
+
+    Args:
+        stream: the file.
+        chunks: its footer's facts about the column chunks that are compressed with zstd.
+
+    >>> import io
+    >>> import pyarrow.parquet as pq
+    >>> sink, words = io.BytesIO(), pa.array([f"{number**3:x}" for number in range(2000)])
+    >>> pq.write_table(pa.table({"words": words}), sink, compression="zstd", compression_level=7)
+    >>> zstd_level(sink, [pq.read_metadata(sink).row_group(0).column(0)])
+    7
+    """
+    frames = {frame for chunk in chunks for frame in _frames(stream, chunk)}
+    telling = sorted(frames, key=lambda frame: (frame[1] > _ENOUGH, abs(frame[1] - _ENOUGH)))[:_PAGES]
+    try:
+        pages = [_Page.at(stream, *frame) for frame in telling]
+    except (OSError, pa.ArrowException):  # damage, which is not for this module to report
+        return None
+    return _level_of(pages) if pages else None
+
+
+@dataclass(frozen=True)
+class _Page:
+    """A compressed page, and its content."""
+
+    compressed: bytes
+    content: bytes
+
+    @classmethod
+    def at(cls, stream: BinaryIO, start: int, size: int) -> _Page:
+        stream.seek(start)
+        compressed = stream.read(size)
+        return cls(compressed, pa.CompressedInputStream(pa.BufferReader(compressed), "zstd").read())
+
+
+def _level_of(pages: Sequence[_Page]) -> int | None:
+    """The level at which the contents become these very pages, or else pages of nearly the same size."""
+    size = sum(len(page.compressed) for page in pages)
+    nearest, least = None, _TOLERANCE
+    for levels in (_LIKELY, _SLOW):
+        for level in levels:
+            made = [pa.Codec("zstd", level).compress(page.content, asbytes=True) for page in pages]
+            if made == [page.compressed for page in pages]:
+                return level
+            off = sum(map(len, made)) - size
+            if abs(off) / size < least:
+                nearest, least = level, abs(off) / size
+        if nearest is not None or off < 0:  # higher levels make smaller pages
+            return nearest
+    return nearest
+
+
+def _frames(stream: BinaryIO, chunk: Any) -> Iterator[tuple[int, int]]:
+    """Where the first pages of a column chunk lie, and how many bytes each takes."""
+    first = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+    end = first + chunk.total_compressed_size
+    for page in {first, chunk.data_page_offset}:
+        stream.seek(page)
+        at = stream.read(min(_HEADER, end - page)).find(_MAGIC)
+        size = _frame_size(stream, page + at, end) if at >= 0 else None
+        if size is not None:
+            yield page + at, size
+
+
+def _frame_size(stream: BinaryIO, start: int, end: int) -> int | None:
+    """How long a zstd frame is: a header, blocks that each say how long they are, and perhaps a checksum.
+
+    >>> import io
+    >>> frame = pa.Codec("zstd", 1).compress(b"abc" * 200_000, asbytes=True)
+    >>> _frame_size(io.BytesIO(frame + b"more"), 0, len(frame) + 4) == len(frame)
+    True
+    """
+    stream.seek(start + 4)
+    told = int.from_bytes(stream.read(1), "little")
+    whole = bool(told & 0x20)
+    at = start + 5 + (not whole) + (0, 1, 2, 4)[told & 3] + ((1 if whole else 0), 2, 4, 8)[told >> 6]
+    while at < end:
+        stream.seek(at)
+        block = int.from_bytes(stream.read(3), "little")
+        repeated = (block >> 1) & 3 == 1
+        at += 3 + (1 if repeated else block >> 3)
+        if block & 1:
+            at += 4 * bool(told & 4)
+            return at - start if at <= end else None
+    return None

@@ -1,0 +1,187 @@
+"""Sorted unique IDs of any number in little memory: sorted runs on the disk, merged a piece at a time.
+
+What lies on the disk has no name there, and is gone with the process, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from compliance_frames.errors import IdError
+from compliance_frames.ids.sets import IdArray, sorted_unique
+
+#: So many IDs are in memory at a time: 128 MB of them, and as much again while pieces become one array.
+HELD = 1 << 24
+
+
+class SortedIds(Protocol):
+    """Sorted unique IDs, wherever they are."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def slices(self, size: int) -> Iterator[pa.Int64Array]:
+        """All of them in order, so many at a time."""
+
+
+class InMemory:
+    """Sorted unique IDs as an array.
+
+    >>> [len(part) for part in InMemory(np.arange(5)).slices(2)]
+    [2, 2, 1]
+    """
+
+    def __init__(self, values: IdArray) -> None:
+        self._values = pa.array(values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def slices(self, size: int) -> Iterator[pa.Int64Array]:
+        """All of them in order, so many at a time; nothing is copied."""
+        return (self._values.slice(start, size) for start in range(0, len(self), size))
+
+
+class OnDisk:
+    """Sorted unique IDs in a file without a name.
+
+    Args:
+        folder: on whose disk; nothing is seen there.
+
+    Raises:
+        IdError: there is no room, or no permission.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                self._handle = os.dup(file.fileno())
+        except OSError as error:
+            raise self._trouble(error) from error
+        weakref.finalize(self, os.close, self._handle)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, values: IdArray) -> None:
+        """Put IDs after the last one."""
+        left = np.ascontiguousarray(values).view(np.uint8).data
+        try:
+            while left:
+                left = left[os.pwrite(self._handle, left, 8 * self._count + values.nbytes - len(left)) :]
+        except OSError as error:
+            raise self._trouble(error) from error
+        self._count += len(values)
+
+    def slices(self, size: int) -> Iterator[pa.Int64Array]:
+        """All of them in order, so many at a time; each is read when it is its turn."""
+        return (pa.array(self.read(start, size)) for start in range(0, self._count, size))
+
+    def read(self, start: int, size: int) -> IdArray:
+        """Some of them, from a position on."""
+        values = np.empty(min(size, self._count - start), np.int64)
+        room, at = values.view(np.uint8).data, 0
+        while at < len(room):
+            at += os.preadv(self._handle, [room[at:]], 8 * start + at)
+        return values
+
+    def _trouble(self, error: OSError) -> IdError:
+        return IdError(
+            f"The IDs are more than are held in memory, and cannot be put down in {str(self._folder)!r}: "
+            f"{error.strerror or error}. Make room there or give permission, and run again."
+        )
+
+
+class Collector:
+    """Takes IDs in any order, and gives them sorted, each once.
+
+    Args:
+        folder: on whose disk they go when they are more than ``held``; None keeps all in memory.
+        held: how many are in memory at a time.
+
+    >>> ids = Collector(None)
+    >>> ids.add(np.array([3, 1, 3]))
+    >>> [part.to_pylist() for part in ids.sorted().slices(10)], ids.count
+    ([[1, 3]], 3)
+    """
+
+    def __init__(self, folder: Path | None, *, held: int = HELD) -> None:
+        self._folder, self._most = folder, held
+        self._parts: deque[IdArray] = deque()
+        self._held = 0
+        self._runs: list[OnDisk] = []
+        self.count = 0
+
+    def add(self, values: IdArray) -> None:
+        """Take some IDs."""
+        self._parts.append(values)
+        self._held += len(values)
+        self.count += len(values)
+        if self._folder is not None and self._held >= self._most:
+            self._put_down(self._folder)
+
+    def sorted(self) -> SortedIds:
+        """All that were taken. Nothing can be added any more."""
+        if self._folder is None or not self._runs:
+            return InMemory(self._taken())
+        if self._held:
+            self._put_down(self._folder)
+        whole = OnDisk(self._folder)
+        for values in merged(self._runs, self._most // (2 * len(self._runs)) or 1):
+            whole.append(values)
+        self._runs.clear()
+        return whole
+
+    def _put_down(self, folder: Path) -> None:
+        run = OnDisk(folder)
+        run.append(self._taken())
+        self._runs.append(run)
+
+    def _taken(self) -> IdArray:
+        values, at = np.empty(self._held, np.int64), 0
+        while self._parts:  # each is given up as soon as it is copied
+            part = self._parts.popleft()
+            values[at : at + len(part)] = part
+            at += len(part)
+        self._held = 0
+        return sorted_unique(values)
+
+
+class _Head:
+    """The next IDs of a run."""
+
+    def __init__(self, run: OnDisk) -> None:
+        self._run, self._at = run, 0
+        self.ids = np.empty(0, np.int64)
+
+    def fill(self, size: int) -> bool:
+        """Read on where nothing is left; whether there is anything."""
+        if not len(self.ids):
+            self.ids = self._run.read(self._at, size)
+            self._at += len(self.ids)
+        return len(self.ids) > 0
+
+    def take_up_to(self, last: int) -> IdArray:
+        """The IDs at hand that are not larger than one."""
+        cut = int(np.searchsorted(self.ids, last, side="right"))
+        taken, self.ids = self.ids[:cut], self.ids[cut:]
+        return taken
+
+
+def merged(runs: Iterable[OnDisk], size: int) -> Iterator[IdArray]:
+    """Sorted runs as one, so many IDs of each being in memory at a time."""
+    heads = [_Head(run) for run in runs]
+    while heads := [head for head in heads if head.fill(size)]:
+        last = min(int(head.ids[-1]) for head in heads)  # up to here, all IDs of all runs are at hand
+        yield sorted_unique(np.concatenate([head.take_up_to(last) for head in heads]))
