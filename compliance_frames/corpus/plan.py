@@ -219,7 +219,8 @@ def plan(
     A row goes when its tweet or its author was flagged, when it retweets a tweet that goes, or (on request) when
     nobody asked about it; its places go for ``scrub_geo``; tweets that go are taken out of the rows that embed
     them. Row groups that cannot hold a flagged ID, by their statistics, are not read; of the others only the
-    columns of IDs are, one row group at a time.
+    columns of IDs are, one row group at a time. A file that loses little is spliced rather than rewritten, where it
+    has nothing that only a rewrite can deal with.
 
     Args:
         dataset: a directory of Parquet files, or one Parquet file.

@@ -270,7 +270,7 @@ class _Mould:
         own = _types(file, footer)
         self._positions = {file.schema.column(at).path: at for at in anew}
         if any(file.schema.column(at).physical_type == "INT96" for at in anew):
-            raise FooterError("its timestamps are of the old kind (INT96)")
+            raise FooterError("its timestamps are of the old kind (INT96)")  # whose unit is one for a whole file
         self.encoding = encoding_of(source, columns, only=self._positions, level=level)
         made = self._written(empty)
         found = _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made))

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import hypothesis.strategies as st
@@ -28,7 +28,7 @@ from compliance_frames.corpus.plan import plan
 from compliance_frames.corpus.rewrite import Rewritten, rewrite
 from compliance_frames.corpus.splice import splice, splicing
 from compliance_frames.corpus.thrift import BINARY, I64, Field, Struct, Structs, parsed
-from compliance_frames.errors import FooterError, PlanError
+from compliance_frames.errors import FooterError, PlanError, UncheckedIdsError
 from compliance_frames.proof.verify import verify
 
 Flag = Callable[..., pa.Table]
@@ -593,6 +593,9 @@ def test_a_dictionary_with_words_that_no_row_has_is_not_copied(tmp_path: Path) -
     assert reason_of(source, ONE_PLACE) == "a dictionary of 'lang' lists values that no row has"
 
 
+UNCHECKED: tuple[Literal["keep", "drop"], ...] = ("keep", "drop")
+
+
 def flagged(root: Path, large: Path) -> Path:
     root.mkdir()
     large.rename(root / "part-0.parquet")
@@ -637,6 +640,19 @@ def test_damage_that_a_plan_cannot_see_leads_to_a_rewrite(
     assert (report.files_spliced, report.files_rewritten) == (0, 1)
     assert any("it was to be spliced, and had to be rewritten: its offset index" in note for note in report.notes)
     assert pq.read_table(tmp_path / "clean" / "part-0.parquet")["geo"].null_count == 1
+
+
+def test_rows_that_nobody_asked_about_are_treated_as_ever(source: Path, tmp_path: Path) -> None:
+    """They are dropped, kept or an error, as told, and counted."""
+    asked = some(*range(35))
+    with pytest.raises(UncheckedIdsError, match="5 rows"):
+        spliced(source, Erasures(asked_tweets=asked, unchecked="error"), TWEETS)
+    for number, unchecked in enumerate(UNCHECKED):
+        erasures = Erasures(scrub_tweets=some(1), asked_tweets=asked, unchecked=unchecked)
+        rewritten = tmp_path / f"{number}.parquet"
+        target, done = spliced(source, erasures, TWEETS)
+        assert done.counts == rewrite(source, rewritten, TWEETS, erasures).counts
+        assert (done.counts.rows_unchecked, pq.read_table(target)) == (5, pq.read_table(rewritten))
 
 
 def test_a_place_that_must_not_be_null_is_refused_as_ever(tmp_path: Path) -> None:
