@@ -24,7 +24,7 @@ from compliance_frames.corpus.destination import explained, moved, resolved
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.plan import Plan
 from compliance_frames.corpus.stage import EVENT, Stage, stage_path
-from compliance_frames.corpus.task import Task, forget_erasures, perform
+from compliance_frames.corpus.task import Task, forget_erasures, hold_erasures, perform
 from compliance_frames.durable import sync_directory
 from compliance_frames.errors import (
     ComplianceFramesError,
@@ -264,7 +264,10 @@ def _staged(
     """Bring every file into the staging directory, and say what is there."""
     _must_be_as_planned(plan)
     stage.open()
-    stage.write_erasures(plan.erasures)
+    if executor is None:
+        hold_erasures(stage.erasures, plan.erasures)
+    else:
+        stage.write_erasures(plan.erasures)
     columns = list(dict.fromkeys(file.columns for file in plan.files if file.columns is not None))
     tasks = _tasks(plan, columns, stage, destination, level, durable=executor is not None)
     records: dict[str, FileRecord] = {}
@@ -294,7 +297,7 @@ def _staged(
             "done and kept: run the same again to go on from there, with fewer workers"
         ) from error
     finally:
-        forget_erasures()
+        forget_erasures(stage.erasures)
     return _manifest(plan, columns, [records[file.path] for file in plan.files])
 
 
@@ -320,6 +323,7 @@ def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[Se
     """Run tasks, some of them at a time. When one fails no other is begun, and those under way are waited for."""
     waiting: set[Future[FileRecord]] = set()
     done: queue.SimpleQueue[Future[FileRecord]] = queue.SimpleQueue()
+    ready: list[FileRecord] = []
 
     def settle() -> None:
         """Take what is done by now, at least one, and write it down at once: each writing waits for the disk."""
@@ -331,7 +335,9 @@ def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[Se
             futures.append(done.get())
         waiting.difference_update(futures)
         failed = [future for future in futures if future.cancelled() or future.exception() is not None]
-        finish([future.result() for future in futures if future not in failed])
+        ready.extend(future.result() for future in futures if future not in failed)
+        finish(ready)
+        ready.clear()
         for future in failed:
             future.result()
 
@@ -345,16 +351,22 @@ def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[Se
         while waiting:
             settle()
     except BaseException:
-        _give_up(waiting, finish)
+        _give_up(waiting, ready, finish)
         raise
 
 
-def _give_up(waiting: set[Future[FileRecord]], finish: Callable[[Sequence[FileRecord]], None]) -> None:
-    """Wait for what cannot be stopped any more, as it still writes, and write down what got done."""
-    under_way = [future for future in waiting if not future.cancel()]
-    for future in under_way:
+def _give_up(
+    waiting: set[Future[FileRecord]], ready: list[FileRecord], finish: Callable[[Sequence[FileRecord]], None]
+) -> None:
+    """Wait for what cannot be stopped any more, as it still writes, and write down what got done.
+
+    On a full disk there is room for that only now, when the files that took the last of it are taken away again.
+    """
+    for future in [future for future in waiting if not future.cancel()]:
         with suppress(Exception):
-            finish([future.result()])
+            ready.append(future.result())
+    with suppress(Exception):
+        finish(ready)
 
 
 def _manifest(plan: Plan, columns: list[Columns], records: list[FileRecord]) -> Manifest:

@@ -24,6 +24,8 @@ _CODECS: Final = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
 #: Encodings that a writer can be asked for, column by column, where there is no dictionary.
 _ENCODINGS: Final = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT")
 _BLOOM_ERRORS: Final = 0.01
+#: Bytes of a dictionary at which a writer gives it up, and goes on without one.
+_TOO_LARGE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Encoding:
     notes: tuple[str, ...]
     int96: str = "ns"
 
-    def writer(self, sink: BinaryIO) -> pq.ParquetWriter:
+    def writer(self, sink: Any) -> pq.ParquetWriter:
         """A writer that writes like the source was written."""
         writer = pq.ParquetWriter(sink, self.schema, **self.options)
         if self.key_values:
@@ -82,7 +84,7 @@ def encoding_of(
         levels, unlike = _levels(leaves, stream, level)
         options = {
             **kind,
-            **_column_options(leaves),
+            **_column_options(leaves, stream),
             **levels,
             **_page_options(leaves, stream),
             **({"sorting_columns": order} if order else {}),
@@ -125,17 +127,28 @@ def _leaves(metadata: pq.FileMetaData) -> list[_Leaf]:
     return list(found.values())
 
 
-def _column_options(leaves: Sequence[_Leaf]) -> dict[str, Any]:
-    """Codec, dictionary, encoding and statistics of each column; the writer's defaults where there are none."""
+def _column_options(leaves: Sequence[_Leaf], stream: BinaryIO) -> dict[str, Any]:
+    """Codec, dictionary, encoding and statistics of each column; the writer's defaults where there are none.
+
+    A dictionary that was given up half way, as those of IDs and texts are, is not begun again: it only takes time.
+    """
     if not leaves:
         return {}
     counted = [leaf.path for leaf in leaves if any(chunk.is_stats_set for chunk in leaf.chunks)]
     return {
         "compression": {leaf.path: _CODECS.get(leaf.codec, leaf.codec) for leaf in leaves},
-        "use_dictionary": [leaf.path for leaf in leaves if leaf.dictionary] or False,
+        "use_dictionary": [leaf.path for leaf in leaves if leaf.dictionary and not _given_up(leaf, stream)] or False,
         "column_encoding": {leaf.path: leaf.encoding for leaf in leaves if leaf.encoding} or None,
         "write_statistics": True if len(counted) == len(leaves) else counted or False,
     }
+
+
+def _given_up(leaf: _Leaf, stream: BinaryIO) -> bool:
+    """Whether a column's first dictionary was too large to go on with, by the size that its page's header says."""
+    chunk = next(chunk for chunk in leaf.chunks if chunk.has_dictionary_page)
+    stream.seek(chunk.dictionary_page_offset)
+    _, size = _integers(stream.read(16), 2)
+    return size >= _TOO_LARGE
 
 
 def _levels(leaves: Sequence[_Leaf], stream: BinaryIO, told: int | None) -> tuple[dict[str, Any], list[str]]:
@@ -187,6 +200,25 @@ def _page_header(head: bytes) -> tuple[str, bool]:
             at += 1
         at += 1
     return "2.0" if head[1] == data_page_v2 else "1.0", head[at] == integer
+
+
+def _integers(head: bytes, count: int) -> list[int]:
+    """The first integers of a page's header: each has a byte before it, and is zigzag-encoded in sevenths.
+
+    >>> _integers(bytes([0x15, 4, 0x15, 0x80, 0x01, 0x15, 0]), 2)
+    [2, 64]
+    """
+    found, at = [], 0
+    for _ in range(count):
+        number = shift = 0
+        at += 1
+        while head[at] & 0x80:
+            number |= (head[at] & 0x7F) << shift
+            at, shift = at + 1, shift + 7
+        number |= head[at] << shift
+        at += 1
+        found.append(number >> 1)
+    return found
 
 
 def _schema_options(file: pq.ParquetFile, schema: pa.Schema, int96: str) -> tuple[dict[str, Any], list[str]]:

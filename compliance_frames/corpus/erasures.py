@@ -27,6 +27,9 @@ from compliance_frames.schemas import JobType, Treatment, Unchecked
 IdArray = NDArray[np.int64]
 _SETS = ("drop_tweets", "scrub_tweets", "drop_authors", "scrub_authors")
 
+#: How sorted numbers are written best: by their differences.
+_SORTED: Any = {"compression": "zstd", "use_dictionary": False, "column_encoding": "DELTA_BINARY_PACKED"}
+
 
 def _no_ids() -> IdArray:
     return np.empty(0, dtype=np.int64)
@@ -115,7 +118,7 @@ class Erasures:
         for name in (*_SETS, "asked_tweets"):
             ids = getattr(self, name)
             if ids is not None:
-                pq.write_table(pa.table({"id": ids}), directory / f"{name}.parquet", compression="zstd")
+                pq.write_table(pa.table({"id": ids}), directory / f"{name}.parquet", **_SORTED)
         (directory / "erasures.json").write_text(
             json.dumps({"unchecked": self.unchecked, "asked": self.asked_tweets is not None, "digest": self.digest})
         )

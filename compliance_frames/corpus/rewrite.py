@@ -77,10 +77,11 @@ def rewrite(
     encoding = encoding_of(source, columns, level=level)
     counts, split = Counts(), False
     options: Any = {"pre_buffer": False, "page_checksum_verification": True}
+    target.touch(exist_ok=False)
     with (
         source.open("rb") as stream,
         pq.ParquetFile(stream, coerce_int96_timestamp_unit=encoding.int96, **options) as file,
-        target.open("xb") as sink,
+        pa.OSFile(str(target), "wb") as sink,  # of Arrow's own, which needs no interpreter to write
         encoding.writer(sink) as writer,
     ):
         for group in range(file.num_row_groups):

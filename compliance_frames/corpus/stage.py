@@ -6,7 +6,7 @@
         lock                        held by the one run that works here
         <plan>/                     one directory for each plan; those of other plans are swept
             journal.jsonl           a line for each file that is done
-            erasures/               what workers read
+            erasures/               what workers in other processes read
             parts/                  files under way
             data/                   files that are done; renamed to the destination when all are
 
@@ -119,9 +119,14 @@ class Stage:
         done = list(records)
         with explained(self._destination):
             lines = b"".join(json.dumps(vars(each), separators=(",", ":")).encode() + b"\n" for each in done)
-            if os.write(self._log, lines) < len(lines):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._log)
+            end = os.fstat(self._log).st_size
+            try:
+                if os.write(self._log, lines) < len(lines):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(self._log)
+            except OSError:
+                os.ftruncate(self._log, end)  # half a line would hide all that come after it
+                raise
         self.journal.update({each.path: each for each in done})
         sys.audit(EVENT, "vouched")
 

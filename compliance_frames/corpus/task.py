@@ -41,7 +41,7 @@ class Task:
         source: the dataset's directory.
         data: the directory that the file goes to when it is done.
         parts: the directory that it grows in.
-        erasures: the directory with what is to be erased; each process reads it once.
+        erasures: the directory with what is to be erased; each other process reads it once.
         destination: for messages.
         vouched: what a journal says of the file, where an earlier run has done it.
         level: the zstd level to write at, in place of the source's.
@@ -98,8 +98,14 @@ def must_be_fresh(root: Path, file: FilePlan) -> None:
         raise _stale(file.path, "was changed")
 
 
-def forget_erasures() -> None:
-    """Free the erasures that this process holds."""
+def hold_erasures(directory: Path, erasures: Erasures) -> None:
+    """Have the threads of this process take these erasures for those of a directory, where none need be written."""
+    _held[directory] = erasures
+
+
+def forget_erasures(directory: Path) -> None:
+    """Free the erasures that this process holds for a directory."""
+    _held.pop(directory, None)
     _read_erasures.cache_clear()
 
 
@@ -242,11 +248,15 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+_held: dict[Path, Erasures] = {}
 _reading = threading.Lock()
 
 
 def _erasures(directory: Path) -> Erasures:
-    """What is to be erased, read once in each process, whichever thread comes first."""
+    """What is to be erased: held already, or read once in each process, whichever thread comes first."""
+    held = _held.get(directory)
+    if held is not None:
+        return held
     with _reading:
         return _read_erasures(directory)
 

@@ -134,11 +134,13 @@ def _digits(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Arra
         return ids
     bare = pc.utf8_trim_whitespace(array)
     wrong = pc.invert(pc.match_substring_regex(bare, _DIGITS))
-    if pc.any(wrong).as_py():
-        raise _bad_text(bare, wrong, column, first_row)
+    first_wrong = pc.index(wrong, True).as_py()
+    before = bare if first_wrong < 0 else bare.slice(0, first_wrong)
     # 19 digits sort as text the way they sort as numbers, so that 2^63-1 needs no wider integer.
-    padded = pc.utf8_lpad(bare, width=19, padding="0")
-    _refuse(pc.greater(padded, str(_LARGEST)), bare, "is larger than 2^63-1", column, first_row)
+    padded = pc.utf8_lpad(before, width=19, padding="0")
+    _refuse(pc.greater(padded, str(_LARGEST)), before, "is larger than 2^63-1", column, first_row)
+    if first_wrong >= 0:
+        raise _bad_text(bare, wrong, column, first_row)
     return bare.cast(pa.int64())
 
 

@@ -13,6 +13,7 @@ import hypothesis.strategies as st
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -447,6 +448,19 @@ def test_encodings_bloom_filters_and_order_stay(tmp_path: Path) -> None:
     assert len(sure) > 130, "a filter that still knew the erased IDs would exclude none of these 143"
     maybe = duckdb.sql(f"select bool_or(not bloom_filter_excludes) from parquet_bloom_probe('{target}', 'id', 1)")
     assert maybe.fetchall() == [(True,)]
+
+
+def test_a_dictionary_that_was_given_up_is_not_begun_again(tmp_path: Path) -> None:
+    """Writers begin one for every column, and give up those of IDs and texts after a megabyte."""
+    words = pa.array([f"{number:030}" for number in range(50_000)])
+    table = pa.table({"id": range(50_000), "text": words, "lang": ["en", "de"] * 25_000})
+    source = written(table, tmp_path / "source.parquet")
+    target, done = rewritten(source, dropping(1))
+    before, after = (pq.read_metadata(path).row_group(0) for path in (source, target))
+    assert [before.column(at).has_dictionary_page for at in range(3)] == [True, True, True]
+    assert [after.column(at).has_dictionary_page for at in range(3)] == [True, False, True]
+    assert (done.counts.rows_dropped, done.notes) == (1, ())
+    assert pq.read_table(target).equals(table.filter(pc.not_equal(table["id"], 1)))
 
 
 def test_a_sort_order_that_nulls_would_break_is_not_claimed(tmp_path: Path) -> None:
