@@ -51,7 +51,7 @@ class Calm:
         self.met = self.missed = 0
 
     def count(self, was_killed: bool, at: tuple[str, int], run: subprocess.CompletedProcess[str]) -> None:
-        """What comes in which thread, or at once, differs from run to run: the nth may not come, and all must be well."""
+        """What comes at once, or in which thread, differs: the nth may not come, and then all must be well."""
         assert was_killed or run.returncode == 0, (at, run.returncode, run.stderr)
         self.met += was_killed
         self.missed += not was_killed
