@@ -58,11 +58,13 @@ def _make_plan(
         )
 
 
-def _carry_out(display: Display, made: Plan, dest: Path, workers: int | None, wait: bool) -> CleanReport:
+def _carry_out(
+    display: Display, made: Plan, dest: Path, workers: int | None, zstd_level: int | None, wait: bool
+) -> CleanReport:
     from compliance_frames.corpus.clean import clean as carry_out
 
     with display.progress() as told:
-        return carry_out(made, dest, workers=workers, wait=wait, progress=told)
+        return carry_out(made, dest, workers=workers, zstd_level=zstd_level, wait=wait, progress=told)
 
 
 def _must_be_free(dest: Path, wait: bool) -> None:
@@ -144,7 +146,7 @@ def plan(
 @options.columns
 @options.read_ledger
 @options.treating
-@options.workers
+@options.writing
 @options.wait
 @options.output
 def clean(
@@ -154,6 +156,7 @@ def clean(
     author_column: str | None,
     ledger: Path,
     workers: int | None,
+    zstd_level: int | None,
     wait: bool,
     display: Display,
     **treating: Any,
@@ -169,7 +172,7 @@ def clean(
     told = Treating(**treating)
     _must_be_free(dest, wait)
     made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
-    done = _carry_out(display, made, dest, workers, wait)
+    done = _carry_out(display, made, dest, workers, zstd_level, wait)
     display.show(str(done))
     next_call = shlex.join(["compliance-frames", "verify", str(dest), "--ledger", str(ledger)])
     display.say(f"next: {next_call}", style="dim")
@@ -234,7 +237,7 @@ def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> N
 @options.columns
 @options.asking
 @options.treating
-@options.workers
+@options.writing
 @options.wait
 @options.output_file
 @options.output
@@ -249,6 +252,7 @@ def run(
     no_geo: bool,
     unchecked: Unchecked,
     workers: int | None,
+    zstd_level: int | None,
     wait: bool,
     output: Path | None,
     display: Display,
@@ -273,7 +277,7 @@ def run(
     results = ask(display, corpus, question, book, Asking(wait=wait, **asking))
     display.show(heading(f"{counted(results.num_rows, 'ID')} flagged"), tables.results_table(results))
     made = _make_plan(display, corpus, book, treating, id_column=id_column, author_column=author_column)
-    done = _carry_out(display, made, dest, workers, wait)
+    done = _carry_out(display, made, dest, workers, zstd_level, wait)
     display.show(str(done))
     proof, page = _prove_and_report(display, dest, book, corpus, output)
     display.show(str(proof), f"report written to {page}")

@@ -233,11 +233,19 @@ treating: Final[Decorator] = together(
     ),
 )
 
-workers: Final[Decorator] = click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Threads that clean files. [dim](default: one for each core)[/]",
+writing: Final[Decorator] = together(
+    click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Threads that clean files. [dim](default: one for each core)[/]",
+    ),
+    click.option(
+        "--zstd-level",
+        type=click.IntRange(max=22),
+        metavar="N",
+        help="Level of what is compressed with zstd; 1 is quickest. [dim](default: that of each source file)[/]",
+    ),
 )
 
 output_file: Final[Decorator] = click.option(

@@ -135,6 +135,13 @@ def test_the_steps_make_what_run_makes(run: Any, asked: Path, corpus: Path) -> N
     assert rows_of(Path("clean2")).equals(rows_of(Path("clean")))
 
 
+def test_a_told_zstd_level_is_used_and_said(run: Any, asked: Path, corpus: Path) -> None:
+    """Nobody's files are compressed otherwise in silence."""
+    quick = run("clean", corpus, "clean", "--ledger", asked, "--zstd-level", "9", "--json")
+    assert quick.code == 0
+    assert any("at level 9, as told" in note for note in quick.json["notes"])
+
+
 def test_run_keeps_its_ledger_and_its_page_beside_the_destination(run: Any, online: Emulator, corpus: Path) -> None:
     """Two arguments are enough; a second run finds everything done, and asks nothing."""
     first = run("run", corpus, "out/clean/", "--json", *QUICK)

@@ -75,6 +75,7 @@ def test_no_command_prints_the_help_and_exits_with_2(capsys: pytest.CaptureFixtu
         (["plan", "x", "--ledger", "l", "--unchecked", "ignore"], "'error', 'keep', 'drop'"),
         (["clean", "x", "--ledger", "l"], "Missing argument 'DEST'"),
         (["clean", "x", "y", "--ledger", "l", "--workers", "0"], "--workers"),
+        (["clean", "x", "y", "--ledger", "l", "--zstd-level", "23"], "--zstd-level"),
         (["run", "x"], "Missing argument 'DEST'"),
         (["demo", "--rows", "3"], "--rows"),
         (["emulate", "--port", "99999"], "--port"),
