@@ -1,4 +1,4 @@
-"""Claim: to prove a cleaned dataset takes at most three times as long as to read it once.
+"""Question: how many times as long as reading a cleaned dataset once does it take to prove it? The aim is three.
 
     python benchmarks/verify.py --rows 4_000_000 --rounds 7 --json verify.json
 
