@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Erasures
-from compliance_frames.corpus.rewrite import Rewritten, rewrite, unused_words
+from compliance_frames.corpus.rewrite import Rewritten, rewrite
 from compliance_frames.errors import PlanError
 
 IDS = Columns("id", geo=("geo",))
@@ -258,22 +258,6 @@ def test_words_that_no_row_uses_go_from_untouched_row_groups_too(tmp_path: Path)
     assert CANARY.encode() not in target.read_bytes()
     assert groups_of(target) == [1, 2]
     assert pq.ParquetFile(target).schema_arrow.field("words").type == words.type
-
-
-def test_words_that_only_other_files_use_are_found_and_rewriting_takes_them_out(tmp_path: Path) -> None:
-    """Partitioned writers list all categories in every file: one without any erased row is not clean for that."""
-    words = pa.array([CANARY, "open"]).dictionary_encode()
-    nested = pa.ListArray.from_arrays(pa.array([0, 1, 2]), words)
-    table = pa.table({"id": [1, 2], "words": words, "nested": nested, "plain": ["a", "b"]})
-    source = written(table.slice(1), tmp_path / "other.parquet", compression="none")
-    assert CANARY.encode() in source.read_bytes()
-    with pq.ParquetFile(source) as file:
-        assert set(unused_words(file)) == {"words", "nested"}
-    target, done = rewritten(source, dropping(1))
-    assert done.counts.rows_dropped == 0
-    assert CANARY.encode() not in target.read_bytes()
-    with pq.ParquetFile(written(table.select(["id", "words", "plain"]), tmp_path / "tight.parquet")) as file:
-        assert unused_words(file) == ()
 
 
 def test_a_large_row_group_is_read_in_pieces_and_written_as_one(tmp_path: Path) -> None:
