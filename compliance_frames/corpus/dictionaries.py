@@ -99,11 +99,11 @@ def _has_spare_words(chunk: Any) -> bool:
 def _hidden(source: Path, file: pq.ParquetFile, made_by: str) -> Iterator[str]:
     """The columns with spare values where no schema tells of dictionaries: read as such, they show what they list."""
     coded = [
-        (number, chunk.path_in_schema, chunk.physical_type)
+        (number, file.schema.column(at).path, file.schema.column(at).physical_type)
         for number in range(file.num_row_groups)
         for group in [file.metadata.row_group(number)]
-        for chunk in map(group.column, range(group.num_columns))
-        if group.num_rows and any("DICTIONARY" in encoding for encoding in chunk.encodings)
+        for at in range(group.num_columns)
+        if group.num_rows and any("DICTIONARY" in encoding for encoding in group.column(at).encodings)
     ]
     text = {path: None for _, path, kind in coded if kind == "BYTE_ARRAY"}
     if made_by.startswith(_OF_NUMBERS):

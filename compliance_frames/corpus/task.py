@@ -271,6 +271,14 @@ def _explained(task: Task) -> Iterator[None]:
         raise DestinationError(refusal(task.destination, error)) from error
     except IdError as error:
         raise IdError(f"{name}: {error}", column=error.column, row=error.row, value=error.value) from error
+    except PlanError as error:
+        if str(error).startswith(name):
+            raise
+        must_be_fresh(task.source, task.file)
+        raise type(error)(f"{name}: {error}") from error
+    except UnicodeDecodeError as error:
+        must_be_fresh(task.source, task.file)
+        raise PlanError(f"{name} cannot be read as Parquet: what is to be text is not UTF-8 ({error})") from error
     except pa.ArrowException as error:
         must_be_fresh(task.source, task.file)
         raise PlanError(f"{name} cannot be read and written again as Parquet: {error}") from error
