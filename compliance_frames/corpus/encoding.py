@@ -97,7 +97,12 @@ def encoding_of(
         }
     of_all = (*enums, *strange, *rounded) if only is None else ()
     notes = (*of_all, *_codec_notes(leaves), *unlike, *unordered)
-    return Encoding(schema, options, _key_values(metadata, schema), notes, int96)
+    key_values = _key_values(metadata, schema)
+    if options["use_deprecated_int96_timestamps"] and options["store_schema"] and not enums:
+        # Arrow reads these as another type than it says, and would say that; others go by what it said.
+        options["store_schema"] = False
+        key_values = dict(metadata.metadata or {})
+    return Encoding(schema, options, key_values, notes, int96)
 
 
 @dataclass

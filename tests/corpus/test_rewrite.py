@@ -346,6 +346,21 @@ def test_int96_timestamps_stay_int96(tmp_path: Path, stored: str) -> None:
     assert done.notes == ()
 
 
+def test_what_a_file_says_of_int96_timestamps_stays(tmp_path: Path) -> None:
+    """Arrow reads them as nanoseconds of no time zone; polars goes by the types that the file says they had."""
+    times = pa.array([datetime(2024, 1, 1, tzinfo=UTC)] * 2, pa.timestamp("us", "UTC"))
+    table = pa.table({"id": [1, 2], "at": times, "words": pa.array(["a", "b"]).dictionary_encode()})
+    table = table.replace_schema_metadata({"made": "by hand"})
+    source = written(table, tmp_path / "s.parquet", use_deprecated_int96_timestamps=True)
+    target, done = rewritten(source, dropping(1))
+    assert done.notes == ()
+    assert pl.read_parquet(target).schema["at"] == pl.Datetime("us", "UTC")
+    assert pl.read_parquet(target).equals(pl.read_parquet(source)[1:])
+    assert pq.read_schema(target).equals(pq.read_schema(source), check_metadata=True)
+    assert pq.read_metadata(target).metadata == pq.read_metadata(source).metadata
+    assert target.read_bytes().count(b"by hand") == source.read_bytes().count(b"by hand")
+
+
 def test_int96_timestamps_of_far_years_are_not_bent(tmp_path: Path) -> None:
     """Read as nanoseconds, the year 9999 that stands for never would become 1815."""
     never = [datetime(9999, 12, 31), datetime(1, 1, 1), datetime(2024, 5, 1)]
