@@ -120,10 +120,11 @@ def _give_back() -> None:
 
 def _pieces(file: pq.ParquetFile, group: int, whole_bytes: int) -> Iterator[pa.Table]:
     facts = file.metadata.row_group(group)
-    if facts.total_byte_size <= whole_bytes:
+    size = sum(facts.column(leaf).total_uncompressed_size for leaf in range(facts.num_columns))
+    if size <= whole_bytes:  # what is said of the row group itself are compressed bytes, by some writers
         yield file.read_row_group(group, use_threads=False)
         return
-    rows = max(1, facts.num_rows * whole_bytes // (4 * facts.total_byte_size))
+    rows = max(1, facts.num_rows * whole_bytes // (4 * size))
     for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
         yield pa.Table.from_batches([batch])
 

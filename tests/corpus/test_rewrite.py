@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -19,9 +19,12 @@ from hypothesis import HealthCheck, given, settings
 
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Erasures
+from compliance_frames.corpus.footer import File, Group
 from compliance_frames.corpus.rewrite import Rewritten, rewrite
+from compliance_frames.corpus.thrift import Struct
 from compliance_frames.errors import PlanError
 
+EditFooter = Callable[[Path, Callable[[Struct], None]], Path]
 IDS = Columns("id", geo=("geo",))
 _short = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 _moment = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1))
@@ -290,6 +293,14 @@ def test_a_row_group_too_large_to_hold_becomes_several_and_says_so(tmp_path: Pat
     assert len(groups_of(target)) > 1
     assert sum(groups_of(target)) == 400
     assert done.notes == ("a row group too large to hold at once became several",)
+
+
+def test_the_size_of_a_row_group_is_that_of_its_columns(tmp_path: Path, edit_footer: EditFooter) -> None:
+    """Some writers say of a row group how large it is compressed: memory is bounded all the same."""
+    source = written(a_corpus(400), tmp_path / "source.parquet")
+    edit_footer(source, lambda file: file.structs(File.GROUPS)[0].put(Group.BYTES, 1))
+    target, _ = rewritten(source, dropping(), whole_bytes=6_000)
+    assert len(groups_of(target)) > 1
 
 
 def test_a_file_whose_rows_all_go_keeps_its_schema(tmp_path: Path) -> None:
