@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
+from compliance_frames.corpus.copying import copy_bytes, write_all
 from compliance_frames.corpus.footer import (
     MAGIC,
     Chunk,
@@ -14,7 +14,6 @@ from compliance_frames.corpus.footer import (
     File,
     Group,
     Meta,
-    OnDisk,
     Origin,
     Place,
     moved,
@@ -23,10 +22,6 @@ from compliance_frames.corpus.footer import (
     sizes_of,
 )
 from compliance_frames.corpus.thrift import I64, Struct, Structs
-from compliance_frames.errors import FooterError
-
-#: Bytes that are read and written at once where the kernel cannot copy.
-_STRETCH: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ class Assembly:
         self._waiting: tuple[Origin, Extent] | None = None
         self._groups: list[Struct] = []
         self._indexes: list[tuple[Struct, Literal["column", "offset"], bytes]] = []
-        self._write(MAGIC)
+        write_all(self._handle, MAGIC)
         self._end = len(MAGIC)
 
     def add(self, group: Struct, parts: Sequence[Part]) -> None:
@@ -145,20 +140,13 @@ class Assembly:
     def _append_bytes(self, data: bytes) -> int:
         self._flush()
         start, self._end = self._end, self._end + len(data)
-        self._write(data)
+        write_all(self._handle, data)
         return start
 
     def _flush(self) -> None:
         if self._waiting is not None:
             (origin, extent), self._waiting = self._waiting, None
-            at = _copied_by_kernel(origin.handle, self._handle, extent) if isinstance(origin, OnDisk) else extent.start
-            for start in range(at, extent.end, _STRETCH):
-                self._write(origin.read(start, min(start + _STRETCH, extent.end)))
-
-    def _write(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._handle, left) :]
+            copy_bytes(origin, extent, self._handle)
 
 
 def _sizes(chunks: Sequence[Struct]) -> tuple[int, int]:
@@ -170,17 +158,3 @@ def _first_page(chunk: Struct) -> int:
     meta = chunk.struct(Chunk.META)
     assert meta is not None
     return min(at for at in (meta.integer(Meta.DATA), meta.integer(Meta.DICTIONARY)) if at)
-
-
-def _copied_by_kernel(reading: int, writing: int, extent: Extent) -> int:
-    """Let the kernel copy, which shares blocks where the file system can; up to where it came."""
-    call, at = getattr(os, "copy_file_range", None), extent.start
-    while call is not None and at < extent.end:
-        try:
-            done = call(reading, writing, extent.end - at, offset_src=at)
-        except OSError:  # not between these file systems; a full disk says so again when we write ourselves
-            break
-        if not done:
-            raise FooterError("a Parquet file ends before its footer says")
-        at += done
-    return at

@@ -86,6 +86,10 @@ def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
         raise IdError(told, column=error.column, row=error.row, value=error.value) from error
     except PlanError as error:
         raise type(error)(f"{source.path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise PlanError(
+            f"{source.path} cannot be read as Parquet: what is to be text is not UTF-8 ({error})"
+        ) from error
     except (pa.ArrowException, OSError) as error:
         said = str(error).partition("\n")[0]
         raise PlanError(f"{source.path} cannot be read as Parquet: {said}; restore it or take it away") from error

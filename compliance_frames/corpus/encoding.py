@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -15,7 +16,9 @@ import pyarrow.parquet as pq
 
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.enums import without_enums
+from compliance_frames.corpus.footer import OnDisk, must_have_known_codecs, read_footer
 from compliance_frames.corpus.levels import zstd_level
+from compliance_frames.errors import FooterError
 
 #: Where Arrow keeps its own schema among a file's key-value metadata; the writer makes it anew.
 _ARROW_SCHEMA: Final = b"ARROW:schema"
@@ -67,6 +70,9 @@ def encoding_of(
         only: Parquet paths of the leaf columns to write, where it is not the whole file that is written again: then
             options and notes are of these alone, and no sort order is claimed.
 
+    Raises:
+        FooterError: its footer says of its column chunks what cannot be.
+
     >>> import tempfile
     >>> source = Path(tempfile.mkdtemp(), "tweets.parquet")
     >>> pq.write_table(pa.table({"id": [1, 2]}), source, compression="gzip", write_page_index=True)
@@ -77,6 +83,7 @@ def encoding_of(
     int96, rounded = _int96_unit(path)
     with path.open("rb") as stream, pq.ParquetFile(stream, coerce_int96_timestamp_unit=int96) as file:
         metadata = file.metadata
+        _must_be_sound(OnDisk(stream, path), metadata)
         leaves = [leaf for leaf in _leaves(metadata) if only is None or leaf.path in only]
         schema, enums = without_enums(file.schema_arrow)
         kind, strange = _schema_options(file, schema, int96)
@@ -92,7 +99,12 @@ def encoding_of(
         }
     of_all = (*enums, *strange, *rounded) if only is None else ()
     notes = (*of_all, *_codec_notes(leaves), *unlike, *unordered)
-    return Encoding(schema, options, _key_values(metadata, schema), notes, int96)
+    key_values = _key_values(metadata, schema)
+    if options["use_deprecated_int96_timestamps"] and options["store_schema"] and not enums:
+        # Arrow reads these as another type than it says, and would say that; others go by what it said.
+        options["store_schema"] = False
+        key_values = dict(metadata.metadata or {})
+    return Encoding(schema, options, key_values, notes, int96)
 
 
 @dataclass
@@ -100,6 +112,7 @@ class _Leaf:
     """What all row groups say about one leaf column."""
 
     path: str
+    kind: str
     chunks: list[Any]
 
     @property
@@ -122,9 +135,26 @@ def _leaves(metadata: pq.FileMetaData) -> list[_Leaf]:
     for group in range(metadata.num_row_groups):
         facts = metadata.row_group(group)
         for at in range(facts.num_columns):
-            chunk = facts.column(at)
-            found.setdefault(chunk.path_in_schema, _Leaf(chunk.path_in_schema, [])).chunks.append(chunk)
+            column = metadata.schema.column(at)
+            found.setdefault(column.path, _Leaf(column.path, column.physical_type, [])).chunks.append(facts.column(at))
     return list(found.values())
+
+
+def _must_be_sound(origin: OnDisk, metadata: pq.FileMetaData) -> None:
+    """Refuse a footer whose answers would end the process, or lead out of the file."""
+    footer = None
+    with suppress(FooterError):  # too large to be looked into, perhaps: Arrow may well read it
+        footer = read_footer(origin)
+    if footer is not None:
+        must_have_known_codecs(footer)
+    for leaf in _leaves(metadata):
+        for chunk in leaf.chunks:
+            if chunk.physical_type != leaf.kind:
+                raise FooterError(f"its column chunks of {leaf.path!r} are {chunk.physical_type}, not {leaf.kind}")
+            places = [chunk.data_page_offset, *([chunk.dictionary_page_offset] if chunk.has_dictionary_page else [])]
+            inside = all(0 <= place < origin.size for place in (*places, chunk.total_compressed_size))
+            if chunk.num_values and not inside:
+                raise FooterError(f"its column chunks of {leaf.path!r} lie outside of the file")
 
 
 def _column_options(leaves: Sequence[_Leaf], stream: BinaryIO) -> dict[str, Any]:
@@ -174,7 +204,10 @@ def _page_options(leaves: Sequence[_Leaf], stream: BinaryIO) -> dict[str, Any]:
     if not chunks:
         return {}
     stream.seek(chunks[0].data_page_offset)
-    version, checked = _page_header(stream.read(64))
+    try:
+        version, checked = _page_header(stream.read(64))
+    except IndexError:
+        raise FooterError("its first page is not where its footer says") from None
     return {
         "data_page_version": version,
         "write_page_checksum": checked,

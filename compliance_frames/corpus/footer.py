@@ -26,6 +26,7 @@ _MOST_PAGES: Final = 100_000  # of a column chunk, where they have to be counted
 #: The number of the field that is kept free for extensions, such as the whole footer once more in another format.
 _EXTENSION: Final = 32767
 _FIXED_LENGTH: Final = 7  # the number of the type FIXED_LEN_BYTE_ARRAY
+_CODECS: Final = range(8)  # from none to LZ4_RAW
 
 
 class File:
@@ -208,6 +209,18 @@ def places(footer: Footer) -> list[list[Place]]:
         found.append([_place(footer.origin, chunk) for chunk in chunks])
     _must_lie_apart(footer, found)
     return found
+
+
+def must_have_known_codecs(footer: Footer) -> None:
+    """Refuse a file that is compressed in a way that nobody knows: Arrow ends the process when it is asked for it.
+
+    Raises:
+        FooterError: it is.
+    """
+    metas = (chunk.struct(Chunk.META) for group in footer.groups for chunk in group.structs(Group.CHUNKS))
+    for codec in {meta.integer(Meta.CODEC) or 0 for meta in metas if meta is not None}:
+        if codec not in _CODECS:
+            raise FooterError(f"its column chunks are compressed with the unknown codec {codec}")
 
 
 def moved(chunk: Struct, place: Place, start: int) -> Struct:

@@ -13,6 +13,7 @@ import pyarrow.types as pt
 
 from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_in, id_in, is_list
 from compliance_frames.corpus.erasures import Erasures, IdArray
+from compliance_frames.errors import PlanError
 
 #: Digits of the largest ID.
 _LONGEST = 19
@@ -27,20 +28,20 @@ class Leaves:
         ids: Parquet paths of the leaf columns with IDs (and what stands beside them in lists).
         authors: of these, the leaves of the row's own ID and author.
         places: Parquet paths of the columns of places.
-        probes: leaf positions, each with the sorted IDs that would make its row a hit; None where the leaves of
-            the file cannot be told apart, and every row group has to be read.
+        probes: leaf positions, each with its physical type and the sorted IDs that would make its row a hit; None
+            where the leaves of the file cannot be told apart, and every row group has to be read.
     """
 
     ids: tuple[str, ...]
     authors: tuple[str, ...]
     places: tuple[str, ...]
-    probes: tuple[tuple[int, IdArray], ...] | None
+    probes: tuple[tuple[int, str, IdArray], ...] | None
 
     def may_be_hit(self, group: Any, erasures: Erasures) -> bool:
         """Whether a row group could hold anything to erase, as far as its statistics say."""
         if erasures.asked_tweets is not None or self.probes is None:
             return True
-        return any(may_hold(group.column(leaf).statistics, ids) for leaf, ids in self.probes)
+        return any(may_hold(_statistics(group.column(leaf), kind), ids) for leaf, kind, ids in self.probes)
 
 
 def find_leaves(file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> Leaves:
@@ -58,7 +59,11 @@ def find_leaves(file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> L
         authors=tuple(dict.fromkeys(s for path in own for s in _under(path, paths, stored))),
         places=tuple(dict.fromkeys(s for path in columns.geo or () for s in _under(path, paths, stored))),
         probes=tuple(
-            (at, ids) for path, sets in wanted for at, leaf in enumerate(paths) if leaf == path for ids in sets
+            (at, file.schema.column(at).physical_type, ids)
+            for path, sets in wanted
+            for at, leaf in enumerate(paths)
+            if leaf == path
+            for ids in sets
         ),
     )
 
@@ -98,6 +103,13 @@ def may_hold(statistics: Any, ids: IdArray) -> bool:
         return True
     low, high = np.array(ranges, np.int64).reshape(-1, 2).T
     return bool((np.searchsorted(ids, low) < np.searchsorted(ids, high, "right")).any())
+
+
+def _statistics(chunk: Any, kind: str) -> Any:
+    """Those of a column chunk. Of one of another type than its column's, asking for them would end the process."""
+    if chunk.physical_type != kind:
+        raise PlanError(f"its column chunks of {chunk.path_in_schema!r} are {chunk.physical_type}, not {kind}")
+    return chunk.statistics
 
 
 def _ranges(statistics: Any, digits: Iterable[int]) -> list[tuple[int, int]] | None:

@@ -22,6 +22,8 @@ _HEADER: Final = 1 << 14
 _ENOUGH: Final = 64 << 10
 #: Pages to look at: there are contents that every level makes the same of.
 _PAGES: Final = 3
+#: Bytes of a page's content that are looked at: a damaged page of a few bytes may promise gigabytes.
+_MOST: Final = 16 << 20
 
 
 def zstd_level(stream: BinaryIO, chunks: Sequence[Any]) -> int | None:
@@ -44,12 +46,13 @@ def zstd_level(stream: BinaryIO, chunks: Sequence[Any]) -> int | None:
         pages = [_Page.at(stream, *frame) for frame in telling]
     except (OSError, pa.ArrowException):  # damage, which is not for this module to report
         return None
-    return _level_of(pages) if pages else None
+    whole = [page for page in pages if len(page.content) <= _MOST]
+    return _level_of(whole) if whole else None
 
 
 @dataclass(frozen=True)
 class _Page:
-    """A compressed page, and its content."""
+    """A compressed page, and its content: one byte too many of it where it is too large."""
 
     compressed: bytes
     content: bytes
@@ -58,7 +61,7 @@ class _Page:
     def at(cls, stream: BinaryIO, start: int, size: int) -> _Page:
         stream.seek(start)
         compressed = stream.read(size)
-        return cls(compressed, pa.CompressedInputStream(pa.BufferReader(compressed), "zstd").read())
+        return cls(compressed, pa.CompressedInputStream(pa.BufferReader(compressed), "zstd").read(_MOST + 1))
 
 
 def _level_of(pages: Sequence[_Page]) -> int | None:

@@ -22,11 +22,11 @@ from compliance_frames.corpus import show
 from compliance_frames.corpus.authors import tweets_of_dropped_authors
 from compliance_frames.corpus.columns import Columns, field_at, find_columns, unread_columns
 from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
+from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures, IdArray, by_reason
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.policy import Policy
-from compliance_frames.corpus.rewrite import WordLists, unused_words
 from compliance_frames.corpus.splice import splicing
 from compliance_frames.corpus.threads import in_order
 from compliance_frames.errors import PlanError, UncheckedIdsError
@@ -374,7 +374,7 @@ def _plan_file(
         why = _why(counts, read)
         if touched:
             decision, why = _decided(root / source.path, file, columns, touched, why)
-        elif erasures.erase_anything and unused_words(file, layout.lists):
+        elif erasures.erase_anything and unused_words(root / source.path, file, layout.lists):
             decision, why = "rewrite", _STALE
         else:
             decision = "copy"

@@ -10,12 +10,11 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyarrow.types as pt
 
 from compliance_frames.corpus.arrays import kept
 from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.dictionaries import has_words
 from compliance_frames.corpus.encoding import encoding_of
-from compliance_frames.corpus.enums import without_enums
 from compliance_frames.corpus.erase import Counts, Erasures, erase
 
 #: A row group that takes more than this, uncompressed, is read in pieces of about a quarter of it.
@@ -96,57 +95,6 @@ def rewrite(
     return Rewritten(counts, (*encoding.notes, *notes))
 
 
-@dataclass(frozen=True)
-class WordLists:
-    """The columns of a schema that may list values which no row has.
-
-    Attributes:
-        anywhere: those with dictionaries further down, and those with categories in their metadata.
-        beside: dictionary-encoded ones, whose lists can be held against their rows.
-    """
-
-    anywhere: tuple[str, ...]
-    beside: tuple[str, ...]
-
-    @classmethod
-    def of(cls, schema: pa.Schema) -> WordLists:
-        """Those of a schema."""
-        anywhere = tuple(name for field in schema for name in _listed(field))
-        return cls(anywhere, tuple(field.name for field in schema if pt.is_dictionary(field.type)))
-
-
-def unused_words(file: pq.ParquetFile, lists: WordLists | None = None) -> tuple[str, ...]:
-    """The columns of a file whose dictionaries list values that no row of theirs has.
-
-    Writers of partitioned datasets put all categories of a column into every file. Such a file, though none of its
-    rows is flagged, may name what was erased elsewhere: a copy of it is not clean, and :func:`rewrite` is.
-
-    >>> import io
-    >>> words, sink = pa.array(["erased elsewhere", "here"]).dictionary_encode(), io.BytesIO()
-    >>> pq.write_table(pa.table({"id": [2], "words": words[1:]}), sink)
-    >>> unused_words(pq.ParquetFile(sink))
-    ('words',)
-    """
-    lists = lists or WordLists.of(file.schema_arrow)
-    spare = (name for name in lists.beside if any(map(_has_spare_words, _chunks(file, name))))
-    return tuple(dict.fromkeys((*lists.anywhere, *spare)))
-
-
-def _listed(field: pa.Field[Any]) -> list[str]:
-    """A column that holds dictionaries further down may list anything, and one with categories in its metadata."""
-    nested = _has_words(field.type) and not pt.is_dictionary(field.type)
-    return [field.name] if nested or without_enums(pa.schema([field]))[1] else []
-
-
-def _chunks(file: pq.ParquetFile, name: str) -> Iterator[Any]:
-    for group in range(file.num_row_groups):
-        yield from file.read_row_group(group, [name], use_threads=False).column(0).chunks
-
-
-def _has_spare_words(chunk: Any) -> bool:
-    return len(chunk.indices.drop_null().unique()) < len(chunk.dictionary)
-
-
 def _erased(
     file: pq.ParquetFile, group: int, columns: Columns, erasures: Erasures, whole_bytes: int
 ) -> Iterator[tuple[pa.Table, Counts]]:
@@ -173,10 +121,11 @@ def _give_back() -> None:
 
 def _pieces(file: pq.ParquetFile, group: int, whole_bytes: int) -> Iterator[pa.Table]:
     facts = file.metadata.row_group(group)
-    if facts.total_byte_size <= whole_bytes:
+    size = sum(facts.column(leaf).total_uncompressed_size for leaf in range(facts.num_columns))
+    if size <= whole_bytes:  # what is said of the row group itself are compressed bytes, by some writers
         yield file.read_row_group(group, use_threads=False)
         return
-    rows = max(1, facts.num_rows * whole_bytes // (4 * facts.total_byte_size))
+    rows = max(1, facts.num_rows * whole_bytes // (4 * size))
     for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
         yield pa.Table.from_batches([batch])
 
@@ -197,12 +146,5 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 def compacted(table: pa.Table) -> pa.Table:
     """Dictionaries reduced to the values in use: others, in a row group without any erased row, may be erased ones."""
     everything = np.ones(table.num_rows, dtype=bool)
-    found = [kept(column, everything) if _has_words(column.type) else column for column in table.columns]
+    found = [kept(column, everything) if has_words(column.type) else column for column in table.columns]
     return pa.Table.from_arrays(found, schema=table.schema)
-
-
-def _has_words(kind: Any) -> bool:
-    """Whether a type is, or holds, one of dictionaries."""
-    if isinstance(kind, pa.BaseExtensionType):
-        return _has_words(kind.storage_type)
-    return pt.is_dictionary(kind) or any(_has_words(kind.field(at).type) for at in range(kind.num_fields))

@@ -6,7 +6,7 @@ copied keeps everything that its writer gave it: pages, page indexes, Bloom filt
 
 A chunk is as good as a whole file that is copied: its dictionary, its statistics and its filter are its own, and tell
 of its own rows, which all stay. That is so unless a dictionary lists more than its rows have
-(:func:`~compliance_frames.corpus.rewrite.unused_words`), and then :func:`splicing` says no.
+(:func:`~compliance_frames.corpus.dictionaries.unused_words`), and then :func:`splicing` says no.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from compliance_frames.corpus.assembly import Assembly, Part
 from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.dictionaries import unused_words
 from compliance_frames.corpus.encoding import encoding_of
 from compliance_frames.corpus.erase import (
     Counts,
@@ -46,7 +47,7 @@ from compliance_frames.corpus.footer import (
     read_footer,
 )
 from compliance_frames.corpus.leaves import find_leaves, leaves_below
-from compliance_frames.corpus.rewrite import WHOLE_BYTES, Rewritten, compacted, unused_words
+from compliance_frames.corpus.rewrite import WHOLE_BYTES, Rewritten, compacted
 from compliance_frames.corpus.thrift import Struct
 from compliance_frames.errors import FooterError, UncheckedIdsError
 
@@ -329,7 +330,7 @@ def _unspliceable(
         whole = len(paths) == file.metadata.num_columns
         empty = file.read_row_groups([], columns=None if whole else paths)
         _Mould(source, file, footer, columns, each, empty, level=_ANY_LEVEL)
-    if words := unused_words(file):
+    if words := unused_words(source, file):
         return f"a dictionary of {words[0]!r} lists values that no row has"
     return None
 

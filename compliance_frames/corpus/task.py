@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 import threading
 import uuid
@@ -13,22 +12,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from compliance_frames.corpus.copying import copy_bytes
 from compliance_frames.corpus.destination import refusal
 from compliance_frames.corpus.erase import Counts, Erasures
+from compliance_frames.corpus.footer import Extent, OnDisk
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.corpus.plan import Decision, FilePlan
 from compliance_frames.corpus.rewrite import rewrite
 from compliance_frames.corpus.splice import splice
 from compliance_frames.durable import begin_to_sync
 from compliance_frames.errors import DestinationError, FooterError, IdError, PlanError, StaleDatasetError
-
-#: Bytes that the kernel is asked to copy at once.
-_STRETCH: Final = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -217,29 +214,9 @@ def _put(source: Path, part: Path, task: Task) -> None:
 
 
 def _copy(source: Path, part: Path) -> None:
-    with source.open("rb") as reading, part.open("xb") as writing:
-        if not _copied_by_kernel(reading, writing):
-            shutil.copyfileobj(reading, writing, 1 << 20)
-
-
-def _copied_by_kernel(reading: BinaryIO, writing: BinaryIO) -> bool:
-    """Let the kernel copy, which shares blocks where the file system can; False where it cannot, or not all of it."""
-    call = getattr(os, "copy_file_range", None)
-    left = os.fstat(reading.fileno()).st_size
-    while call is not None and left:
-        try:
-            done = call(reading.fileno(), writing.fileno(), min(left, _STRETCH))
-        except OSError:  # not between these file systems; a full disk says so again when we write ourselves
-            break
-        if not done:
-            break
-        left -= done
-    if call is None or left:
-        reading.seek(0)
-        writing.seek(0)
-        writing.truncate()
-        return False
-    return True
+    with source.open("rb") as reading, part.open("xb", buffering=0) as writing:
+        origin = OnDisk(reading, source)
+        copy_bytes(origin, Extent(0, origin.size), writing.fileno())
 
 
 def _sha256(path: Path) -> str:
@@ -281,6 +258,14 @@ def _explained(task: Task) -> Iterator[None]:
         raise DestinationError(refusal(task.destination, error)) from error
     except IdError as error:
         raise IdError(f"{name}: {error}", column=error.column, row=error.row, value=error.value) from error
+    except PlanError as error:
+        if str(error).startswith(name):
+            raise
+        must_be_fresh(task.source, task.file)
+        raise type(error)(f"{name}: {error}") from error
+    except UnicodeDecodeError as error:
+        must_be_fresh(task.source, task.file)
+        raise PlanError(f"{name} cannot be read as Parquet: what is to be text is not UTF-8 ({error})") from error
     except pa.ArrowException as error:
         must_be_fresh(task.source, task.file)
         raise PlanError(f"{name} cannot be read and written again as Parquet: {error}") from error

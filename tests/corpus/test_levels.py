@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,3 +113,16 @@ def level_of(path: Path) -> int | None:
     with path.open("rb") as stream:
         group = pq.read_metadata(stream).row_group(0)
         return zstd_level(stream, [group.column(at) for at in range(group.num_columns)])
+
+
+def test_a_page_that_promises_gigabytes_is_not_unpacked() -> None:
+    """Two kilobytes can be half a gigabyte of the same letter; no level is worth that much memory."""
+    letters, blocks = 1 << 17, 4000
+    repeated = [((letters << 3 | 2 | (at == blocks - 1)).to_bytes(3, "little") + b"a") for at in range(blocks)]
+    frame = b"\x28\xb5\x2f\xfd\x00\x38" + b"".join(repeated)
+    before = pa.total_allocated_bytes()
+    tracemalloc.start()
+    assert zstd_level(io.BytesIO(frame), [Chunk(len(frame))]) is None
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (most < 64 << 20, pa.total_allocated_bytes()) == (True, before)

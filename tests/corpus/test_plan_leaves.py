@@ -103,5 +103,5 @@ def test_only_id_leaves_are_read(tmp_path: Path) -> None:
     )
     assert found.places == ("geo.place_id", "geo.at.list.element")
     assert found.probes is not None
-    assert {file.schema.column(at).name for at, _ in found.probes} == {"id"}
+    assert {file.schema.column(at).name for at, *_ in found.probes} == {"id"}
     file.close()
