@@ -23,7 +23,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compliance_frames.corpus.clean import CleanReport, clean
+    from compliance_frames.corpus.clean import clean
+    from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.columns import Columns
     from compliance_frames.corpus.frames import apply, match
     from compliance_frames.corpus.plan import Plan, plan
@@ -57,7 +58,7 @@ __all__ = [
 # A name is looked up when it is first used: reading an Arrow table needs no HTTP client, and the command
 # line's help needs neither.
 _ROOMS = {
-    "CleanReport": "corpus.clean",
+    "CleanReport": "corpus.clean_report",
     "Columns": "corpus.columns",
     "ComplianceFramesError": "errors",
     "Ledger": "jobs.ledger",

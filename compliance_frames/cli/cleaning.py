@@ -17,7 +17,7 @@ from compliance_frames.console import Display, counted, heading, jsonable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from compliance_frames.corpus.clean import CleanReport
+    from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.plan import Plan
     from compliance_frames.proof.verify import Proof
     from compliance_frames.schemas import Unchecked

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from compliance_frames.corpus.clean import CleanReport
+    from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.plan import FilePlan, Plan
 
 #: A plan of more files than this is shown by those that change, and then in part.

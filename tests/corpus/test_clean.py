@@ -26,7 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compliance_frames.corpus.clean import CleanReport, clean
+from compliance_frames.corpus.clean import clean
+from compliance_frames.corpus.clean_report import CleanReport
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.corpus.plan import Plan, plan
 from compliance_frames.corpus.stage import stage_path
