@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from compliance_frames.corpus.bounds import without_bounds
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.enums import without_enums
 from compliance_frames.corpus.footer import OnDisk, must_have_known_codecs, read_footer
@@ -29,6 +30,7 @@ _ENCODINGS: Final = ("DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BY
 _BLOOM_ERRORS: Final = 0.01
 #: Bytes of a dictionary at which a writer gives it up, and goes on without one.
 _TOO_LARGE: Final = 1 << 20
+_BOUNDS: Final = "GeoParquet's bounds of places are left out: they may be those of an erased one"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,12 @@ def encoding_of(
         metadata = file.metadata
         _must_be_sound(OnDisk(stream, path), metadata)
         leaves = [leaf for leaf in _leaves(metadata) if only is None or leaf.path in only]
-        schema, enums = without_enums(file.schema_arrow)
+        schema, left_out = without_enums(file.schema_arrow)
+        told: Mapping[bytes, bytes] = metadata.metadata or {}
+        said = without_bounds(told)
+        if said is not told:
+            plain: Any = without_bounds(schema.metadata or {})
+            schema, left_out = schema.with_metadata(plain or None), [*left_out, _BOUNDS]
         kind, strange = _schema_options(file, schema, int96)
         order, unordered = _sorting(metadata, columns) if only is None else ((), [])
         levels, unlike = _levels(leaves, stream, level)
@@ -97,13 +104,13 @@ def encoding_of(
             **({"sorting_columns": order} if order else {}),
             **_bloom_filters(leaves, _most_rows(metadata)),
         }
-    of_all = (*enums, *strange, *rounded) if only is None else ()
+    of_all = (*left_out, *strange, *rounded) if only is None else ()
     notes = (*of_all, *_codec_notes(leaves), *unlike, *unordered)
-    key_values = _key_values(metadata, schema)
-    if options["use_deprecated_int96_timestamps"] and options["store_schema"] and not enums:
+    key_values = _key_values(said, schema)
+    if options["use_deprecated_int96_timestamps"] and options["store_schema"] and not left_out:
         # Arrow reads these as another type than it says, and would say that; others go by what it said.
         options["store_schema"] = False
-        key_values = dict(metadata.metadata or {})
+        key_values = dict(said)
     return Encoding(schema, options, key_values, notes, int96)
 
 
@@ -363,8 +370,7 @@ def _codec_notes(leaves: Sequence[_Leaf]) -> Iterator[str]:
         yield "each column has one codec: the source changes it between row groups"
 
 
-def _key_values(metadata: pq.FileMetaData, schema: pa.Schema) -> dict[bytes, bytes]:
+def _key_values(said: Mapping[bytes, bytes], schema: pa.Schema) -> dict[bytes, bytes]:
     """What the footer holds beyond the schema's own metadata, which the writer writes where it stores the schema."""
-    said = {key: value for key, value in (metadata.metadata or {}).items() if key != _ARROW_SCHEMA}
-    stored = schema.metadata or {} if _ARROW_SCHEMA in (metadata.metadata or {}) else {}
-    return {key: value for key, value in said.items() if stored.get(key) != value}
+    stored = schema.metadata or {} if _ARROW_SCHEMA in said else {}
+    return {key: value for key, value in said.items() if key != _ARROW_SCHEMA and stored.get(key) != value}

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus.assembly import Assembly, Part
+from compliance_frames.corpus.bounds import without_bounds
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dictionaries import unused_words
 from compliance_frames.corpus.encoding import encoding_of
@@ -322,6 +323,9 @@ def _unspliceable(
         group = file.metadata.row_group(at)
         if sum(group.column(leaf).total_uncompressed_size for leaf in chunks) > WHOLE_BYTES:
             return "a row group is too large to be held at once"
+    said: Mapping[bytes, bytes] = file.metadata.metadata or {}
+    if without_bounds(said) is not said:
+        return "its GeoParquet metadata tells the bounds of all places"
     with source.open("rb") as stream:
         footer = read_footer(OnDisk(stream, source))
         places(footer)

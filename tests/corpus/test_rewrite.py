@@ -304,6 +304,28 @@ def test_the_size_of_a_row_group_is_that_of_its_columns(tmp_path: Path, edit_foo
     assert len(groups_of(target)) > 1
 
 
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("old", [True, False])
+def test_bounds_of_places_go_with_them(tmp_path: Path, stored: bool, old: bool) -> None:
+    """GeoParquet says how far a file's places reach, which may be an erased one; all else that it says stays."""
+    points = ["POINT (10.7501 59.9101)", "POINT (1 2)"]
+    table = pa.table({"id": [1, 2], "at": [datetime(2024, 1, 1)] * 2, "geo": points})
+    told = '{"version": "1.1.0", "columns": {"geo": {"encoding": "WKT", "bbox": [1, 2, 10.7501, 59.9101]}}}'
+    source, said = tmp_path / "source.parquet", {"geo": told, "made": "by hand"}
+    table = table.replace_schema_metadata(said if stored else None)
+    options: Any = {"store_schema": stored, "use_deprecated_int96_timestamps": old, "compression": "none"}
+    with pq.ParquetWriter(source, table.schema, **options) as writer:
+        writer.write_table(table)
+        if not stored:
+            writer.add_key_value_metadata(said)
+    assert b"10.7501" in source.read_bytes()
+    target, done = rewritten(source, dropping(1))
+    assert b"10.7501" not in target.read_bytes()
+    plain = b'{"version": "1.1.0", "columns": {"geo": {"encoding": "WKT"}}}'
+    assert key_values(target) == {b"geo": plain, b"made": b"by hand"}
+    assert done.notes == ("GeoParquet's bounds of places are left out: they may be those of an erased one",)
+
+
 def test_a_file_whose_rows_all_go_keeps_its_schema(tmp_path: Path) -> None:
     """It is read as an empty table by everybody."""
     source = written(a_corpus(), tmp_path / "source.parquet")

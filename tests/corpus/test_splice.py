@@ -572,6 +572,13 @@ def test_a_file_that_cannot_be_spliced_says_why(large: Path, edit_footer: EditFo
         spliced(large, Erasures(scrub_tweets=some(15)), TWEETS)
 
 
+def test_bounds_of_all_places_are_not_copied(tmp_path: Path) -> None:
+    """GeoParquet keeps them in the footer, which a splice takes over as it is."""
+    source, told = tmp_path / "source.parquet", '{"columns": {"geo": {"bbox": [0, 0, 1, 1]}}}'
+    pq.write_table(tweets(16_000).replace_schema_metadata({"geo": told}), source, **{**FULL, "row_group_size": 4000})
+    assert reason_of(source, {1: Counts(4000, 4000, 0, 1)}) == "its GeoParquet metadata tells the bounds of all places"
+
+
 def test_types_that_cannot_be_written_again_are_rewritten(tmp_path: Path) -> None:
     """A file without Arrow's schema whose columns come back as other types, and timestamps of the old kind."""
     source, rows = tmp_path / "source.parquet", 30_000
