@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
+
+_Result = TypeVar("_Result")
 
 Stage = Literal["read", "upload", "wait", "download", "plan", "clean", "verify"]
 Unit = Literal["rows", "bytes", "files", "jobs"]
@@ -35,6 +38,20 @@ class Progress:
 #: Seconds after which a wait looks up. polars' signal handler restarts system calls, so that Ctrl-C cannot end a wait
 #: in the main thread that has no time limit.
 GLANCE: Final = 0.2
+
+
+def awaited(future: Future[_Result]) -> _Result:
+    """The result of a future, waited for in such a way that Ctrl-C can end the wait; raises what the work raised.
+
+    >>> done: Future[int] = Future()
+    >>> done.set_result(1)
+    >>> awaited(done)
+    1
+    """
+    while not future.done():
+        wait([future], timeout=GLANCE)
+    return future.result()
+
 
 #: Called from any thread, often; it must be quick and must not raise.
 ProgressCallback = Callable[[Progress], None]

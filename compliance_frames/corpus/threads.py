@@ -6,12 +6,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
-from compliance_frames.progress import GLANCE
+from compliance_frames.progress import awaited
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -50,9 +49,4 @@ def in_order(
 
 
 def _result(work: Callable[[Any], _Result], item: Any, future: Future[_Result] | None) -> _Result:
-    if future is None:
-        return work(item)
-    while not future.done():
-        with suppress(TimeoutError):
-            future.exception(GLANCE)
-    return future.result()
+    return work(item) if future is None else awaited(future)

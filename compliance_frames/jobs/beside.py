@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
 from compliance_frames.jobs.ledger import ChunkRow
-from compliance_frames.progress import GLANCE
+from compliance_frames.progress import awaited
 
 
 class Beside:
@@ -49,11 +49,8 @@ class Beside:
         """Wait until no answer is being fetched; whether one was. Raises what ended it."""
         if self._answer is None:
             return False
-        _, future = self._answer
-        while not future.done():
-            wait([future], timeout=GLANCE)
-        self._answer = None
-        future.result()
+        (_, future), self._answer = self._answer, None
+        awaited(future)
         return True
 
     def prepare(self, chunk: ChunkRow) -> None:
@@ -66,6 +63,4 @@ class Beside:
         if self._body is None or self._body[0] != chunk:
             return None
         (_, future), self._body = self._body, None
-        while not future.done():
-            wait([future], timeout=GLANCE)
-        return future.result()
+        return awaited(future)

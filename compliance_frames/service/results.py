@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from compliance_frames.progress import awaited
 from compliance_frames.schemas import RESULTS, TREATMENTS, JobType
 from compliance_frames.service.blocks import Block, Shapes, blocks_of
 from compliance_frames.service.columns import NEVER, Columns, Integers
@@ -134,7 +135,7 @@ def _batches(stream: BinaryIO) -> Iterator[pa.RecordBatch]:
     shapes = Shapes()
 
     def first() -> pa.RecordBatch:
-        batch, block = waiting[0][0].result(), waiting.popleft()[1]
+        batch, block = awaited(waiting[0][0]), waiting.popleft()[1]
         if block is not None:
             spare.append(block.buffer)
         return batch
