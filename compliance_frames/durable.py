@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final
@@ -31,7 +32,7 @@ def write_private_once(path: Path, data: bytes) -> None:
     Raises:
         FileExistsError: the name is taken; what has it is left as it is.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     _fill(part, data)
     try:
         os.link(part, path, follow_symlinks=False)  # unlike a rename, this takes nobody's place

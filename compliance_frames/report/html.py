@@ -156,7 +156,7 @@ def page(
         f'<p class="soft">A cleaned copy of <b>{escape(manifest.source)}</b>, '
         f"written {elements.when(manifest.written_at)}.</p>",
         _totals(manifest.files),
-        _proof(proof, problems, with_checks=certificate is None),
+        _proof(proof, problems, name, with_checks=certificate is None),
         section(certificate) if certificate is not None and not problems else "",
         _answers(manifest, asked),
         _policy(manifest),
@@ -196,13 +196,16 @@ def _decided(decisions: Counter[Decision]) -> str:
     return f"{decisions['copy']:,} copied, {spliced}{decisions['rewrite']:,} rewritten"
 
 
-def _proof(proof: Mapping[str, Any] | None, problems: Sequence[str], *, with_checks: bool) -> str:
+def _proof(proof: Mapping[str, Any] | None, problems: Sequence[str], name: str, *, with_checks: bool) -> str:
     if problems:
         found = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
         return f'<div class="proof bad"><strong>Verification failed</strong><ul>{found}</ul></div>'
     if proof is None:
         return '<div class="proof"><strong>Not verified</strong>Nobody looked into the files for this page.</div>'
-    stated = f'<div class="proof good"><strong>Verified</strong>{escape(str(proof["statement"]))}</div>'
+    statement = str(proof["statement"])
+    if "destination" in proof:  # where it lies on somebody's disk is nobody else's business
+        statement = statement.replace(f"under {proof['destination']}", f"under {name}")
+    stated = f'<div class="proof good"><strong>Verified</strong>{escape(statement)}</div>'
     return stated + ("<h2>What was looked at</h2>" + elements.checks(proof.get("checks", ())) if with_checks else "")
 
 
