@@ -351,10 +351,11 @@ def test_the_demo_shows_all_of_it(run: Any, tmp_path: Path) -> None:
         "corpus",
         "corpus.ledger",
         "clean",
+        "clean.certificate.json",
         "clean.manifest.json",
         "report.html",
     }
-    for call in ("cf.check(", "cf.plan(", "cf.clean(", "cf.verify(", "compliance-frames report"):
+    for call in ("cf.check(", "cf.plan(", "cf.clean(", "cf.verify(", "proof.certify(", "compliance-frames report"):
         assert call in ran.err
 
 
