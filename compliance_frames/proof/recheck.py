@@ -66,6 +66,7 @@ class Recheck:
             "statement": self.statement,
             "signature": self.signature,
             "ids": self.ids,
+            "not_checked": list(self.certificate.not_checked),
             **{name: self.certificate.counts[name] for name in ("files", "bytes", "rows")},
             "certified_at": self.certificate.verified_at.isoformat(),
             "certificate_digest": self.certificate.digest,
@@ -73,8 +74,9 @@ class Recheck:
 
     def __str__(self) -> str:
         more = [] if self.ids is None else [f"  IDs: {self.ids}"]
+        left = [f"  not checked then: {sentence}" for sentence in self.certificate.not_checked]
         signed = f"  signature: {self.signature}"
-        return "\n".join([f"the certificate holds: {self.destination}", self.statement, signed, *more])
+        return "\n".join([f"the certificate holds: {self.destination}", self.statement, signed, *more, *left])
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"

@@ -289,6 +289,8 @@ def test_years_later_the_dataset_is_the_one_that_was_certified(certified: Certif
     assert told.statement.startswith(f"The 3 files under {certified.dataset} are those that were certified at 20")
     assert "What people chose after 2024-05-09 12:00 UTC was not looked at." in told.statement
     assert told.signature.startswith("not signed: whoever could change the files")
+    for sentence in certified.proof.not_checked:
+        assert f"not checked then: {sentence}" in str(told)
     assert "is compliant" not in str(told)
     assert str(GONE) not in json.dumps(told.to_dict())
 
