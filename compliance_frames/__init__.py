@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from compliance_frames.errors import ComplianceFramesError
     from compliance_frames.jobs.ledger import Ledger
     from compliance_frames.jobs.run import Submission, check, collect, submit
+    from compliance_frames.proof.certificate import Certificate
     from compliance_frames.proof.verify import Proof, verify
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Certificate",
     "CleanReport",
     "Columns",
     "ComplianceFramesError",
@@ -58,6 +60,7 @@ __all__ = [
 # A name is looked up when it is first used: reading an Arrow table needs no HTTP client, and the command
 # line's help needs neither.
 _ROOMS = {
+    "Certificate": "proof.certificate",
     "CleanReport": "corpus.clean_report",
     "Columns": "corpus.columns",
     "ComplianceFramesError": "errors",

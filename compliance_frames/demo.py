@@ -47,6 +47,7 @@ class Demo:
         self._steps = 0
         self.corpus, self.ledger, self.clean = (folder / name for name in ("corpus", "corpus.ledger", "clean"))
         self.manifest, self.page = folder / "clean.manifest.json", folder / "report.html"
+        self.certificate = folder / "clean.certificate.json"
 
     def run(self) -> dict[str, Any]:
         """Take every step and say what came of them all.
@@ -60,7 +61,8 @@ class Demo:
         with emulator(seed=self.seed) as service:
             self._make_corpus()
             results = self._check(service)
-            report, proof = self._apply()
+            report = self._apply()
+            proof = self._prove()
         seconds = round(time.perf_counter() - began, 2)
         self._say_where(seconds)
         return {
@@ -124,9 +126,8 @@ class Demo:
 
         self._display.show(_inset(results_table(flagged)))
 
-    def _apply(self) -> tuple[Any, Any]:
+    def _apply(self) -> Any:
         import compliance_frames as cf
-        from compliance_frames.report.html import report as write_page
 
         plan = self._step(
             "Plan: which files are touched, and how; nothing is written",
@@ -134,26 +135,43 @@ class Demo:
             lambda told: cf.plan(self.corpus, ledger=self.ledger, progress=told),
             lambda made: f"{counted(made.rows_dropped, 'row')} to drop, {made.rows_scrubbed:,} to lose their place",
         )
-        report = self._step(
+        return self._step(
             "Clean: a copy that is there whole or not at all",
             f"report = cf.clean(plan, {_text(self.clean)})",
             lambda told: cf.clean(plan, self.clean, progress=told),
             lambda done: f"{done.rows_in:,} rows in = {done.rows_kept:,} kept + {done.rows_dropped:,} dropped",
         )
+
+    def _prove(self) -> Any:
+        import compliance_frames as cf
+        from compliance_frames.report.html import report as write_page
+
         proof = self._step(
             "Verify, by code that shares nothing with cleaning",
             f"proof = cf.verify({_text(self.clean)}, ledger={_text(self.ledger)}, source={_text(self.corpus)})",
             lambda told: cf.verify(self.clean, ledger=self.ledger, source=self.corpus, progress=told),
             lambda found: found.statement,
         )
+        certificate = self._step(
+            "Certify: one file that is held against the copy years later",
+            f"proof.certify({_text(self.certificate)})",
+            lambda _: proof.certify(self.certificate),
+            lambda made: f"{counted(made.counts['files'], 'file')}; no tweet and no user in it",
+        )
         self._step(
             "Report: one page for those who did not do it",
             f"compliance-frames report {self.clean} --ledger {self.ledger} -o {self.page}",
-            lambda _: write_page(self.clean, ledger=self.ledger, proof=proof.to_dict(), output=self.page),
+            lambda _: write_page(
+                self.clean,
+                ledger=self.ledger,
+                proof=proof.to_dict(),
+                certificate=certificate.to_dict(),
+                output=self.page,
+            ),
             lambda page: f"{page}",
             language="bash",
         )
-        return report, proof
+        return proof
 
     def _step(
         self,
@@ -194,6 +212,7 @@ class Demo:
             "ledger": self.ledger,
             "clean": self.clean,
             "manifest": self.manifest,
+            "certificate": self.certificate,
             "report": self.page,
         }
 

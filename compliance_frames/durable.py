@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import secrets
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final
@@ -21,6 +22,31 @@ def open_private(path: Path) -> IO[bytes]:
 def write_private(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: beside it first, then renamed into place."""
     part = path.with_name(path.name + ".part")
+    _fill(part, data)
+    publish(part, path)
+
+
+def write_private_once(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all, and never over another.
+
+    Raises:
+        FileExistsError: the name is taken; what has it is left as it is.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    _fill(part, data)
+    try:
+        os.link(part, path, follow_symlinks=False)  # unlike a rename, this takes nobody's place
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def _fill(part: Path, data: bytes) -> None:
     try:
         with open_private(part) as file:
             file.write(data)
@@ -29,7 +55,6 @@ def write_private(path: Path, data: bytes) -> None:
     except BaseException:  # half of it helps nobody, and takes room from a disk that is full
         part.unlink(missing_ok=True)
         raise
-    publish(part, path)
 
 
 def publish(part: Path, path: Path) -> None:

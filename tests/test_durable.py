@@ -14,7 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from compliance_frames.durable import make_parents, make_private_directory, open_private, write_private
+from compliance_frames.durable import (
+    make_parents,
+    make_private_directory,
+    open_private,
+    write_private,
+    write_private_once,
+)
 from compliance_frames.lock import Lock
 
 
@@ -106,3 +112,44 @@ def test_missing_parents_are_made_durably(tmp_path: Path, monkeypatch: pytest.Mo
     synced.clear()
     make_parents(tmp_path / "a" / "b" / "c")
     assert synced == []
+
+
+@pytest.mark.parametrize("umask", [0, 0o777])
+def test_a_file_that_is_written_once_is_private_and_takes_no_place(tmp_path: Path, umask: int) -> None:
+    """0600 and whole; whatever has the name keeps it, also a link to nowhere."""
+    before = os.umask(umask)
+    try:
+        write_private_once(tmp_path / "new", b"first")
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "new") == 0o600
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name in ("new", "link"):
+        with pytest.raises(FileExistsError):
+            write_private_once(tmp_path / name, b"second")
+    assert (tmp_path / "new").read_bytes() == b"first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "new"]
+
+
+def test_where_there_are_no_hard_links_a_file_is_written_once_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems have none."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    write_private_once(tmp_path / "new", b"first")
+    assert (tmp_path / "new").read_bytes() == b"first"
+    assert mode(tmp_path / "new") == 0o600
+    with pytest.raises(FileExistsError):
+        write_private_once(tmp_path / "new", b"second")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_of_a_file_that_is_written_once_nothing_is_left_without_room(tmp_path: Path) -> None:
+    """Neither the file nor a piece of it."""
+    with no_room(), pytest.raises(OSError, match="too large"):
+        write_private_once(tmp_path / "new", b"first")
+    assert not list(tmp_path.iterdir())

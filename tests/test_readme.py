@@ -8,10 +8,14 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+import compliance_frames as cf
 from compliance_frames import sample
 from compliance_frames.emulator import Emulator
+from compliance_frames.proof.signature import SigningKey
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -51,3 +55,24 @@ def test_every_test_that_is_named_is_there() -> None:
         (named,) = re.findall(r"`(tests/[a-z_/]+\.py)::(test_[a-z_]+)`", row)
         code = (Path(__file__).parents[1] / named[0]).read_text(encoding="utf-8")
         assert re.search(rf"^def {named[1]}\(", code, re.MULTILINE), row
+
+
+def test_a_certificate_is_checked_by_hand_as_its_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without this package: digest, signature and files agree by the few lines that are shown, or one of them fails."""
+    page = (Path(__file__).parents[1] / "docs" / "certificate.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert "compliance_frames" not in program
+    monkeypatch.chdir(tmp_path)
+    sample.corpus("corpus", rows=300, days=2)
+    flagged = pa.table({"type": ["tweets"], "id": [1], "action": ["delete"], "reason": ["deleted"]})
+    cf.clean(cf.plan("corpus", flagged), "clean")
+    key = SigningKey(Ed25519PrivateKey.generate())
+    cf.verify("clean", flagged).certify("clean.certificate.json", sign_key=key)
+    exec(compile(program, "certificate.md", "exec"), {})
+    assert capsys.readouterr().out.split() == ["signed", "by", key.public_key.fingerprint]
+    written = Path("clean.certificate.json").read_text()
+    Path("clean.certificate.json").write_text(written.replace("corpus", "other"))
+    with pytest.raises(AssertionError):
+        exec(compile(program, "certificate.md", "exec"), {})

@@ -10,7 +10,7 @@ from typing import Final
 import rich_click as click
 
 from compliance_frames import __version__
-from compliance_frames.cli import asking, cleaning, trying
+from compliance_frames.cli import asking, cleaning, proving, trying
 from compliance_frames.cli.failing import discard_stdout, fail
 
 _EXIT_CODES: Final = (
@@ -53,7 +53,7 @@ def commands() -> None:
 
 
 for _command in (
-    *(cleaning.run, asking.check, cleaning.plan, cleaning.clean, cleaning.verify, cleaning.report, asking.jobs),
+    *(cleaning.run, asking.check, cleaning.plan, cleaning.clean, proving.verify, proving.report, asking.jobs),
     *(trying.demo, trying.emulate),
 ):
     commands.add_command(_command)

@@ -1,8 +1,7 @@
-"""The commands that speak with the corpus: ``plan``, ``clean``, ``verify``, ``report``, and ``run``, which is all."""
+"""The commands that speak with the corpus: ``plan`` and ``clean``, and ``run``, which is all of it."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -12,14 +11,14 @@ import rich_click as click
 
 from compliance_frames.cli import options, tables
 from compliance_frames.cli.asking import Asking, ask, asked_of, question_of
-from compliance_frames.console import Display, counted, heading, jsonable
+from compliance_frames.cli.proving import prove_and_report, signing_key
+from compliance_frames.console import Display, counted, heading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.plan import Plan
-    from compliance_frames.proof.verify import Proof
     from compliance_frames.schemas import Unchecked
 
 
@@ -75,27 +74,6 @@ def _must_be_free(dest: Path, wait: bool) -> None:
     target = dest.resolve()
     if target.name and not wait:
         must_be_free(lock_path(target), f"The destination {dest}")
-
-
-def _prove(display: Display, dest: Path, ledger: Path, source: Path | None = None) -> Proof:
-    from compliance_frames.proof.verify import verify as prove
-
-    with display.progress() as told:
-        return prove(dest, ledger=ledger, source=source, progress=told)
-
-
-def _prove_and_report(display: Display, dest: Path, ledger: Path, source: Path | None, output: Path | None) -> Any:
-    """The proof and the page; where the proof fails, the page says so before the error goes on."""
-    from compliance_frames.errors import VerificationError
-    from compliance_frames.report.html import report as write_page
-
-    try:
-        proof = _prove(display, dest, ledger, source)
-    except VerificationError as error:
-        page = write_page(dest, ledger=ledger, problems=error.problems or (str(error),), output=output)
-        display.say(f"what was found stands in {page}")
-        raise
-    return proof, write_page(dest, ledger=ledger, proof=proof.to_dict(), output=output)
 
 
 def _planned(made: Plan) -> dict[str, Any]:
@@ -180,55 +158,6 @@ def clean(
 
 
 @click.command()
-@click.argument("dest", type=options.PATH)
-@options.read_ledger
-@click.option(
-    "--source", type=options.PATH, metavar="CORPUS", help="Also look in the cleaned copy for text of erased rows."
-)
-@click.option("--certificate", type=options.PATH, metavar="FILE", help="Write what was verified, as JSON.")
-@options.output
-def verify(dest: Path, ledger: Path, source: Path | None, certificate: Path | None, display: Display) -> None:
-    """Prove that DEST holds nothing that had to go, by code that shares nothing with clean.
-
-    Exit code 3, and one line for each thing found, when it does.
-
-    \b
-    Example:
-      compliance-frames verify clean/ --ledger corpus.ledger
-      compliance-frames verify clean/ --ledger corpus.ledger --certificate c.json
-    """
-    options.keep_apart(certificate, "--certificate", dest)
-    proof = _prove(display, dest, ledger, source)
-    told = proof.to_dict()
-    if certificate:
-        certificate.write_text(json.dumps(told, indent=2, default=jsonable) + "\n", encoding="utf-8")
-    display.show(str(proof))
-    written = None if certificate is None else str(certificate)
-    display.answer({"command": "verify", "ledger": str(ledger), **told, "verified": True, "certificate": written})
-
-
-@click.command()
-@click.argument("dest", type=options.PATH)
-@options.read_ledger
-@options.output_file
-@options.output
-def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> None:
-    """Verify DEST and write one HTML page of what was done to it, with counts and pictures.
-
-    The page is one file that fetches nothing; it holds no tweet and no user.
-
-    \b
-    Example:
-      compliance-frames report clean/ --ledger corpus.ledger -o report.html
-    """
-    proof, page = _prove_and_report(display, dest, ledger, None, output)
-    display.show(f"report written to {page}")
-    display.answer(
-        {"command": "report", "destination": str(dest), "report": str(page), "verified": True, "proof": proof.to_dict()}
-    )
-
-
-@click.command()
 @click.argument("corpus", type=options.PATH)
 @click.argument("dest", type=options.PATH)
 @click.option(
@@ -240,6 +169,7 @@ def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> N
 @options.writing
 @options.wait
 @options.output_file
+@options.sign_key
 @options.output
 def run(
     corpus: Path,
@@ -255,11 +185,13 @@ def run(
     zstd_level: int | None,
     wait: bool,
     output: Path | None,
+    sign_key: Path | None,
     display: Display,
     **asking: Any,
 ) -> None:
-    """All of it: check CORPUS, plan, clean to DEST, verify, report.
+    """All of it: check CORPUS, plan, clean to DEST, verify, certify, report.
 
+    Beside DEST stand DEST.manifest.json, DEST.certificate.json and DEST.report.html afterwards.
     Stopped at any point, the same command goes on where it stopped.
 
     \b
@@ -269,7 +201,9 @@ def run(
     """
     treating = Treating(treat, geo, no_geo, unchecked)
     book = ledger or _beside(dest, ".ledger")
-    _refuse_early(corpus, dest)
+    certificate = _beside(dest, ".certificate.json")
+    _refuse_early(corpus, dest, certificate)
+    key = signing_key(sign_key)
     _must_be_free(dest, wait)
     for path, option in ((book, "--ledger"), (output, "--output")):
         options.keep_apart(path, option, corpus, dest)
@@ -279,8 +213,10 @@ def run(
     made = _make_plan(display, corpus, book, treating, id_column=id_column, author_column=author_column)
     done = _carry_out(display, made, dest, workers, zstd_level, wait)
     display.show(str(done))
-    proof, page = _prove_and_report(display, dest, book, corpus, output)
-    display.show(str(proof), f"report written to {page}")
+    proof, page = prove_and_report(
+        display, dest, book, source=corpus, output=output, certificate=certificate, certify=True, key=key
+    )
+    display.show(str(proof), f"report written to {page}, certificate to {certificate}")
     display.answer(
         {
             "command": "run",
@@ -293,6 +229,7 @@ def run(
             "verified": True,
             "proof": proof.to_dict(),
             "report": str(page),
+            "certificate": str(certificate),
         }
     )
 
@@ -302,7 +239,7 @@ def _beside(dest: Path, suffix: str) -> Path:
     return dest.with_name(f"{dest.name}{suffix}") if dest.name not in {"", ".."} else _beside(dest.resolve(), suffix)
 
 
-def _refuse_early(corpus: Path, dest: Path) -> None:
+def _refuse_early(corpus: Path, dest: Path, certificate: Path) -> None:
     """What ``clean`` would refuse in the end is better refused before an hour of waiting for answers."""
     from compliance_frames.corpus.manifest import manifest_path
     from compliance_frames.errors import DestinationError
@@ -312,3 +249,8 @@ def _refuse_early(corpus: Path, dest: Path) -> None:
         raise DestinationError(f"{dest} and {corpus} lie one in the other: give a destination outside of the corpus")
     if dest.exists() and not manifest_path(dest).exists():
         raise DestinationError(f"{dest} exists and was not written by this tool: give another destination")
+    if certificate.exists() and not dest.exists():
+        raise DestinationError(
+            f"{certificate} certifies a dataset that lay at {dest} once, and a certificate is never written over: "
+            "move it away, or give another destination"
+        )

@@ -251,3 +251,11 @@ writing: Final[Decorator] = together(
 output_file: Final[Decorator] = click.option(
     "-o", "--output", type=PATH, metavar="FILE", help="Where to write it. [dim](default: DEST.report.html)[/]"
 )
+
+sign_key: Final[Decorator] = click.option(
+    "--sign-key",
+    type=PATH,
+    metavar="FILE",
+    help="Sign the certificate with your Ed25519 key (PEM, mode 0600). "
+    "[dim](a passphrase is asked for, or taken from COMPLIANCE_FRAMES_KEY_PASSPHRASE)[/]",
+)

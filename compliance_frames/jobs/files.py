@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
+import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from compliance_frames.durable import make_private_directory, sync_directory, write_private
+from compliance_frames.durable import make_private_directory, sync_directory, write_private, write_private_once
 from compliance_frames.errors import LedgerError
 from compliance_frames.schemas import RESULTS
 
 _FOLDERS: Final = ("chunks", "results", "sessions")
+_KEY_BYTES: Final = 32
 
 
 class Files:
@@ -62,6 +64,22 @@ class Files:
         """
         with self._told(f"the results of chunk {chunk} are missing"):
             return pq.read_table(self._results(chunk)).cast(RESULTS)
+
+    def digest_key(self, *, make: bool) -> bytes | None:
+        """The key to digests of IDs; made at random where there is none, if so told.
+
+        Raises:
+            LedgerError: it cannot be read, or is not whole.
+        """
+        path = self._folder / "digest.key"
+        with self._told("the key of its digests cannot be read"):
+            if make and not path.exists():
+                with suppress(FileExistsError):  # another process was quicker: its key is as good
+                    write_private_once(path, secrets.token_bytes(_KEY_BYTES))
+            key = path.read_bytes() if path.exists() else None
+        if key is not None and len(key) != _KEY_BYTES:
+            raise LedgerError(f"The ledger {self._folder} is damaged: the key of its digests is not whole.")
+        return key
 
     def write_ids(self, chunk: int, ids: pa.Int64Array) -> None:
         """Keep the IDs of a chunk."""

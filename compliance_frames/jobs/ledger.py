@@ -238,6 +238,17 @@ class Ledger:
         """The IDs of a chunk, sorted."""
         return self._files.ids(chunk.id)
 
+    def digest_key(self, *, make: bool) -> bytes | None:
+        """A random key that never leaves the ledger: with it, a digest of IDs tells nothing to those without it.
+
+        Args:
+            make: make it where there is none yet, also in a ledger that was opened for reading.
+
+        Raises:
+            LedgerError: it cannot be read or written.
+        """
+        return self._files.digest_key(make=make)
+
     def session_file(self, chunk: ChunkRow) -> Path:
         """Where the resumable upload of a chunk's present job keeps its session."""
         return self._files.session(chunk.id, chunk.attempts)

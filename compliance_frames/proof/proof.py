@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from compliance_frames.proof.certificate import Certificate
+    from compliance_frames.proof.evidence import Evidence
+    from compliance_frames.proof.signature import SigningKey
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Proof:
         not_checked: what was not; one sentence each.
         statement: what was found, in one sentence.
         verified: true: whoever holds a proof was not told of a problem.
+        evidence: what a certificate is made of.
     """
 
     destination: Path
@@ -53,11 +60,29 @@ class Proof:
     not_checked: tuple[str, ...]
     statement: str
     verified: Literal[True] = True
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
+
+    def certify(
+        self, path: str | os.PathLike[str], *, sign_key: SigningKey | str | os.PathLike[str] | None = None
+    ) -> Certificate:
+        """Write down what was verified, for those who ask years later; ``Certificate.read(path).check(…)`` is for them.
+
+        Args:
+            path: of the certificate, mode 0600. One that is there already is never written over.
+            sign_key: your own Ed25519 key, or the PEM file that it stands in; needs the extra ``sign``.
+
+        Raises:
+            DestinationError: there is something at the path, or it lies inside of the dataset.
+            ComplianceFramesError: the key cannot be used, or the proof was not made by ``verify``.
+        """
+        from compliance_frames.proof.certificate import certify
+
+        return certify(self, path, sign_key=sign_key)
 
     def to_dict(self) -> dict[str, Any]:
         """The proof as JSON has it; job IDs as text, as numbers of their size lose digits in some readers."""
         return {
-            **asdict(self),
+            **{each.name: getattr(self, each.name) for each in fields(self) if each.name != "evidence"},
             "destination": str(self.destination),
             "job_ids": [str(job) for job in self.job_ids],
             "verified_at": self.verified_at.isoformat(),

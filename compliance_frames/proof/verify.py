@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from compliance_frames.errors import VerificationError
 from compliance_frames.progress import ProgressCallback, silent
 from compliance_frames.proof import inventory, statement
 from compliance_frames.proof.erased import Answers, Erased, erased_by, read_answers
+from compliance_frames.proof.evidence import Evidence
 from compliance_frames.proof.proof import Check as Check
 from compliance_frames.proof.proof import Proof as Proof
 from compliance_frames.proof.rescan import Found, rescan
@@ -113,7 +115,8 @@ def verify(
     found = rescan(survey.batches(), gone, answers.asked.get("tweets", np.empty(0, np.int64)))
     counted = _judged(found, survey, told, answers, problems)
     problems.settle(root)
-    return _proof(root, told, answers, erased, counted, survey, with_source=source is not None)
+    proof = _proof(root, told, answers, erased, counted, survey, with_source=source is not None)
+    return replace(proof, evidence=Evidence.of(told, answers, erased, ledger))
 
 
 def _gone_by_source(source: Path, manifest: Manifest, erased: Erased, problems: _Problems) -> Erased:

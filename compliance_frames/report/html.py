@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from compliance_frames.corpus.manifest import Decision, FileRecord, Manifest, manifest_path
 from compliance_frames.errors import DestinationError
-from compliance_frames.report import charts
+from compliance_frames.report import charts, elements
+from compliance_frames.report.certificate import section
 
 if TYPE_CHECKING:
     from typing import Self
@@ -85,6 +86,7 @@ def report(
     *results: pa.Table,
     ledger: str | os.PathLike[str] | None = None,
     proof: Mapping[str, Any] | None = None,
+    certificate: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
     output: str | os.PathLike[str] | None = None,
 ) -> Path:
@@ -100,6 +102,7 @@ def report(
         results: tables of :func:`~compliance_frames.jobs.run.check`; the ledger's when none are given.
         ledger: where the results came from; it also knows how many IDs were asked.
         proof: what :func:`~compliance_frames.proof.verify.verify` found, as its ``to_dict()`` gives it.
+        certificate: that of the dataset, as its ``to_dict()`` gives it.
         problems: what it found wrong, instead of a proof.
         output: where to write; ``<destination>.report.html`` when None.
 
@@ -115,7 +118,8 @@ def report(
         raise DestinationError(f"the report {target} would lie inside the dataset {destination}; write it elsewhere")
     manifest = Manifest.read(manifest_path(destination))
     asked = Asked.of(*results, ledger=ledger)
-    _write(target, page(manifest, asked=asked, proof=proof, problems=problems, name=Path(destination).resolve().name))
+    name = Path(destination).resolve().name
+    _write(target, page(manifest, asked=asked, proof=proof, certificate=certificate, problems=problems, name=name))
     return target
 
 
@@ -135,6 +139,7 @@ def page(
     name: str,
     asked: Asked | None = None,
     proof: Mapping[str, Any] | None = None,
+    certificate: Mapping[str, Any] | None = None,
     problems: Sequence[str] = (),
 ) -> str:
     """The page as text. Everything that comes from outside is escaped.
@@ -149,9 +154,10 @@ def page(
     parts = [
         f"<h1>Compliance report: {escape(name)}</h1>",
         f'<p class="soft">A cleaned copy of <b>{escape(manifest.source)}</b>, '
-        f"written {_when(manifest.written_at)}.</p>",
+        f"written {elements.when(manifest.written_at)}.</p>",
         _totals(manifest.files),
-        _proof(proof, problems),
+        _proof(proof, problems, name, with_checks=certificate is None),
+        section(certificate) if certificate is not None and not problems else "",
         _answers(manifest, asked),
         _policy(manifest),
         _dates(manifest.files),
@@ -190,15 +196,17 @@ def _decided(decisions: Counter[Decision]) -> str:
     return f"{decisions['copy']:,} copied, {spliced}{decisions['rewrite']:,} rewritten"
 
 
-def _proof(proof: Mapping[str, Any] | None, problems: Sequence[str]) -> str:
+def _proof(proof: Mapping[str, Any] | None, problems: Sequence[str], name: str, *, with_checks: bool) -> str:
     if problems:
         found = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
         return f'<div class="proof bad"><strong>Verification failed</strong><ul>{found}</ul></div>'
     if proof is None:
         return '<div class="proof"><strong>Not verified</strong>Nobody looked into the files for this page.</div>'
-    stated = f'<div class="proof good"><strong>Verified</strong>{escape(str(proof["statement"]))}</div>'
-    rows = [[check["name"], check["what"], check["counted"]] for check in proof.get("checks", ())]
-    return stated + "<h2>What was looked at</h2>" + _table("", ["Check", "What it did", "#Counted"], rows)
+    statement = str(proof["statement"])
+    if "destination" in proof:  # where it lies on somebody's disk is nobody else's business
+        statement = statement.replace(f"under {proof['destination']}", f"under {name}")
+    stated = f'<div class="proof good"><strong>Verified</strong>{escape(statement)}</div>'
+    return stated + ("<h2>What was looked at</h2>" + elements.checks(proof.get("checks", ())) if with_checks else "")
 
 
 def _answers(manifest: Manifest, asked: Asked | None) -> str:
@@ -215,8 +223,10 @@ def _answers(manifest: Manifest, asked: Asked | None) -> str:
         flagged, types, charts.across, "Flagged IDs by reason", f"{len(reasons)} reasons, {sum(flagged.values()):,} IDs"
     )
     span = manifest.checked_at or asked.span()
-    when = f"<p>Answers of {_when(span[0])}{_until(span)}.</p>" if span else ""
-    return title + when + picture + _table("Flagged IDs", ["Reason", *(f"#{kind}" for kind in types)], rows, foot)
+    when = f"<p>Answers of {elements.when(span[0])}{elements.until(span)}.</p>" if span else ""
+    return (
+        title + when + picture + elements.table("Flagged IDs", ["Reason", *(f"#{kind}" for kind in types)], rows, foot)
+    )
 
 
 def _policy(manifest: Manifest) -> str:
@@ -227,7 +237,7 @@ def _policy(manifest: Manifest) -> str:
             {"error": "there were to be none", "keep": "rows kept", "drop": "rows dropped"}[manifest.unchecked],
         ]
     )
-    return "<h2>What became of flagged rows</h2>" + _table("", ["Reason", "Treatment"], rows)
+    return "<h2>What became of flagged rows</h2>" + elements.table("", ["Reason", "Treatment"], rows)
 
 
 def date_in(path: str) -> str | None:
@@ -263,7 +273,9 @@ def _dates(records: Sequence[FileRecord]) -> str:
         for date, count in sorted(counts.items())
     ]
     head = [period.capitalize(), "#Rows read", "#Kept", "#Dropped", "#Places nulled"]
-    table = _folded(f"Rows by {period}", _table("The date is the one in the files' paths", head, rows), len(rows))
+    table = elements.folded(
+        f"Rows by {period}", elements.table("The date is the one in the files' paths", head, rows), len(rows)
+    )
     return f"<h2>Rows by {period}</h2>{picture}{table}"
 
 
@@ -277,8 +289,10 @@ def _files(records: Sequence[FileRecord]) -> str:
     more = (
         f"<p>{len(records) - MOST_FILES:,} more files stand in the manifest.</p>" if len(records) > MOST_FILES else ""
     )
-    table = _table("Copied files have the bytes of their source; digests of both stand in the manifest", head, rows)
-    return f"<h2>Files</h2>{_folded(f'{len(records):,} files', table, len(rows))}{more}"
+    table = elements.table(
+        "Copied files have the bytes of their source; digests of both stand in the manifest", head, rows
+    )
+    return f"<h2>Files</h2>{elements.folded(f'{len(records):,} files', table, len(rows))}{more}"
 
 
 def _left(manifest: Manifest) -> str:
@@ -310,43 +324,6 @@ def _picture(
     label = escape(f"{title}: {described}")
     below = f"<figcaption>{escape(title)}</figcaption>"
     return f'<figure role="img" aria-label="{label}">{draw(counts, series)}{below}</figure>'
-
-
-def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Any]], foot: Iterable[Sequence[Any]] = ()) -> str:
-    """A table; a ``#`` before a name makes a column of numbers, a ``~`` one of paths."""
-    kinds = [{"#": ' class="n"', "~": ' class="path"'}.get(name[0], "") for name in head]
-    heads = "".join(
-        f"<th scope=col{kind}>{escape(name.lstrip('#~'))}</th>" for name, kind in zip(head, kinds, strict=True)
-    )
-    body, end = (
-        "".join(
-            f"<tr>{''.join(f'<td{kind}>{_cell(value)}</td>' for value, kind in zip(row, kinds, strict=True))}</tr>\n"
-            for row in part
-        )
-        for part in (rows, foot)
-    )
-    said = f"<caption>{escape(caption)}</caption>" if caption else ""
-    ended = f"<tfoot>{end}</tfoot>" if end else ""
-    return f'<div class="wide"><table>{said}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody>{ended}</table></div>'
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,}" if isinstance(value, int) else escape(str(value))
-
-
-def _folded(summary: str, table: str, rows: int) -> str:
-    """A long table behind its summary, a short one as it is."""
-    return f"<details><summary>{escape(summary)}</summary>{table}</details>" if rows > 20 else table
-
-
-def _when(moment: datetime) -> str:
-    return f'<time datetime="{moment.isoformat()}">{moment:%Y-%m-%d %H:%M %Z}</time>'
-
-
-def _until(span: tuple[datetime, datetime]) -> str:
-    return "" if f"{span[0]:%F %H:%M}" == f"{span[1]:%F %H:%M}" else f" to {_when(span[1])}"
 
 
 def _share(part: int, whole: int) -> str:

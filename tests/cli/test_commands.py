@@ -125,7 +125,9 @@ def test_the_steps_make_what_run_makes(run: Any, asked: Path, corpus: Path) -> N
     verified = run("verify", "clean", "--ledger", asked, "--certificate", "proof.json", "--source", corpus, "--json")
     assert verified.code == 0
     assert verified.json["verified"] is True
-    assert json.loads(Path("proof.json").read_text())["statement"] == verified.json["statement"]
+    assert verified.json["certificate_written"] is True
+    certified = json.loads(Path("proof.json").read_text())["statement"]
+    assert certified == verified.json["statement"].replace(verified.json["destination"], "clean")
     reported = run("report", "clean", "--ledger", asked, "--json")
     assert reported.code == 0
     assert verified.json["statement"].split(",")[0][:20] in Path("clean.report.html").read_text()
@@ -149,6 +151,7 @@ def test_run_keeps_its_ledger_and_its_page_beside_the_destination(run: Any, onli
     assert first.json["ledger"] == "out/clean.ledger"
     assert {path.name for path in Path("out").iterdir()} == {
         "clean",
+        "clean.certificate.json",
         "clean.ledger",
         "clean.manifest.json",
         "clean.report.html",
@@ -348,10 +351,11 @@ def test_the_demo_shows_all_of_it(run: Any, tmp_path: Path) -> None:
         "corpus",
         "corpus.ledger",
         "clean",
+        "clean.certificate.json",
         "clean.manifest.json",
         "report.html",
     }
-    for call in ("cf.check(", "cf.plan(", "cf.clean(", "cf.verify(", "compliance-frames report"):
+    for call in ("cf.check(", "cf.plan(", "cf.clean(", "cf.verify(", "proof.certify(", "compliance-frames report"):
         assert call in ran.err
 
 

@@ -77,6 +77,13 @@ def test_no_command_prints_the_help_and_exits_with_2(capsys: pytest.CaptureFixtu
         (["clean", "x", "y", "--ledger", "l", "--workers", "0"], "--workers"),
         (["clean", "x", "y", "--ledger", "l", "--zstd-level", "23"], "--zstd-level"),
         (["run", "x"], "Missing argument 'DEST'"),
+        (["verify", "x"], "give --ledger DIR to verify by its results, or --certificate FILE"),
+        (["verify", "x", "--ledger", "l", "--sign-key", "k"], "give --certificate FILE too"),
+        (["verify", "x", "--ledger", "l", "--public-key", "k"], "checks a certificate that is there"),
+        (
+            ["verify", "x", "--ledger", "l", "--certificate", "c", "--sign-key", "k.pem"],
+            "k.pem cannot be read",
+        ),
         (["demo", "--rows", "3"], "--rows"),
         (["emulate", "--port", "99999"], "--port"),
         (["emulate", "--fates", "fates.docx"], ".parquet, .csv"),

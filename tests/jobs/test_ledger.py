@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -243,3 +244,16 @@ def test_missing_files_are_told(ledger: Ledger) -> None:
     (ledger.path / "chunks" / "1.parquet").write_text("x")
     with pytest.raises(LedgerError, match="IDs of chunk 1"):
         ledger.ids_of(chunk)
+
+
+def test_the_key_to_digests_is_made_once_also_by_many_at_a_time(ledger: Ledger) -> None:
+    """Whoever comes first makes it, for readers too; all others have the same, and only the owner can read it."""
+    assert Ledger.read(ledger.path).digest_key(make=False) is None
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: Ledger.read(ledger.path).digest_key(make=True), range(32)))
+    (key,) = keys
+    assert key is not None
+    assert len(key) == 32
+    assert ledger.digest_key(make=False) == key
+    assert stat.S_IMODE((ledger.path / "digest.key").stat().st_mode) == 0o600
+    assert not list(ledger.path.glob(".*"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,27 @@ def results(*rows: tuple[str, int, str]) -> pa.Table:
     ]
     plain = pa.schema([(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in RESULTS])
     return pa.Table.from_pylist(full, schema=plain).cast(RESULTS)
+
+
+CERTIFICATE: dict[str, Any] = {
+    "statement": "As of job 7, for the 12 IDs asked, no Parquet file under clean contains any of them.",
+    "asked_at": ["2024-06-01T12:30:00+00:00", "2024-06-02T12:30:00+00:00"],
+    "cleaned_at": "2024-06-03T12:30:00+00:00",
+    "verified_at": "2024-06-04T12:30:00+00:00",
+    "counts": {"files": 2, "rows": 17, "bytes": 180, "flagged": 2},
+    "key_id": "ab" * 16,
+    "ids": [
+        {"name": "asked_tweets", "count": 12, "digest": "12" * 32},
+        {"name": "dropped_users", "count": 0, "digest": "34" * 32},
+    ],
+    "checks": [{"name": "rows", "what": "anti-join", "counted": 1234}],
+    "not_checked": ["backups"],
+    "cleaned_with": "0.1.0",
+    "verified_with": {"compliance-frames": "0.2.0", "duckdb": "2.0"},
+    "manifest_sha256": "56" * 32,
+    "digest": "78" * 32,
+}
+SIGNATURE = {"algorithm": "Ed25519", "public_key": "AAAA", "value": "AAAA"}
 
 
 class Elements(HTMLParser):
@@ -162,6 +184,64 @@ def test_the_page_says_what_was_proven_and_no_more() -> None:
     assert "rows anti-join 1,234" in text
     assert "compliant" not in text.lower()
     assert "know nothing of content that is withheld" in text
+
+
+def test_a_certificate_is_shown_with_all_that_it_says() -> None:
+    """Statement, times, counts, checks, what was not looked at, and digests; the checks stand there once."""
+    text = read(page(manifest(record("a")), proof=PROOF, certificate=CERTIFICATE, name="clean"))
+    assert CERTIFICATE["statement"] in text
+    assert "Answers of 2024-06-01 12:30 UTC to 2024-06-02 12:30 UTC" in text
+    assert "Verified 2024-06-04 12:30 UTC , by compliance-frames 0.2.0, duckdb 2.0" in text
+    assert "Holds 2 files, 17 rows, 180 bytes, 2 IDs flagged" in text
+    assert f"tweets asked about 12 {'12' * 32}" in text
+    assert f"users whose tweets had to go 0 {'34' * 32}" in text
+    assert text.count("rows anti-join 1,234") == 1
+    assert "What was not looked at backups" in text
+    assert f"Digest {'78' * 32} Manifest {'56' * 32}" in text
+    assert "compliance-frames verify DATASET --certificate CERTIFICATE" in text
+
+
+def test_who_signed_is_shown_and_that_nobody_did() -> None:
+    """The fingerprint is the one that verify tells; without a ledger there are no digests, and why is said."""
+    signed = read(page(manifest(), certificate={**CERTIFICATE, "signature": SIGNATURE}, name="clean"))
+    assert f"Ed25519, by the key with the fingerprint {sha256(bytes(3)).hexdigest()}" in signed
+    bare = {**CERTIFICATE, "key_id": None, "asked_at": None, "ids": [{"name": "new", "count": 3, "digest": None}]}
+    text = read(page(manifest(), certificate=bare, name="clean"))
+    assert "Signature none: whoever could change the files" in text
+    assert "No digests: there was no ledger" in text
+    assert "new 3 –" in text
+    assert "Answers of no ID was flagged" in text
+
+
+def test_nothing_from_a_certificate_becomes_markup() -> None:
+    """It is a file from somewhere, and perhaps not one of ours."""
+    evil = "<script>alert(1)</script>\"'&"
+    told = {
+        **CERTIFICATE,
+        **dict.fromkeys(("statement", "cleaned_with", "manifest_sha256", "digest"), evil),
+        "checks": [{"name": evil, "what": evil, "counted": evil}],
+        "not_checked": [evil],
+        "verified_with": {evil: evil},
+        "ids": [{"name": evil, "count": evil, "digest": evil}],
+        "signature": {**SIGNATURE, "algorithm": evil},
+    }
+    text = page(manifest(), proof=PROOF, certificate=told, name="clean")
+    assert "<script" not in text
+    assert read(text).count(evil) == 14
+
+
+def test_a_failed_verification_shows_no_certificate() -> None:
+    """What does not hold is not repeated as if it did."""
+    text = page(manifest(), certificate=CERTIFICATE, problems=["a byte was changed"], name="clean")
+    assert CERTIFICATE["statement"] not in text
+
+
+def test_the_page_does_not_tell_where_a_dataset_lies() -> None:
+    """It is for others, whom somebody's folders do not concern."""
+    proof = {**PROOF, "statement": "no file under /home/me/clean contains any", "destination": "/home/me/clean"}
+    text = page(manifest(), proof=proof, name="clean")
+    assert "no file under clean contains any" in text
+    assert "/home/me" not in text
 
 
 def test_a_page_without_a_proof_says_so() -> None:

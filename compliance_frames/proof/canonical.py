@@ -1,0 +1,65 @@
+"""One JSON for one content: the bytes that a digest and a signature are made over, and a reader that takes no other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+
+def canonical(content: Mapping[str, Any]) -> bytes:
+    r"""The bytes of RFC 8785 for a content of objects, lists, text, whole numbers, true, false and null.
+
+    Names are sorted, nothing stands between, the text is UTF-8. A file name that is no UTF-8 has lone surrogates, of
+    which RFC 8785 knows nothing: they are written as ``\udcff``, as JavaScript does.
+
+    Raises:
+        ValueError: a number is not whole, or of 2^53 and more: others would write it otherwise.
+
+    >>> canonical({"b": 1, "a": ["é", None]})
+    b'{"a":["\xc3\xa9",null],"b":1}'
+    """
+    plain = json.dumps(_sorted(content), ensure_ascii=False, separators=(",", ":"))
+    return plain.encode("utf-8", "backslashreplace")
+
+
+def _sorted(value: Any) -> Any:
+    """The same with its names in order: by UTF-16, as the standard has it."""
+    if isinstance(value, Mapping):
+        names = sorted(value, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
+        return {name: _sorted(value[name]) for name in names}
+    if isinstance(value, list | tuple):
+        return [_sorted(each) for each in value]
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) >= 2**53):
+        raise ValueError(f"{value!r} is not written the same by everybody")
+    return value
+
+
+def parsed(text: str) -> Any:
+    """What a JSON text says, if every reader takes it alike.
+
+    Raises:
+        ValueError: it is no JSON; or a name stands twice in an object, of which some readers take the first and some
+            the last; or a number is not whole; or it is nested deeper than anything that is meant.
+
+    >>> parsed('{"a": 1, "a": 2}')
+    Traceback (most recent call last):
+    ValueError: 'a' stands twice in one object
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_float=_refused, parse_constant=_refused)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name!r} stands twice in one object")
+        found[name] = value
+    return found
+
+
+def _refused(number: str) -> NoReturn:
+    raise ValueError(f"{number} is no whole number")
