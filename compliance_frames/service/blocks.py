@@ -23,7 +23,9 @@ _WINDOW = 1 << 18
 _WORTH_LEARNING = 8
 #: So many shapes of one kind are tried; a file with more is not of the service's making.
 _AT_MOST = 16
-#: Spreads the last letters of a line over the upper bits.
+#: What tells endings apart: the upper halves of letters, which all digits have in common ...
+_UPPER = np.uint64(0xF0F0F0F0F0F0F0F0)
+#: ... spread over the upper bits.
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -160,6 +162,7 @@ def _by_kind(raw: Bytes, starts: Integers, lengths: Integers) -> Iterator[tuple[
     kinds = np.where(lengths > LONGEST, 0, lengths).astype(np.uint16)
     words = np.ndarray((len(raw) - 7,), np.uint64, raw, strides=(1,))
     endings = words[np.maximum(starts + lengths - 8, 0)]
+    endings &= _UPPER
     endings *= _SPREAD
     endings >>= np.uint64(57)
     kinds |= (endings.astype(np.uint16) << np.uint16(9)) * (kinds > 0)

@@ -77,13 +77,13 @@ class Digits:
     def add(self, shape: Shape, digits: Bytes) -> None:
         """Remember lines of a shape."""
         lines = slice(self._lines, self._lines + len(digits))
-        for word, offset in enumerate(range(shape.id.stop - 24, shape.id.stop, 8)):
-            _copy(digits, offset, self._ids[word, lines])
+        for word, stop in enumerate(range(shape.id.stop - 16, shape.id.stop + 1, 8)):
+            _copy_end(digits, shape.id.start, stop, self._ids[word, lines])
         for place in (shape.created_at, shape.redacted_at):
             if place is not None:
                 moments = slice(self._moments, self._moments + len(digits))
                 for word, offset in enumerate(range(place.start, place.start + 24, 8)):
-                    _copy(digits, offset, self._times[word, moments])
+                    np.copyto(self._times[word, moments], _word(digits, offset))
                 self._moments += len(digits)
         self._shapes.append((shape, len(digits)))
         self._lines += len(digits)
@@ -115,16 +115,19 @@ class Digits:
         return Columns(ids, created, redacted, codes, words), good
 
 
-def _copy(digits: Bytes, offset: int, word: Words) -> None:
-    """The eight bytes from an offset on, of every line; zeros before the line."""
-    if offset <= -8:
-        word[:] = 0
-        return
-    source = np.ndarray(word.shape, np.uint64, digits, max(offset, 0), (digits.strides[0],))
-    if offset < 0:
-        np.left_shift(source, np.uint64(-8 * offset), out=word)
+def _word(digits: Bytes, offset: int) -> Words:
+    """The eight bytes from an offset on, of every line."""
+    return np.ndarray((len(digits),), np.uint64, digits, offset, (digits.strides[0],))
+
+
+def _copy_end(digits: Bytes, start: int, stop: int, words: Words) -> None:
+    """The last bytes up to a place, behind zeros: what stands before the start may be digits of a time."""
+    if stop <= start:
+        words[:] = 0
+    elif stop - start >= 8:
+        np.copyto(words, _word(digits, stop - 8))
     else:
-        np.copyto(word, source)
+        np.left_shift(_word(digits, start), np.uint64(8 * (8 - stop + start)), out=words)
 
 
 def _pairs(word: Words) -> Words:

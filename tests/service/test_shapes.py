@@ -83,6 +83,8 @@ LAYOUTS = [
     '{"id":"%(id)s","action":"delete","created_at":"%(s)s","reason":"deactivated"}',
     '{"id":%(id)s,"action":"delete","created_at":"%(odd)s","reason":"scrub_geo"}',
     ' { "reason": "deleted", "id": "%(id)s", "redacted_at": null, "action": "delete", "more": {"id": "5"} }\t',
+    '{"action":"delete","reason":"deleted","created_at":"%(ms)s","id":"%(id)s"}',
+    '{"action":"delete","redacted_at":"%(s)s","id":"%(id)s","created_at":"%(odd)s","reason":"deleted"}',
     '{"more":{"id":"%(id)s","created_at":"%(ms)s"},"id":"%(id)s","action":"delete","reason":"bounced"}',
     '{"x":"\\"id\\":\\"5\\"","id":"%(id)s","action":"delete","created_at":"%(ms)s","reason":"suspended"}',
     '{"id":"%(id)s","action":"delete","created_at":"2022-02-2%(last)s","reason":"suspended"}',
@@ -134,6 +136,52 @@ def test_a_file_is_read_as_a_plain_reader_reads_it(data: bytes, block: int) -> N
         patch.setattr(blocks, "_BLOCK", block)
         found, expected = parsed(data), plainly(data)
     must_agree(found, expected)
+
+
+@st.composite
+def mutants(draw: st.DrawFn) -> bytes:
+    """A sound file, then bytes flipped in it, lines doubled, cut or put elsewhere, fields put in another order."""
+    layout = draw(st.sampled_from(LAYOUTS[:8]))
+    moment = draw(MOMENTS)
+    first, step = draw(st.integers(0, 2**62)), draw(st.integers(0, 2**55))
+    said = {name: spell(moment) for name, spell in TIMES.items()}
+    lines = [(layout % {**said, "later": said["ms"], "id": first + step * n}).encode() for n in range(30)]
+    for at, way in draw(st.lists(st.tuples(st.integers(0, 29), st.sampled_from(WAYS)), max_size=5)):
+        lines[at] = way(draw, lines[at])
+    data = bytearray(b"\n".join(lines))
+    for at, bits in draw(st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(1, 255)), max_size=2)):
+        data[at] ^= bits
+    return bytes(data)
+
+
+def reordered(draw: st.DrawFn, line: bytes) -> bytes:
+    fields = draw(st.permutations(line.strip(b"{}\r").split(b",")))
+    return b"{" + b",".join(fields) + b"}"
+
+
+WAYS = [
+    reordered,
+    lambda draw, line: line + b"\n" + line,
+    lambda draw, line: line[: draw(st.integers(0, len(line)))],
+    lambda draw, line: line[draw(st.integers(0, len(line))) :],
+    lambda draw, line: line[:-1] + b"," + line[1:],
+]
+
+
+@given(mutants())
+def test_reading_by_columns_lets_nothing_pass_that_reading_by_lines_refuses(data: bytes) -> None:
+    """The same rows and the same refusal, word for word, where no shape may be learned."""
+    quickly = answer(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_WORTH_LEARNING", len(data))
+        assert answer(data) == quickly
+
+
+def answer(data: bytes) -> list[Row] | str:
+    try:
+        return rows_of(parse(data, type="tweets", job_id=7, checked_at=NOW))
+    except ResultsError as error:
+        return str(error)
 
 
 def must_agree(found: list[Row] | int, expected: list[Row] | int) -> None:
@@ -188,6 +236,17 @@ def test_a_number_among_many_has_no_leading_zero() -> None:
     assert len(parsed("\n".join(many).encode())) == 50  # type: ignore[arg-type]
     many[30] = LAYOUTS[4] % {"id": "0030", "odd": MS}
     assert parsed("\n".join(many).encode()) == 31
+
+
+@pytest.mark.parametrize("digits", range(1, 20))
+@pytest.mark.parametrize("layout", [LAYOUTS[0], LAYOUTS[4], *LAYOUTS[6:8]])
+def test_an_id_of_any_length_is_read_wherever_it_stands(layout: str, digits: int) -> None:
+    """Short IDs near a line's start, or right behind a time, whose digits are none of the ID's."""
+    said = {name: spell(datetime(2022, 3, 5, 8, 12, 39, 22000)) for name, spell in TIMES.items()}
+    least, most = 10 ** (digits - 1), min(10**digits, 2**63) - 1
+    ids = sorted({least + n * (most - least) // 20 for n in range(21)})
+    data = "\n".join(layout % {**said, "id": id} for id in ids).encode()
+    assert [row[0] for row in parsed(data)] == ids  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
