@@ -107,12 +107,13 @@ class Digits:
                         good[line : line + count] &= is_moment[moment : moment + count]
                     moment += count
             line += count
-        words = list(dict.fromkeys((shape.action, shape.reason) for shape, _ in self._shapes))
-        each = np.array([words.index((shape.action, shape.reason)) for shape, _ in self._shapes], np.int32)
+        said = [(shape.action, shape.reason) for shape, _ in self._shapes]
+        words = {pair: code for code, pair in enumerate(dict.fromkeys(said))}
+        each = np.array([words[pair] for pair in said], np.int32)
         codes = np.repeat(each, [count for _, count in self._shapes])
         if good is not None:
             ids, created, redacted, codes = ids[good], created[good], redacted[good], codes[good]
-        return Columns(ids, created, redacted, codes, words), good
+        return Columns(ids, created, redacted, codes, list(words)), good
 
 
 def _word(digits: Bytes, offset: int) -> Words:

@@ -56,7 +56,7 @@ def parse(source: bytes | Path, *, type: JobType, job_id: int, checked_at: datet
         rows = _table(_sorted(_joined([_joined(some) for some in _gathered(_parts(stream))])))
     checked = (checked_at - _UNIX) // timedelta(milliseconds=1)
     constants = {
-        "type": _coded(np.zeros(rows.num_rows, np.int32), [type]),
+        "type": _coded(np.zeros(rows.num_rows, np.int32), (type,)),
         "job_id": _plain(np.full(rows.num_rows, job_id, np.int64), pa.int64()),
         "checked_at": _plain(np.full(rows.num_rows, checked, np.int64), _TIME),
     }
@@ -196,15 +196,11 @@ def _sorted(rows: Columns) -> Columns:
 
 
 def _table(rows: Columns) -> pa.Table:
-    indices = [list(dict.fromkeys(pair[which] for pair in rows.words)) for which in (0, 1)]
-    action, reason = (
-        _coded(np.array([words.index(pair[which]) for pair in rows.words], np.int32).take(rows.codes), words)
-        for which, words in enumerate(indices)
-    )
+    actions, reasons = zip(*rows.words, strict=True) if rows.words else ((), ())
     columns = {
         "id": _plain(rows.ids, pa.int64()),
-        "action": action,
-        "reason": reason,
+        "action": _coded(rows.codes, actions),
+        "reason": _coded(rows.codes, reasons),
         "created_at": _plain(rows.created_at, _TIME),
         "redacted_at": _plain(rows.redacted_at, _TIME),
     }
@@ -219,8 +215,12 @@ def _plain(values: Integers | Codes, type: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(type, len(values), [valid, pa.py_buffer(values)])
 
 
-def _coded(codes: Codes, words: list[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(_plain(codes, pa.int32()), _texts(words))
+def _coded(codes: Codes, words: tuple[str, ...]) -> pa.DictionaryArray:
+    """The word of each code; words may repeat."""
+    once = {word: code for code, word in enumerate(dict.fromkeys(words))}
+    if len(once) < len(words):
+        codes = np.array([once[word] for word in words], np.int32).take(codes)
+    return pa.DictionaryArray.from_arrays(_plain(codes, pa.int32()), _texts(list(once)))
 
 
 def _texts(words: list[str]) -> pa.StringArray:
