@@ -90,7 +90,7 @@ def _filled(room: memoryview, stream: BinaryIO) -> int:
 
 
 class Shapes:
-    """The shapes that lines of a file were found to have, by kind; threads may share it."""
+    """The shapes that lines of a file were found to have, by kind."""
 
     def __init__(self) -> None:
         self._known: defaultdict[int, list[Shape]] = defaultdict(list)
@@ -99,42 +99,29 @@ class Shapes:
         """What lines of known shapes say, and the other lines."""
         raw = np.frombuffer(block.buffer, np.uint8)
         starts, lengths = _lines_of(raw[: block.size])
-        digits = Digits(len(starts))
-        taken, others = [np.empty(0, np.int64)], [np.flatnonzero(lengths > LONGEST)]
+        digits, others = Digits(len(starts)), [np.flatnonzero(lengths > LONGEST)]
         for kind, lines in _by_kind(raw, starts, lengths):
-            lines = self._take(raw, starts, lines, int(lengths[lines[0]]), self._known[kind], digits, taken)
-            others.append(lines)
-        columns, good = digits.read()
-        if good is not None:
-            others.append(np.concatenate(taken)[~good])
-        odd = np.sort(np.concatenate(others))
+            others.append(self._left(kind, raw, starts, lines, digits))
+        columns, bad = digits.read()
+        odd = np.sort(np.concatenate([*others, bad]))
         return columns, Others(block, len(starts), odd, starts[odd], lengths[odd])
 
-    def _take(
-        self,
-        raw: Bytes,
-        starts: Integers,
-        lines: Integers,
-        length: int,
-        shapes: list[Shape],
-        digits: Digits,
-        taken: list[Integers],
-    ) -> Integers:
-        """Take the digits of lines of one kind; those are left that have no shape that is known or can be learned."""
+    def _left(self, kind: int, raw: Bytes, starts: Integers, lines: Integers, digits: Digits) -> Integers:
+        """The lines of a kind that have no shape known or to be learned; the digits of the others are taken."""
+        shapes = self._known[kind]
         for number in range(_AT_MOST):
             if number == len(shapes):
-                shape = _learned(raw, starts[lines], length)
+                shape = _learned(raw, starts[lines], kind & LONGEST)
                 if shape is None:
                     break
                 shapes.append(shape)
             said, fits = fitting(shapes[number], raw, starts[lines])
-            if not len(said):
-                continue
-            digits.add(shapes[number], said)
-            taken.append(lines if fits is None else lines[fits])
             if fits is None:
+                digits.add(shapes[number], said, lines)
                 return lines[:0]
-            lines = lines[~fits]
+            if len(said):
+                digits.add(shapes[number], said, lines[fits])
+                lines = lines[~fits]
         return lines
 
 
@@ -158,7 +145,10 @@ def _learned(raw: Bytes, starts: Integers, length: int) -> Shape | None:
 
 
 def _by_kind(raw: Bytes, starts: Integers, lengths: Integers) -> Iterator[tuple[int, Integers]]:
-    """The lines of each length and, mostly, each ending; empty ones say nothing, and too long ones are left out."""
+    """The lines of each length and, mostly, each ending; empty ones say nothing, and too long ones are left out.
+
+    The lower nine bits of a kind are the length.
+    """
     kinds = np.where(lengths > LONGEST, 0, lengths).astype(np.uint16)
     words = np.ndarray((len(raw) - 7,), np.uint64, raw, strides=(1,))
     endings = words[np.maximum(starts + lengths - 8, 0)]

@@ -66,16 +66,21 @@ def fitting(shape: Shape, raw: Bytes, starts: Integers) -> tuple[Bytes, Booleans
 
 
 class Digits:
-    """Digits of many lines, collected shape by shape, until they are read all at once."""
+    """Digits of lines of many shapes, laid side by side until they are read all at once.
+
+    Args:
+        most: so many lines can come.
+    """
 
     def __init__(self, most: int) -> None:
         self._ids = np.empty((3, most), np.uint64)
         self._times = np.empty((3, 2 * most), np.uint64)
         self._shapes: list[tuple[Shape, int]] = []
+        self._numbers = [np.empty(0, np.int64)]
         self._lines = self._moments = 0
 
-    def add(self, shape: Shape, digits: Bytes) -> None:
-        """Remember lines of a shape."""
+    def add(self, shape: Shape, digits: Bytes, numbers: Integers) -> None:
+        """Take the digits of lines of a shape; the lines are known by their numbers."""
         lines = slice(self._lines, self._lines + len(digits))
         for word, stop in enumerate(range(shape.id.stop - 16, shape.id.stop + 1, 8)):
             _copy_end(digits, shape.id.start, stop, self._ids[word, lines])
@@ -86,34 +91,37 @@ class Digits:
                     np.copyto(self._times[word, moments], _word(digits, offset))
                 self._moments += len(digits)
         self._shapes.append((shape, len(digits)))
+        self._numbers.append(numbers)
         self._lines += len(digits)
 
-    def read(self) -> tuple[Columns, Booleans | None]:
-        """What all these lines say, in the order in which they came, and which of them are good; None says all.
+    def read(self) -> tuple[Columns, Integers]:
+        """What the lines say, in the order in which they came, and the numbers of lines that are not good after all.
 
         A line is not good where its ID is above the largest, or a time does not exist.
         """
         ids = _ids(self._ids[:, : self._lines])
         moments, is_moment = _milliseconds(self._times[:, : self._moments])
         created, redacted = np.full((2, self._lines), NEVER)
-        all_good = bool(is_moment.all()) and bool((ids >= 0).all())
-        good = None if all_good else ids >= 0
+        good = ids >= 0
         line = moment = 0
         for shape, count in self._shapes:
             for place, column in ((shape.created_at, created), (shape.redacted_at, redacted)):
                 if place is not None:
                     column[line : line + count] = moments[moment : moment + count]
-                    if good is not None:
-                        good[line : line + count] &= is_moment[moment : moment + count]
+                    good[line : line + count] &= is_moment[moment : moment + count]
                     moment += count
             line += count
+        columns = Columns(ids, created, redacted, *self._words())
+        if good.all():
+            return columns, self._numbers[0]
+        columns = Columns(ids[good], created[good], redacted[good], columns.codes[good], columns.words)
+        return columns, np.concatenate(self._numbers)[~good]
+
+    def _words(self) -> tuple[Codes, list[tuple[str, str]]]:
         said = [(shape.action, shape.reason) for shape, _ in self._shapes]
         words = {pair: code for code, pair in enumerate(dict.fromkeys(said))}
         each = np.array([words[pair] for pair in said], np.int32)
-        codes = np.repeat(each, [count for _, count in self._shapes])
-        if good is not None:
-            ids, created, redacted, codes = ids[good], created[good], redacted[good], codes[good]
-        return Columns(ids, created, redacted, codes, list(words)), good
+        return np.repeat(each, [count for _, count in self._shapes]), list(words)
 
 
 def _word(digits: Bytes, offset: int) -> Words:

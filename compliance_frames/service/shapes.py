@@ -20,7 +20,7 @@ from compliance_frames.service.lines import TIME, Row, strict
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
-#: Longer lines are read one by one; none of the service's is half as long.
+#: Longer lines are read one by one; none of the service's is half as long. A length has nine bits.
 LONGEST = 511
 #: The largest digits that can stand in a time; years after 2999 are read one by one.
 _LARGEST = b"2999-19-39T29:59:59.999"
