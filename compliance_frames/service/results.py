@@ -34,7 +34,7 @@ def parse(source: bytes | Path, *, type: JobType, job_id: int, checked_at: datet
 
     Args:
         source: the file, or what it holds: one JSON object a line; empty lines may stand between; no line at all is
-            all clear. Of a file only a few blocks are in memory at a time.
+            all clear. Of a file only one block is in memory at a time.
         type: what the job's IDs were.
         job_id: the job's ID.
         checked_at: when the answer was given (UTC).
