@@ -34,8 +34,7 @@ class Block:
     """Whole lines, the last one with or without a newline.
 
     Attributes:
-        buffer: the lines and, where the last one has no newline, one behind it; at least :data:`PADDING` bytes
-            more, whatever they are.
+        buffer: the lines, and at least :data:`PADDING` bytes more, whatever they are.
         size: the length of the lines.
     """
 
@@ -73,8 +72,6 @@ def blocks_of(stream: BinaryIO) -> Iterator[Block | None]:
         buffer[: len(rest)] = rest
         size = len(rest) + _filled(memoryview(buffer)[len(rest) : _BLOCK], stream)
         end = buffer.rfind(b"\n", 0, size) + 1 if size == _BLOCK else size
-        if size < _BLOCK:
-            buffer[size] = ord("\n")
         yield Block(buffer, end) if end or not size else None
         if size < _BLOCK or not end:
             return

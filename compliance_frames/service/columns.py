@@ -50,7 +50,7 @@ def fitting(shape: Shape, raw: Bytes, starts: Integers) -> tuple[Bytes, Booleans
     Args:
         shape: the shape.
         raw: where the lines are; whole words must be there for the last of them.
-        starts: where they begin.
+        starts: where they begin; all are as long as the shape is.
     """
     width = width_of(shape.length)
     windows = np.ndarray((len(raw) - width + 1,), f"V{width}", raw, strides=(1,))
@@ -88,7 +88,9 @@ class Digits:
             if place is not None:
                 moments = slice(self._moments, self._moments + len(digits))
                 for word, offset in enumerate(range(place.start, place.start + 24, 8)):
-                    np.copyto(self._times[word, moments], _word(digits, offset))
+                    known = min(place.stop - offset, 8)  # what follows the time, or the line, is none of its digits
+                    mask = np.uint64((1 << 8 * known) - 1)
+                    np.bitwise_and(_word(digits, offset), mask, out=self._times[word, moments])
                 self._moments += len(digits)
         self._shapes.append((shape, len(digits)))
         self._numbers.append(numbers)

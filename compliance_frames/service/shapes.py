@@ -42,8 +42,9 @@ class Shape:
         is_bare: whether the ID is a JSON number, which has no leading zero.
         created_at, redacted_at: where these times stand, or None where the line has none.
         action, reason: the words of every line of this shape.
-        expected: each character of the line and the newline behind it, ``0`` for a digit.
-        limits: by how much a byte may lie above the expected one: not at all, or as the largest digit does.
+        expected: each character of the line, ``0`` for a digit; zeros behind it.
+        limits: by how much a byte may lie above the expected one: not at all, or as the largest digit does;
+            behind the line by any.
     """
 
     length: int
@@ -122,9 +123,9 @@ def _saying(row: Row, texts: dict[str, str]) -> Row:
 
 def _template(line: bytes, places: dict[str, slice]) -> dict[str, Bytes]:
     expected = np.zeros(width_of(len(line)), np.uint8)
-    expected[: len(line) + 1] = np.frombuffer(line + b"\n", np.uint8)
+    expected[: len(line)] = np.frombuffer(line, np.uint8)
     limits = np.zeros(len(expected), np.uint8)
-    limits[len(line) + 1 :] = 255
+    limits[len(line) :] = 255
     for name, place in places.items():
         # The zone of a time is no part of what may differ: +00:00 is UTC, +02:00 is not.
         largest = np.frombuffer(b"9" * 19 if name == "id" else _LARGEST, np.uint8)[: place.stop - place.start]
@@ -137,5 +138,5 @@ def _template(line: bytes, places: dict[str, slice]) -> dict[str, Bytes]:
 
 
 def width_of(length: int) -> int:
-    """Whole words that hold a line and its newline, and one more to read beyond a time's end."""
+    """Whole words that hold a line, and one more to read beyond a time's end."""
     return 8 * (length // 8 + 2)
