@@ -1,152 +1,211 @@
-"""Lines of one shape, read by the hundred thousand: eight characters at a time, all lines at once."""
+"""Lines of one shape, read by the thousand: each step of the arithmetic is done for all lines at once.
+
+A byte of a line minus the one its shape expects there is a digit's value, or zero. So eight bytes anywhere in a line
+are a word of digits and zeros, whatever stands around the digits; and the words of lines of different shapes can stand
+in one row and be made into numbers together.
+"""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from compliance_frames.service.lines import LARGEST_ID
-from compliance_frames.service.shapes import Shape, Words, width_of
+from compliance_frames.service.shapes import Bytes, Shape, width_of
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+Codes = np.ndarray[Any, np.dtype[np.int32]]
 Booleans = np.ndarray[Any, np.dtype[np.bool_]]
+Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 #: A time that is not there, as NumPy has it.
 NEVER = int(np.datetime64("NaT", "ms").astype(np.int64))
 
-_ALL = np.uint64(2**64 - 1)
-_NIBBLES = np.uint64(0x0F0F0F0F0F0F0F0F)
-#: Pairs of digits become numbers, then pairs of pairs, then of fours.
-_STEPS = [
-    (np.uint64(10), np.uint64(8), np.uint64(0x00FF00FF00FF00FF)),
-    (np.uint64(100), np.uint64(16), np.uint64(0x0000FFFF0000FFFF)),
-    (np.uint64(10_000), np.uint64(32), np.uint64(0x00000000FFFFFFFF)),
-]
+_EIGHT, _TEN, _SIXTEEN, _24, _32, _40, _48 = (np.uint64(bits) for bits in (8, 10, 16, 24, 32, 40, 48))
+_BYTE, _TWO_BYTES = np.uint64(0xFF), np.uint64(0xFFFF)
+_HOURS_A_DAY, _MINUTES_A_DAY = 24, np.uint64(24 * 60)
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What lines of one shape say: integers by column, times in milliseconds since 1970 or ``NEVER``."""
+    """What lines say: integers by column, times in milliseconds since 1970 or ``NEVER``.
+
+    Attributes:
+        codes: which of the ``words`` are a line's action and reason.
+        words: actions and reasons.
+    """
 
     ids: Integers
     created_at: Integers
     redacted_at: Integers
-    action: str
-    reason: str
+    codes: Codes
+    words: list[tuple[str, str]]
 
 
-def words_at(block: Bytes, starts: Integers, length: int) -> Words:
-    """Lines of one length as rows of words; whole words must be there for the last of them."""
-    width = width_of(length)
-    windows = np.ndarray((len(block) - width + 1,), f"V{width}", block, strides=(1,))
-    return windows[starts].view(np.uint64).reshape(len(starts), width // 8)
-
-
-def take(shape: Shape, lines: Words) -> tuple[Booleans, Columns]:
-    """Which lines have a shape, and what those say.
+def fitting(shape: Shape, raw: Bytes, starts: Integers) -> tuple[Bytes, Booleans | None]:
+    """The digits of the lines that have a shape, a row for each, and which lines these are; None says that all are.
 
     Args:
         shape: the shape.
-        lines: as ``words_at`` gives them.
+        raw: where the lines are; whole words must be there for the last of them.
+        starts: where they begin; all are as long as the shape is.
     """
-    fits = _fitting(shape, lines)
-    if not fits.all():
-        lines = lines[fits]
-    if not len(lines):
-        none = np.empty(0, np.int64)
-        return fits, Columns(none, none, none, shape.action, shape.reason)
-    ids, is_id = _ids(shape, lines)
-    created, is_created = _milliseconds(shape.created_at, shape, lines)
-    redacted, is_redacted = _milliseconds(shape.redacted_at, shape, lines)
-    good = is_id & is_created & is_redacted
-    if not good.all():  # an ID above the largest, a 30th of February
-        ids, created, redacted = ids[good], created[good], redacted[good]
-        fits[np.flatnonzero(fits)[~good]] = False
-    return fits, Columns(ids, created, redacted, shape.action, shape.reason)
+    width = width_of(shape.length)
+    windows = np.ndarray((len(raw) - width + 1,), f"V{width}", raw, strides=(1,))
+    digits = windows[starts].view(np.uint8).reshape(len(starts), width)
+    digits -= shape.expected
+    wrong = digits > shape.limits
+    if shape.is_bare and shape.id.stop - shape.id.start > 1:  # JSON has no number that begins with a zero
+        wrong[:, shape.id.start] |= digits[:, shape.id.start] == 0
+    if not wrong.any():
+        return digits, None
+    fits: Booleans = np.equal(wrong.view(np.uint64).max(axis=1), 0)
+    return digits[fits], fits
 
 
-def _fitting(shape: Shape, lines: Words) -> Booleans:
-    wrong = np.zeros(len(lines), np.uint64)
-    for at in range(-(-shape.length // 8)):
-        differing = lines[:, at] ^ shape.expected[at]
-        if shape.slack[at]:
-            differing |= differing + shape.slack[at]
-        if shape.telling[at] != _ALL:
-            differing &= shape.telling[at]
-        wrong |= differing
-    return np.asarray(wrong == 0)
+class Digits:
+    """Digits of lines of many shapes, laid side by side until they are read all at once.
+
+    Args:
+        most: so many lines can come.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._ids = np.empty((3, most), np.uint64)
+        self._times = np.empty((3, 2 * most), np.uint64)
+        self._shapes: list[tuple[Shape, int]] = []
+        self._numbers = [np.empty(0, np.int64)]
+        self._lines = self._moments = 0
+
+    def add(self, shape: Shape, digits: Bytes, numbers: Integers) -> None:
+        """Take the digits of lines of a shape; the lines are known by their numbers."""
+        lines = slice(self._lines, self._lines + len(digits))
+        for word, stop in enumerate(range(shape.id.stop - 16, shape.id.stop + 1, 8)):
+            _copy_end(digits, shape.id.start, stop, self._ids[word, lines])
+        for place in (shape.created_at, shape.redacted_at):
+            if place is not None:
+                moments = slice(self._moments, self._moments + len(digits))
+                for word, offset in enumerate(range(place.start, place.start + 24, 8)):
+                    known = min(place.stop - offset, 8)  # what follows the time, or the line, is none of its digits
+                    mask = np.uint64((1 << 8 * known) - 1)
+                    np.bitwise_and(_word(digits, offset), mask, out=self._times[word, moments])
+                self._moments += len(digits)
+        self._shapes.append((shape, len(digits)))
+        self._numbers.append(numbers)
+        self._lines += len(digits)
+
+    def read(self) -> tuple[Columns, Integers]:
+        """What the lines say, in the order in which they came, and the numbers of lines that are not good after all.
+
+        A line is not good where its ID is above the largest, or a time does not exist.
+        """
+        ids = _ids(self._ids[:, : self._lines])
+        moments, is_moment = _milliseconds(self._times[:, : self._moments])
+        created, redacted = np.full((2, self._lines), NEVER)
+        good = ids >= 0
+        line = moment = 0
+        for shape, count in self._shapes:
+            for place, column in ((shape.created_at, created), (shape.redacted_at, redacted)):
+                if place is not None:
+                    column[line : line + count] = moments[moment : moment + count]
+                    good[line : line + count] &= is_moment[moment : moment + count]
+                    moment += count
+            line += count
+        columns = Columns(ids, created, redacted, *self._words())
+        if good.all():
+            return columns, self._numbers[0]
+        columns = Columns(ids[good], created[good], redacted[good], columns.codes[good], columns.words)
+        return columns, np.concatenate(self._numbers)[~good]
+
+    def _words(self) -> tuple[Codes, list[tuple[str, str]]]:
+        said = [(shape.action, shape.reason) for shape, _ in self._shapes]
+        words = {pair: code for code, pair in enumerate(dict.fromkeys(said))}
+        each = np.array([words[pair] for pair in said], np.int32)
+        return np.repeat(each, [count for _, count in self._shapes]), list(words)
 
 
-def _word(lines: Words, offset: int) -> Words:
+def _word(digits: Bytes, offset: int) -> Words:
     """The eight bytes from an offset on, of every line."""
-    return np.ndarray((len(lines),), np.uint64, lines, offset, (lines.strides[0],))
+    return np.ndarray((len(digits),), np.uint64, digits, offset, (digits.strides[0],))
 
 
-def _number(word: Words, digits: int) -> Words:
-    """The number whose decimal digits are the last ones of a word."""
-    value = word & (_NIBBLES & np.uint64((0xFFFFFFFFFFFFFFFF << 8 * (8 - digits)) & 0xFFFFFFFFFFFFFFFF))
-    for factor, shift, mask in _STEPS:
-        upper = value >> shift
-        value *= factor
-        value += upper
-        value &= mask
-    return value
-
-
-def _ids(shape: Shape, lines: Words) -> tuple[Integers, Booleans]:
-    digits = shape.id.stop - shape.id.start
-    ids = np.zeros(len(lines), np.uint64)
-    for before in range(0, digits, 8):
-        word = _word(lines, shape.id.stop - before - 8)
-        ids += _number(word, min(digits - before, 8)) * np.uint64(10**before)
-    good = ids <= np.uint64(LARGEST_ID)
-    if shape.is_bare and digits > 1:
-        good &= ids >= np.uint64(10 ** (digits - 1))
-    return ids.view(np.int64), good
-
-
-def _milliseconds(place: slice | None, shape: Shape, lines: Words) -> tuple[Integers, Booleans]:
-    """Times in milliseconds since 1970, and which of them exist; ``2019-08-10T12:22:39.022Z`` is three words."""
-    if place is None:
-        return np.full(len(lines), NEVER), np.ones(len(lines), bool)
-    pairs = [_pairs(_word(lines, place.start + offset)) for offset in (0, 8, 16)]
-    year = _pair(pairs[0], 0) * 100 + _pair(pairs[0], 2)
-    month, day, hour = _pair(pairs[0], 5) - 1, _pair(pairs[1], 0) - 1, _pair(pairs[1], 3)
-    minute, second = _pair(pairs[1], 6), _pair(pairs[2], 1)
-    first_days, lengths = _months()
-    months = year * 12 + month
-    good = (year > 0) & (month >= 0) & (month < 12) & (day >= 0) & (day < lengths[months])
-    good &= (hour < 24) & (minute < 60) & (second < 60)
-    ms = ((((first_days[months] + day) * 24 + hour) * 60 + minute) * 60 + second) * 1000
-    return ms + _fraction(shape, place, lines), good
-
-
-def _fraction(shape: Shape, place: slice, lines: Words) -> Integers | int:
-    text = shape.expected.view(np.uint8)[place].tobytes()
-    digits = len(re.match(rb".{19}\.?(0*)(?=Z|\+)", text)[1])  # type: ignore[index]
-    if not digits:
-        return 0
-    ms = _number(_word(lines, place.start + 20 + digits - 8), digits) * np.uint64(10 ** (3 - digits))
-    return ms.view(np.int64)
+def _copy_end(digits: Bytes, start: int, stop: int, words: Words) -> None:
+    """The last bytes up to a place, behind zeros: what stands before the start may be digits of a time."""
+    if stop <= start:
+        words[:] = 0
+    elif stop - start >= 8:
+        np.copyto(words, _word(digits, stop - 8))
+    else:
+        np.left_shift(_word(digits, start), np.uint64(8 * (8 - stop + start)), out=words)
 
 
 def _pairs(word: Words) -> Words:
     """In each byte the number that it and the next one make as two digits."""
-    nibbles = word & _NIBBLES
-    return nibbles * np.uint64(10) + (nibbles >> np.uint64(8))
+    pairs = word * _TEN
+    pairs += word >> _EIGHT
+    return pairs
 
 
-def _pair(pairs: Words, byte: int) -> Integers:
-    return ((pairs >> np.uint64(8 * byte)) & np.uint64(0xFF)).view(np.int64)
+def _number(word: Words) -> Words:
+    """The number that a word's bytes are the decimal digits of: pairs, of them fours, of them eights."""
+    pairs = _pairs(word)
+    others = pairs >> _SIXTEEN
+    mask = np.uint64(0x000000FF000000FF)
+    pairs &= mask
+    others &= mask
+    pairs *= np.uint64(100 + (1_000_000 << 32))
+    others *= np.uint64(1 + (10_000 << 32))
+    pairs += others
+    pairs >>= _32
+    return pairs
+
+
+def _ids(words: Words) -> Integers:
+    """IDs; one above the largest comes out negative."""
+    ids = _number(words[0])
+    for word in words[1:]:
+        ids *= np.uint64(10**8)
+        ids += _number(word)
+    return ids.view(np.int64)
+
+
+def _sum(pairs: Words, bytes: tuple[int, int, int], weights: tuple[int, int, int]) -> Words:
+    """The weighted sum, below 2^16, of three bytes of a word; the other bytes are lost.
+
+    One multiplication brings all three to the place of the last one; what else it makes lies below or above them.
+    """
+    last = bytes[2]
+    pairs &= np.uint64(sum(0xFF << 8 * byte for byte in bytes))
+    pairs *= np.uint64(sum(weight << 8 * (last - byte) for byte, weight in zip(bytes, weights, strict=True)))
+    pairs >>= np.uint64(8 * last)
+    if last < 6:
+        pairs &= _TWO_BYTES
+    return pairs
+
+
+def _milliseconds(words: Words) -> tuple[Integers, Booleans]:
+    """Times in milliseconds since 1970, and which of them exist; ``2019-08-10T12:22:39.022Z`` is three words."""
+    month = _sum(_pairs(words[0]), (0, 2, 5), (2000, 20, 1)).view(np.int64)
+    pairs = _pairs(words[1])
+    exists = ((pairs >> _24) & _BYTE) < _HOURS_A_DAY
+    minute = _sum(pairs, (0, 3, 6), (24 * 60, 60, 1))
+    minute -= _MINUTES_A_DAY  # the first day is the day 1; that before it has very many minutes
+    begins, minutes = _months()
+    exists &= minute < minutes.take(month)
+    minute *= np.uint64(60_000)
+    minute += _sum(_pairs(words[2]), (1, 3, 5), (1000, 100, 1))
+    moment = minute.view(np.int64)
+    moment += begins.take(month)
+    return moment, exists
 
 
 @cache
-def _months() -> tuple[Integers, Integers]:
-    """For every month since the year 0: its first day, in days since 1970, and its length; 99 stand for no month."""
-    first = np.arange("0000-01", "10000-02", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    return np.pad(first[:-1], (0, 100)), np.pad(np.diff(first), (0, 100))
+def _months() -> tuple[Integers, Words]:
+    """By 20 times the year and the month: when it begins, and how many minutes it has; 0 where there is none."""
+    first = np.arange("0000-01", "3000-02", dtype="datetime64[M]").astype("datetime64[m]").astype(np.int64)
+    begins, minutes = np.zeros((2, 3000, 20), np.int64)
+    begins[:, 1:13] = 60_000 * first[:-1].reshape(3000, 12)
+    minutes[1:, 1:13] = np.diff(first).reshape(3000, 12)[1:]  # there is no year 0
+    return begins.ravel(), minutes.ravel().view(np.uint64)

@@ -8,12 +8,8 @@ give the same rows.
 from __future__ import annotations
 
 import io
-import os
-from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from mmap import mmap
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,15 +17,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compliance_frames.progress import awaited
 from compliance_frames.schemas import RESULTS, TREATMENTS, JobType
-from compliance_frames.service.blocks import Block, Shapes, blocks_of
-from compliance_frames.service.columns import NEVER, Columns, Integers
+from compliance_frames.service.blocks import Shapes, blocks_of
+from compliance_frames.service.columns import NEVER, Booleans, Codes, Columns, Integers
 from compliance_frames.service.lines import Row, refuse, strict
 
-_WORKERS = min(os.cpu_count() or 1, 4)
 _UNIX = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME = pa.timestamp("ms", tz="UTC")
+#: Arrays of so many rows are large enough that NumPy asks for huge pages, which cost far less to touch first.
+_MANY = 1 << 19
 _ROWS = pa.schema([field for field in RESULTS if field.name not in ("type", "job_id", "checked_at")])
 
 
@@ -38,7 +34,7 @@ def parse(source: bytes | Path, *, type: JobType, job_id: int, checked_at: datet
 
     Args:
         source: the file, or what it holds: one JSON object a line; empty lines may stand between; no line at all is
-            all clear. Of a file only a few blocks are in memory at a time.
+            all clear. Of a file only one block is in memory at a time.
         type: what the job's IDs were.
         job_id: the job's ID.
         checked_at: when the answer was given (UTC).
@@ -57,13 +53,15 @@ def parse(source: bytes | Path, *, type: JobType, job_id: int, checked_at: datet
     [{'id': 20, 'reason': 'deleted'}]
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-        rows = _one_per_id(pa.Table.from_batches(_batches(stream), _ROWS))
-    constants = {"job_id": pa.scalar(job_id, pa.int64()), "checked_at": pa.scalar(checked_at, _TIME)}
-    columns = {name: pa.repeat(value, rows.num_rows) for name, value in constants.items()}
-    columns["type"] = _coded([(type, rows.num_rows)])
-    return pa.Table.from_arrays(
-        [columns[name] if name in columns else rows.column(name) for name in RESULTS.names], schema=RESULTS
-    )
+        rows = _table(_sorted(_joined([_joined(some) for some in _gathered(_parts(stream))])))
+    checked = (checked_at - _UNIX) // timedelta(milliseconds=1)
+    constants = {
+        "type": _coded(np.zeros(rows.num_rows, np.int32), (type,)),
+        "job_id": _plain(np.full(rows.num_rows, job_id, np.int64), pa.int64()),
+        "checked_at": _plain(np.full(rows.num_rows, checked, np.int64), _TIME),
+    }
+    columns = {**constants, **dict(zip(rows.column_names, rows.columns, strict=True))}
+    return pa.Table.from_arrays([columns[name] for name in RESULTS.names], schema=RESULTS)
 
 
 def strictest(tables: Iterable[pa.Table]) -> pa.Table:
@@ -79,7 +77,7 @@ def strictest(tables: Iterable[pa.Table]) -> pa.Table:
 def _one_per_id(table: pa.Table) -> pa.Table:
     """The strictest row of each type and ID, in their order; words in the order in which they occur."""
     table = table.unify_dictionaries().combine_chunks()
-    table = table.take(pa.array(_strictest_first(table)))
+    table = table.take(_plain(_strictest_first(table), pa.int64()))
     columns = [
         _by_occurrence(column) if pa.types.is_dictionary(column.type) else column
         for column in (column.combine_chunks() for column in table.columns)
@@ -89,37 +87,41 @@ def _one_per_id(table: pa.Table) -> pa.Table:
 
 def _strictest_first(table: pa.Table) -> Integers:
     """Where the rows stand that are kept, sorted."""
-    ids = table.column("id").to_numpy()
-    types = np.zeros(len(ids), bool)
-    if "type" in table.column_names:
-        types = pc.equal(table.column("type"), "users").to_numpy()
+    ids, types = _integers(table.column("id")), _types(table)
     order = np.lexsort((ids, types)) if types.any() else np.argsort(ids)
+    ids, types = ids[order], types[order]
     repeats = np.zeros(len(ids) + 1, bool)  # whether a row has the type and ID of the row before
-    repeats[1:-1] = (ids[order[1:]] == ids[order[:-1]]) & (types[order[1:]] == types[order[:-1]])
+    repeats[1:-1] = (ids[1:] == ids[:-1]) & (types[1:] == types[:-1])
+    if not repeats.any():
+        return order
     is_first, is_alone = ~repeats[:-1], ~(repeats[:-1] | repeats[1:])
-    if not is_alone.all():
-        order[is_first & ~is_alone] = _strictest_of(table, order[~is_alone])
+    order[is_first & ~is_alone] = _strictest_of(table, order[~is_alone])
     return order[is_first]
 
 
 def _strictest_of(table: pa.Table, rows: Integers) -> Integers:
     """Of rows whose IDs all have several: the strictest of each ID, sorted."""
-    few = table.take(pa.array(rows))
+    few = table.take(_plain(rows, pa.int64()))
     words = [name for name in few.column_names if pa.types.is_dictionary(few.schema.field(name).type)]
     few = few.cast(pa.schema([f.with_type(pa.string()) if f.name in words else f for f in few.schema]))
-    mild = pa.array([reason for reason, treatment in TREATMENTS.items() if treatment != "drop"])
+    mild = _texts([reason for reason, treatment in TREATMENTS.items() if treatment != "drop"])
     few = few.append_column("_mild", pc.is_in(few.column("reason"), mild).cast(pa.int8()))
-    few = few.append_column("_row", pa.array(rows))
+    few = few.append_column("_row", _plain(rows, pa.int64()))
     # The last keys only make the choice between equally strict results the same every time.
     keys = ("type", "id", "_mild", "reason", "action", "redacted_at", "created_at", "checked_at", "job_id")
     known = [(key, "ascending") for key in keys if key in few.column_names]
     few = few.take(pc.sort_indices(few, sort_keys=known))
-    ids, types = few.column("id").to_numpy(), np.zeros(len(rows), bool)
-    if "type" in few.column_names:
-        types = pc.equal(few.column("type"), "users").to_numpy()
+    ids, types = _integers(few.column("id")), _types(few)
     is_first = np.ones(len(rows), bool)
     is_first[1:] = (ids[1:] != ids[:-1]) | (types[1:] != types[:-1])
-    return np.asarray(few.column("_row").to_numpy()[is_first])
+    return _integers(few.column("_row"))[is_first]
+
+
+def _types(table: pa.Table) -> Booleans:
+    """Which rows are of users."""
+    if "type" not in table.column_names:
+        return np.zeros(table.num_rows, bool)
+    return np.asarray(pc.equal(table.column("type"), "users").to_numpy())
 
 
 def _by_occurrence(column: pa.DictionaryArray) -> pa.DictionaryArray:
@@ -128,68 +130,104 @@ def _by_occurrence(column: pa.DictionaryArray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(codes.indices, words).cast(column.type)
 
 
-def _batches(stream: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, some blocks being read at the same time; the first bad line is the one that is told."""
-    waiting: deque[tuple[Future[pa.RecordBatch], Block | None]] = deque()
-    spare: list[bytearray | mmap] = []  # fresh memory costs more than what is done in it
-    shapes = Shapes()
-
-    def first() -> pa.RecordBatch:
-        batch, block = awaited(waiting[0][0]), waiting.popleft()[1]
-        if block is not None:
-            spare.append(block.buffer)
-        return batch
-
-    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="compliance-frames") as pool:
-        for line, block in blocks_of(stream, spare):
-            waiting.append((pool.submit(_rows, block, line, shapes), block))
-            if len(waiting) > _WORKERS:
-                yield first()
-        while waiting:
-            yield first()
+def _parts(stream: BinaryIO) -> Iterator[Columns]:
+    """The rows of a file, block by block; the first bad line is the one that is told."""
+    shapes, first = Shapes(), 1
+    for block in blocks_of(stream):
+        if block is None:
+            refuse(first, "is longer than any result")
+        quick, others = shapes.by_columns(block)
+        yield quick
+        if others:
+            yield _columns([row for at, line in others if (row := strict(line, first + at)) is not None])
+        first += others.count
 
 
-def _rows(block: Block | None, first_line: int, shapes: Shapes) -> pa.RecordBatch:
-    """The rows of a block of whole lines, in no order."""
-    if block is None:
-        refuse(first_line, "is longer than any result")
-    quick, others = shapes.by_columns(block)
-    rows = [row for at, line in others if (row := strict(line, first_line + at)) is not None]
-    return _batch([*quick, *_columns(rows)])
-
-
-def _columns(rows: list[Row]) -> Iterator[Columns]:
-    alike: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in rows:
-        alike[row.action, row.reason].append(row)
-    for words, same in alike.items():
-        ids = np.array([row.id for row in same], np.int64)
-        created, redacted = ([_ms(time) for time in times] for times in list(zip(*same, strict=True))[3:])
-        yield Columns(ids, np.array(created, np.int64), np.array(redacted, np.int64), *words)
+def _columns(rows: list[Row]) -> Columns:
+    words = {pair: code for code, pair in enumerate(dict.fromkeys((row.action, row.reason) for row in rows))}
+    return Columns(
+        ids=np.array([row.id for row in rows], np.int64),
+        created_at=np.array([_ms(row.created_at) for row in rows], np.int64),
+        redacted_at=np.array([_ms(row.redacted_at) for row in rows], np.int64),
+        codes=np.array([words[row.action, row.reason] for row in rows], np.int32),
+        words=list(words),
+    )
 
 
 def _ms(time: datetime | None) -> int:
     return NEVER if time is None else (time - _UNIX) // timedelta(milliseconds=1)
 
 
-def _batch(parts: list[Columns]) -> pa.RecordBatch:
+def _joined(parts: list[Columns]) -> Columns:
+    """The rows of all parts, one behind the other."""
+    words = {pair: code for code, pair in enumerate(dict.fromkeys(pair for part in parts for pair in part.words))}
+    codes = [np.array([words[pair] for pair in part.words], np.int32)[part.codes] for part in parts]
+    return Columns(
+        ids=np.concatenate([part.ids for part in parts]),
+        created_at=np.concatenate([part.created_at for part in parts]),
+        redacted_at=np.concatenate([part.redacted_at for part in parts]),
+        codes=np.concatenate(codes),
+        words=list(words),
+    )
+
+
+def _gathered(parts: Iterable[Columns]) -> Iterator[list[Columns]]:
+    """Some parts at a time: few large arrays are kept for long, the memory of the small ones is used again."""
+    some: list[Columns] = []
+    for part in parts:
+        some.append(part)
+        if sum(len(part.ids) for part in some) >= _MANY:
+            yield some
+            some = []
+    yield some
+
+
+def _sorted(rows: Columns) -> Columns:
+    """The strictest row of each ID, sorted; words in the order in which they occur."""
+    order = _strictest_first(_table(rows))
+    codes = _plain(rows.codes.take(order), pa.int32()).dictionary_encode()
+    return Columns(
+        ids=rows.ids.take(order),
+        created_at=rows.created_at.take(order),
+        redacted_at=rows.redacted_at.take(order),
+        codes=np.from_dlpack(codes.indices).view(np.int32),
+        words=[rows.words[code] for code in np.from_dlpack(codes.dictionary)],
+    )
+
+
+def _table(rows: Columns) -> pa.Table:
+    actions, reasons = zip(*rows.words, strict=True) if rows.words else ((), ())
     columns = {
-        "id": _joined([part.ids for part in parts]),
-        "action": _coded([(part.action, len(part.ids)) for part in parts]),
-        "reason": _coded([(part.reason, len(part.ids)) for part in parts]),
-        "created_at": _joined([part.created_at for part in parts]).view("datetime64[ms]"),
-        "redacted_at": _joined([part.redacted_at for part in parts]).view("datetime64[ms]"),
+        "id": _plain(rows.ids, pa.int64()),
+        "action": _coded(rows.codes, actions),
+        "reason": _coded(rows.codes, reasons),
+        "created_at": _plain(rows.created_at, _TIME),
+        "redacted_at": _plain(rows.redacted_at, _TIME),
     }
-    return pa.RecordBatch.from_arrays([pa.array(columns[f.name]).cast(f.type) for f in _ROWS], schema=_ROWS)
+    return pa.Table.from_arrays([columns[name] for name in _ROWS.names], schema=_ROWS)
 
 
-def _joined(parts: list[Integers]) -> Integers:
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+# pa.array() and to_numpy() import pandas where it is installed, which takes longer than to read a million lines.
+def _plain(values: Integers | Codes, type: pa.DataType) -> pa.Array:
+    valid = None
+    if type == _TIME and not (known := values != NEVER).all():
+        valid = pa.py_buffer(np.packbits(known, bitorder="little"))
+    return pa.Array.from_buffers(type, len(values), [valid, pa.py_buffer(values)])
 
 
-def _coded(words: list[tuple[str, int]]) -> pa.DictionaryArray:
-    """Each word as often as it is said."""
-    codes = {word: code for code, word in enumerate(dict.fromkeys(word for word, _ in words))}
-    each = np.array([codes[word] for word, _ in words], np.int32)
-    indices = np.repeat(each, [count for _, count in words])
-    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), pa.array(list(codes), pa.string()))
+def _coded(codes: Codes, words: tuple[str, ...]) -> pa.DictionaryArray:
+    """The word of each code; words may repeat."""
+    once = {word: code for code, word in enumerate(dict.fromkeys(words))}
+    if len(once) < len(words):
+        codes = np.array([once[word] for word in words], np.int32).take(codes)
+    return pa.DictionaryArray.from_arrays(_plain(codes, pa.int32()), _texts(list(once)))
+
+
+def _texts(words: list[str]) -> pa.StringArray:
+    texts = [word.encode() for word in words]
+    ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
+
+
+def _integers(column: pa.ChunkedArray) -> Integers:
+    return np.from_dlpack(column.combine_chunks()).view(np.int64)

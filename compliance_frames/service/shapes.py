@@ -18,10 +18,12 @@ import numpy as np
 from compliance_frames.errors import ResultsError
 from compliance_frames.service.lines import TIME, Row, strict
 
-Words = np.ndarray[Any, np.dtype[np.uint64]]
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
-#: Longer lines are read one by one; none of the service's is half as long.
-LONGEST = 512
+#: Longer lines are read one by one; none of the service's is half as long. A length has nine bits.
+LONGEST = 511
+#: The largest digits that can stand in a time; years after 2999 are read one by one.
+_LARGEST = b"2999-19-39T29:59:59.999"
 
 _ID = re.compile(rb'"id"[ \t]*:[ \t]*("?)([0-9]{1,19})[",} \t]')
 _TIMES = {name: re.compile(rf'"{name}"[ \t]*:[ \t]*"({TIME})"'.encode()) for name in ("created_at", "redacted_at")}
@@ -40,9 +42,9 @@ class Shape:
         is_bare: whether the ID is a JSON number, which has no leading zero.
         created_at, redacted_at: where these times stand, or None where the line has none.
         action, reason: the words of every line of this shape.
-        expected: for each eight bytes: the characters, ``0`` for a digit.
-        slack: 6 in each byte that is a digit, so that 10 to 15 overflow into the byte's upper half.
-        telling: the bits that must come out zero.
+        expected: each character of the line, ``0`` for a digit; zeros behind it.
+        limits: by how much a byte may lie above the expected one: not at all, or as the largest digit does;
+            behind the line by any.
     """
 
     length: int
@@ -52,9 +54,8 @@ class Shape:
     redacted_at: slice | None
     action: str
     reason: str
-    expected: Words
-    slack: Words
-    telling: Words
+    expected: Bytes
+    limits: Bytes
 
 
 def learn(line: bytes) -> Shape | None:
@@ -75,8 +76,6 @@ def learn(line: bytes) -> Shape | None:
             places[name] = slice(*at.span(1))
     row = _vouched(line, places)
     if row is None or any((name in places) != (getattr(row, name) is not None) for name in _TIMES):
-        return None
-    if found.end(2) < 8 * -(-(found.end(2) - found.start(2)) // 8):  # too near the line's start for whole words
         return None
     return Shape(
         length=len(line),
@@ -122,25 +121,20 @@ def _saying(row: Row, texts: dict[str, str]) -> Row:
     return Row(**{**row._asdict(), **times, "id": int(texts["id"])})
 
 
-def _template(line: bytes, places: dict[str, slice]) -> dict[str, Words]:
+def _template(line: bytes, places: dict[str, slice]) -> dict[str, Bytes]:
     expected = np.zeros(width_of(len(line)), np.uint8)
     expected[: len(line)] = np.frombuffer(line, np.uint8)
-    is_digit = np.zeros(len(expected), bool)
-    for place in places.values():
+    limits = np.zeros(len(expected), np.uint8)
+    limits[len(line) :] = 255
+    for name, place in places.items():
         # The zone of a time is no part of what may differ: +00:00 is UTC, +02:00 is not.
-        zone = _ZONE.search(line[place].decode())
-        stop = place.start + zone.start() if zone else place.stop
-        inside = expected[place.start : stop]
-        is_digit[place.start : stop] = (inside >= ord("0")) & (inside <= ord("9"))
-    expected[is_digit] = ord("0")
-    telling = np.where(is_digit, 0xF0, 0xFF).astype(np.uint8)
-    telling[len(line) :] = 0
-    slack = np.where(is_digit, 6, 0).astype(np.uint8)
-    return {
-        "expected": expected.view(np.uint64),
-        "slack": slack.view(np.uint64),
-        "telling": telling.view(np.uint64),
-    }
+        largest = np.frombuffer(b"9" * 19 if name == "id" else _LARGEST, np.uint8)[: place.stop - place.start]
+        inside = expected[place][: len(largest)]
+        is_digit = (inside >= ord("0")) & (inside <= ord("9")) & (largest >= ord("0"))
+        is_digit &= np.logical_and.accumulate(inside != ord("+"))
+        limits[place][: len(largest)][is_digit] = largest[is_digit] - ord("0")
+        inside[is_digit] = ord("0")
+    return {"expected": expected, "limits": limits}
 
 
 def width_of(length: int) -> int:
