@@ -1,7 +1,8 @@
 """Which of Arrow's allocators the heavy work uses: one that gives back soon what was freed.
 
-Arrow's usual one, mimalloc, keeps about as much as is in use, and giving that back by hand costs time. jemalloc, where
-Arrow was built with it, takes a seventh less of a processor to rewrite files, and a fifth less memory.
+Arrow's usual one, mimalloc, keeps about as much as is in use, and giving that back by hand costs time. With jemalloc,
+where Arrow was built with it, splicing takes up to a fifth less memory, rewriting a tenth, and neither takes longer.
+Arrow goes on using its own choice here and there within itself: only a whole process can leave it altogether.
 """
 
 from __future__ import annotations
