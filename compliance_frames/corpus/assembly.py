@@ -47,10 +47,15 @@ class Assembly:
 
     Args:
         handle: of an empty file that is open for writing.
+        source: the file that this one is made from.
+
+    Attributes:
+        shared: bytes from the beginning on that are those of the source.
     """
 
-    def __init__(self, handle: int) -> None:
-        self._handle, self._end = handle, 0
+    def __init__(self, handle: int, source: Origin) -> None:
+        self._handle, self._source, self._end = handle, source, 0
+        self.shared = len(MAGIC) if source.read(0, len(MAGIC)) == MAGIC else 0
         self._waiting: tuple[Origin, Extent] | None = None
         self._groups: list[Struct] = []
         self._indexes: list[tuple[Struct, Literal["column", "offset"], bytes]] = []
@@ -128,6 +133,8 @@ class Assembly:
     def _append(self, origin: Origin, extent: Extent) -> int:
         """Take over bytes; those that followed each other where they come from are copied in one go."""
         start, self._end = self._end, self._end + extent.end - extent.start
+        if origin is self._source and self.shared == start == extent.start:
+            self.shared = extent.end
         if self._waiting is not None:
             before, waiting = self._waiting
             if before is origin and waiting.end == extent.start:

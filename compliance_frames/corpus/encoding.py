@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from compliance_frames.corpus.bounds import without_bounds
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.enums import without_enums
-from compliance_frames.corpus.footer import OnDisk, must_have_known_codecs, read_footer
+from compliance_frames.corpus.footer import Footer, OnDisk, must_have_known_codecs, read_footer
 from compliance_frames.corpus.levels import zstd_level
 from compliance_frames.errors import FooterError
 
@@ -61,7 +61,12 @@ class Encoding:
 
 
 def encoding_of(
-    path: Path, columns: Columns, *, level: int | None = None, only: Collection[str] | None = None
+    path: Path,
+    columns: Columns,
+    *,
+    level: int | None = None,
+    only: Collection[str] | None = None,
+    footer: Footer | None = None,
 ) -> Encoding:
     """How a Parquet file was written.
 
@@ -71,6 +76,7 @@ def encoding_of(
         level: the zstd level to use; the one that the file was written at, as far as that can be told, when None.
         only: Parquet paths of the leaf columns to write, where it is not the whole file that is written again: then
             options and notes are of these alone, and no sort order is claimed.
+        footer: of the file, where it has been read already.
 
     Raises:
         FooterError: its footer says of its column chunks what cannot be.
@@ -85,7 +91,7 @@ def encoding_of(
     int96, rounded = _int96_unit(path)
     with path.open("rb") as stream, pq.ParquetFile(stream, coerce_int96_timestamp_unit=int96) as file:
         metadata = file.metadata
-        _must_be_sound(OnDisk(stream, path), metadata)
+        _must_be_sound(OnDisk(stream, path), metadata, footer)
         leaves = [leaf for leaf in _leaves(metadata) if only is None or leaf.path in only]
         schema, left_out = without_enums(file.schema_arrow)
         told: Mapping[bytes, bytes] = metadata.metadata or {}
@@ -147,11 +153,10 @@ def _leaves(metadata: pq.FileMetaData) -> list[_Leaf]:
     return list(found.values())
 
 
-def _must_be_sound(origin: OnDisk, metadata: pq.FileMetaData) -> None:
+def _must_be_sound(origin: OnDisk, metadata: pq.FileMetaData, footer: Footer | None) -> None:
     """Refuse a footer whose answers would end the process, or lead out of the file."""
-    footer = None
     with suppress(FooterError):  # too large to be looked into, perhaps: Arrow may well read it
-        footer = read_footer(origin)
+        footer = footer or read_footer(origin)
     if footer is not None:
         must_have_known_codecs(footer)
     for leaf in _leaves(metadata):

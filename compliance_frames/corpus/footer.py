@@ -59,7 +59,7 @@ class Meta:
     """Numbers of the fields of ``ColumnMetaData``."""
 
     TYPE, ENCODINGS, PATH, CODEC, VALUES, BYTES, STORED_BYTES, KEY_VALUES, DATA, INDEX, DICTIONARY = range(1, 12)
-    BLOOM, BLOOM_BYTES = 14, 15
+    STATISTICS, BLOOM, BLOOM_BYTES = 12, 14, 15
 
 
 _FILE: Final[Shape] = {File.SCHEMA: {}, File.GROUPS: {Group.CHUNKS: {Chunk.META: {}}}}
@@ -290,10 +290,10 @@ def leaf_types(footer: Footer) -> list[tuple[object, ...]]:
 
 def path_of(chunk: Struct) -> tuple[bytes, ...]:
     """The names on the way to a column, from its ``ColumnChunk``."""
-    field = _meta(chunk).fields.get(Meta.PATH)
-    if field is None or not isinstance(field.value, bytes):
+    path = _meta(chunk).raw(Meta.PATH)
+    if path is None:
         raise FooterError("a column chunk does not say which column it is of")
-    return text_list(field.value)
+    return text_list(path)
 
 
 def sizes_of(chunk: Struct) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -25,7 +26,7 @@ from compliance_frames.corpus.assembly import Assembly, Part
 from compliance_frames.corpus.bounds import without_bounds
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dictionaries import unused_words
-from compliance_frames.corpus.encoding import encoding_of
+from compliance_frames.corpus.encoding import Encoding, encoding_of
 from compliance_frames.corpus.erase import (
     Counts,
     Erasures,
@@ -38,11 +39,14 @@ from compliance_frames.corpus.erase import (
     without_places,
 )
 from compliance_frames.corpus.footer import (
+    Chunk,
     Footer,
     Group,
     InMemory,
+    Meta,
     OnDisk,
     leaf_types,
+    must_have_known_codecs,
     path_of,
     places,
     read_footer,
@@ -58,6 +62,13 @@ _WORTH: Final = 0.75
 _LEAST_COPIED: Final = 256 << 10
 #: To see whether columns can be made anew, without finding out how the source was compressed.
 _ANY_LEVEL: Final = 1
+#: Options of a writer that change nothing about the types of what it writes.
+_WITHOUT_TYPES: Final = {"compression_level", "bloom_filter_options"}
+#: Kinds of files that are remembered at a time.
+_REMEMBERED: Final = 256
+#: Parts of a column chunk that it may have or not.
+_KINDS: Final = (Meta.DICTIONARY, Meta.STATISTICS, Meta.BLOOM)
+_INDEXES: Final = (Chunk.COLUMN_INDEX, Chunk.OFFSET_INDEX)
 #: Integers of the usual width are said to be that by some writers, and by others not.
 _PLAIN_INTEGER: Final = re.compile(r"^Int\(bitWidth=(32|64), isSigned=true\)$")
 
@@ -75,6 +86,17 @@ class Splicing:
     made: int
     of: int
     reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Spliced(Rewritten):
+    """What became of one file.
+
+    Attributes:
+        shared: bytes from its beginning on that are the source's own.
+    """
+
+    shared: int = 0
 
 
 def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts]) -> Splicing:
@@ -103,7 +125,7 @@ def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapp
     return dataclasses.replace(found, reason=reason)
 
 
-def splice(source: Path, target: Path, columns: Columns, erasures: Erasures, *, level: int | None = None) -> Rewritten:
+def splice(source: Path, target: Path, columns: Columns, erasures: Erasures, *, level: int | None = None) -> Spliced:
     """Write a Parquet file again without what was flagged, where most of it is copied byte by byte.
 
     What comes out holds the same as :func:`~compliance_frames.corpus.rewrite.rewrite` gives: the same rows in the
@@ -132,7 +154,7 @@ def splice(source: Path, target: Path, columns: Columns, erasures: Erasures, *, 
     {'id': [1, 2], 'geo': ['Oslo', None]}
     """
     with source.open("rb") as stream, target.open("xb", buffering=0) as sink:
-        return _Splice(source, stream, columns, erasures, level).write(Assembly(sink.fileno()))
+        return _Splice(source, stream, columns, erasures, level).write(sink.fileno())
 
 
 @dataclass(frozen=True)
@@ -166,13 +188,13 @@ class _Splice:
         self.moulds: dict[frozenset[int], _Mould] = {}
         self.notes: dict[str, None] = {}
 
-    def write(self, assembly: Assembly) -> Rewritten:
-        """Write all row groups, and the footer."""
-        counts = Counts()
+    def write(self, handle: int) -> Spliced:
+        """Write all row groups, and the footer, to an empty file."""
+        assembly, counts = Assembly(handle, self.origin), Counts()
         for at in range(self.file.num_row_groups):
             counts += self._group(assembly, at, first_row=counts.rows_in)
         assembly.finish(self.footer.file)
-        return Rewritten(counts, tuple(self.notes))
+        return Spliced(counts, tuple(self.notes), assembly.shared)
 
     def _group(self, assembly: Assembly, at: int, *, first_row: int) -> Counts:
         facts, group = self.file.metadata.row_group(at), self.footer.groups[at]
@@ -237,7 +259,7 @@ class _Splice:
         mould = self.moulds.get(frozenset(anew))
         if mould is None:
             mould = self.moulds[frozenset(anew)] = _Mould(
-                self.path, self.file, self.footer, self.columns, anew, table.slice(0, 0), self.level
+                self.path, self.file, self.footer, self.columns, anew, table.schema, self.level
             )
             self.notes.update(dict.fromkeys(mould.encoding.notes))
         return mould
@@ -252,7 +274,7 @@ class _Mould:
         footer: of it.
         columns: where it has its places and tweets of others.
         anew: positions of the leaf columns to make.
-        empty: a table of these columns, without a row.
+        schema: of a table of these columns.
         level: the zstd level; the source's when None.
 
     Raises:
@@ -266,16 +288,15 @@ class _Mould:
         footer: Footer,
         columns: Columns,
         anew: Collection[int],
-        empty: pa.Table,
+        schema: pa.Schema,
         level: int | None,
     ) -> None:
         own = _types(file, footer)
         self._positions = {file.schema.column(at).path: at for at in anew}
         if any(file.schema.column(at).physical_type == "INT96" for at in anew):
             raise FooterError("its timestamps are of the old kind (INT96)")  # whose unit is one for a whole file
-        self.encoding = encoding_of(source, columns, only=self._positions, level=level)
-        made = self._written(empty)
-        found = _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made))
+        self.encoding = encoding_of(source, columns, only=self._positions, level=level, footer=footer)
+        found = _types_made(_Making(dataclasses.replace(self.encoding, schema=schema, key_values={})))
         if any(found.get(path) != own[path] for path in self._positions):
             raise FooterError("its columns are stored as other types, or nested otherwise, than they can be written")
 
@@ -288,11 +309,36 @@ class _Mould:
         return {at: named[path] for path, at in self._positions.items()}
 
     def _written(self, table: pa.Table) -> InMemory:
-        sink = pa.BufferOutputStream()
-        with dataclasses.replace(self.encoding, schema=table.schema, key_values={}).writer(sink) as writer:
-            if table.num_rows:
-                writer.write_table(table, row_group_size=table.num_rows)
-        return InMemory(memoryview(sink.getvalue()))
+        return _written(dataclasses.replace(self.encoding, schema=table.schema, key_values={}), table)
+
+
+def _written(encoding: Encoding, table: pa.Table) -> InMemory:
+    sink = pa.BufferOutputStream()
+    with encoding.writer(sink) as writer:
+        if table.num_rows:
+            writer.write_table(table, row_group_size=table.num_rows)
+    return InMemory(memoryview(sink.getvalue()))
+
+
+class _Making:
+    """An encoding, equal to those that store a table as the same types: levels and Bloom filters make no difference."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        options = {key: value for key, value in encoding.options.items() if key not in _WITHOUT_TYPES}
+        self.encoding, self._key = encoding, (str(encoding.schema), repr(options))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Making) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@lru_cache(maxsize=64)
+def _types_made(making: _Making) -> dict[str, tuple[object, ...]]:
+    """The types that columns are stored as, seen on a file without a row; the same for most files of a dataset."""
+    made = _written(making.encoding, making.encoding.schema.empty_table())
+    return _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made))
 
 
 def _cells(file: pq.ParquetFile, columns: Columns) -> _Cells | None:
@@ -329,14 +375,42 @@ def _unspliceable(
     with source.open("rb") as stream:
         footer = read_footer(OnDisk(stream, source))
         places(footer)
+        must_have_known_codecs(footer)
     for each in {frozenset(chunks) for chunks in anew.values()}:
-        paths = [file.schema.column(at).path for at in each]
-        whole = len(paths) == file.metadata.num_columns
-        empty = file.read_row_groups([], columns=None if whole else paths)
-        _Mould(source, file, footer, columns, each, empty, level=_ANY_LEVEL)
+        alike = (tuple(_types(file, footer).items()), str(file.schema_arrow), columns, each, _said(footer, each))
+        if alike not in _seen_to_fit:
+            paths = [file.schema.column(at).path for at in each]
+            whole = len(paths) == file.metadata.num_columns
+            empty = file.read_row_groups([], columns=None if whole else paths)
+            _Mould(source, file, footer, columns, each, empty.schema, level=_ANY_LEVEL)
+            _remember(alike)
     if words := unused_words(source, file):
         return f"a dictionary of {words[0]!r} lists values that no row has"
     return None
+
+
+#: What files looked like whose columns could be made anew. To see that of each file of a dataset takes longer than all
+#: the rest of planning it; where one is taken for others wrongly, splicing it says so, and it is rewritten.
+_seen_to_fit: set[tuple[object, ...]] = set()
+
+
+def _remember(alike: tuple[object, ...]) -> None:
+    if len(_seen_to_fit) >= _REMEMBERED:
+        _seen_to_fit.clear()
+    _seen_to_fit.add(alike)
+
+
+def _said(footer: Footer, leaves: Collection[int]) -> frozenset[tuple[object, ...]]:
+    """How a footer says that some columns were written, over all row groups."""
+    found = set()
+    for group in footer.groups:
+        chunks = group.structs(Group.CHUNKS)
+        for leaf in leaves:
+            meta = chunks[leaf].struct(Chunk.META) or Struct()
+            written = tuple(meta.raw(each) for each in (Meta.TYPE, Meta.CODEC, Meta.ENCODINGS))
+            beside = (each in chunks[leaf] for each in _INDEXES)
+            found.add((leaf, *written, *(each in meta for each in _KINDS), *beside))
+    return frozenset(found)
 
 
 def _types(file: pq.ParquetFile, footer: Footer) -> dict[str, tuple[object, ...]]:

@@ -24,7 +24,8 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -37,12 +38,16 @@ from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.durable import make_parents, sync_directory, sync_file
 from compliance_frames.errors import DestinationError
 from compliance_frames.lock import Lock, OnWait
+from compliance_frames.progress import awaited
 
 #: The audit event that is raised with the name of each step that was reached.
 EVENT: Final = "compliance_frames.stage"
 
 #: Of the journal; one of another version is not understood, and swept.
 _VERSION: Final = 1
+
+#: Waits for the disk that go on side by side.
+_SYNCED_AT_ONCE: Final = 8
 
 
 def stage_path(destination: Path) -> Path:
@@ -140,19 +145,18 @@ class Stage:
         return found
 
     def settle(self, modes: dict[str, int]) -> None:
-        """Give directories their modes, and make all that is staged outlive a power cut, the deepest first.
+        """Give directories their modes, and make all that is staged outlive a power cut.
 
         Args:
             modes: of directories, by their paths below ``data``; the owner may always write.
         """
+        found: list[Path] = []
         for folder, _, names in os.walk(self.data, topdown=False):
-            path = Path(folder)
-            for name in names:
-                _sync(path / name)
-            mode = modes.get(path.relative_to(self.data).as_posix())
+            mode = modes.get(Path(folder).relative_to(self.data).as_posix())
             if mode is not None:
-                path.chmod(mode | 0o700)
-            sync_directory(path)
+                Path(folder).chmod(mode | 0o700)
+            found += [*(Path(folder, name) for name in names), Path(folder)]
+        _sync_all(found)
         sys.audit(EVENT, "settled")
 
     def clear(self) -> None:
@@ -194,9 +198,26 @@ class Stage:
             self._base.rmdir()
 
 
+def _sync_all(paths: Sequence[Path]) -> None:
+    """Wait until files and directories are on the disk: for several at a time, which a disk takes in one go."""
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE, "compliance-frames-sync") as threads:
+        shares = [threads.submit(_sync_each, paths[first::_SYNCED_AT_ONCE]) for first in range(_SYNCED_AT_ONCE)]
+        for share in shares:
+            awaited(share)
+
+
+def _sync_each(paths: Iterable[Path]) -> None:
+    for path in paths:
+        _sync(path)
+
+
 def _sync(path: Path) -> None:
-    """Wait until a file is on the disk. One that cannot get there is given up: what is read of it is memory."""
-    if not path.stat().st_mode & stat.S_IRUSR:  # nobody can open it: the worker has done it
+    """Wait until a path is on the disk. A file that cannot get there is given up: what is read of it is memory."""
+    state = path.stat()
+    if stat.S_ISDIR(state.st_mode):
+        sync_directory(path)
+        return
+    if not state.st_mode & stat.S_IRUSR:  # nobody can open it: the worker has done it
         return
     try:
         sync_file(path)

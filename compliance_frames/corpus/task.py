@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from io import RawIOBase
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,11 +23,15 @@ from compliance_frames.corpus.destination import refusal
 from compliance_frames.corpus.erase import Counts, Erasures
 from compliance_frames.corpus.footer import Extent, OnDisk
 from compliance_frames.corpus.manifest import FileRecord
+from compliance_frames.corpus.memory import frugal_memory
 from compliance_frames.corpus.plan import Decision, FilePlan
 from compliance_frames.corpus.rewrite import rewrite
 from compliance_frames.corpus.splice import splice
 from compliance_frames.durable import begin_to_sync
 from compliance_frames.errors import DestinationError, FooterError, IdError, PlanError, StaleDatasetError
+
+#: Bytes that are read at once.
+_STRETCH: Final = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -70,10 +76,10 @@ def perform(task: Task) -> FileRecord:
     if task.vouched is not None and _is_there(task):
         return task.vouched
     try:
-        with _explained(task):
+        with _explained(task), frugal_memory():
             made = _made(task, source, part)
             must_be_fresh(task.source, task.file)
-            record = _recorded(task, part, made)
+            record = _recorded(task, source, part, made)
             _put(source, part, task)
             return record
     finally:
@@ -121,12 +127,12 @@ def _is_there(task: Task) -> bool:
 
 @dataclass(frozen=True)
 class _Made:
-    """What became of a file; of a copy, its own SHA-256 is the source's."""
+    """What became of a file, and how many bytes from its beginning on are the source's own: of a copy, all."""
 
     decision: Decision
     counts: Counts
+    shared: int
     notes: tuple[str, ...] = ()
-    source_sha256: str | None = None
 
 
 def _made(task: Task, source: Path, part: Path) -> _Made:
@@ -134,28 +140,29 @@ def _made(task: Task, source: Path, part: Path) -> _Made:
     file = task.file
     if file.decision == "copy" or file.columns is None:
         _copy(source, part)
-        return _Made("copy", file.counts)
+        return _Made("copy", file.counts, shared=file.bytes)
     erasures, decision = _erasures(task.erasures), file.decision
     notes: tuple[str, ...] = ()
     if decision == "splice":
         try:
             done = splice(source, part, file.columns, erasures, level=task.level)
+            return _Made(decision, done.counts, done.shared, done.notes)
         except FooterError as error:  # seen only now, in pages and indexes, which a plan does not read
             part.unlink()
-            decision, notes = "rewrite", (f"it was to be spliced, and had to be rewritten: {error}",)
-    if decision == "rewrite":
-        done = rewrite(source, part, file.columns, erasures, level=task.level)
-    return _Made(decision, done.counts, (*done.notes, *notes), _sha256(source))
+            notes = (f"it was to be spliced, and had to be rewritten: {error}",)
+    made = rewrite(source, part, file.columns, erasures, level=task.level)
+    return _Made("rewrite", made.counts, 0, (*made.notes, *notes))
 
 
-def _recorded(task: Task, part: Path, made: _Made) -> FileRecord:
-    file, sha256, parquet, counts = task.file, _sha256(part), task.file.rows is not None, made.counts
+def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
+    file, parquet, counts = task.file, task.file.rows is not None, made.counts
+    source_sha256, sha256 = _digests(source, part, made)
     record = FileRecord(
         path=file.path,
         decision=made.decision,
         columns=task.columns,
         source_bytes=file.bytes,
-        source_sha256=made.source_sha256 or sha256,
+        source_sha256=source_sha256,
         bytes=part.stat().st_size,
         sha256=sha256,
         rows_in=counts.rows_in if parquet else None,
@@ -178,7 +185,8 @@ def _must_be_conserved(file: FilePlan, counts: Counts, part: Path, record: FileR
             f"{file.path}: cleaning it gave {_said(counts)}, and the plan says {_said(file.counts)}; nothing was "
             "published. Plan again; if this comes back, it is a bug worth reporting"
         )
-    if file.rows is not None and (found := _rows(part)) != counts.rows_kept:
+    anew = file.rows is not None and record.decision != "copy"  # a copy has as many bytes, the same ones
+    if anew and (found := _rows(part)) != counts.rows_kept:
         raise PlanError(
             f"{file.path}: {counts.rows_kept:,} rows were to stay, and {found:,} were written; nothing was "
             "published. This is a bug worth reporting"
@@ -219,9 +227,30 @@ def _copy(source: Path, part: Path) -> None:
         copy_bytes(origin, Extent(0, origin.size), writing.fileno())
 
 
+def _digests(source: Path, part: Path, made: _Made) -> tuple[str, str]:
+    """SHA-256 of a source and of what became of it. What both begin with is read once, from the latter."""
+    with part.open("rb", buffering=0) as stream:
+        begin_to_sync(stream.fileno())  # the disk works while we read once more what was just written
+        shared = _digest_of(stream, made.shared)
+        sha256 = hashlib.file_digest(stream, shared.copy).hexdigest()
+    if made.decision == "copy":
+        return sha256, sha256
+    with source.open("rb", buffering=0) as stream:
+        stream.seek(made.shared)
+        return hashlib.file_digest(stream, shared.copy).hexdigest(), sha256
+
+
+def _digest_of(stream: RawIOBase, count: int) -> hashlib._Hash:
+    """SHA-256 of the bytes that come next."""
+    digest, stretch = hashlib.sha256(), memoryview(bytearray(_STRETCH))
+    while count and (got := stream.readinto(stretch[:count])):
+        digest.update(stretch[:got])
+        count -= got
+    return digest
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
-        begin_to_sync(stream.fileno())  # of what was just written: the disk works while we read it once more
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

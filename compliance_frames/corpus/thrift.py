@@ -26,6 +26,7 @@ DEEPEST: Final = 32
 #: Structs and fields that are opened in one go, of about 100 bytes each: row groups times columns times 20.
 MOST_OPENED: Final = 500_000
 _LONGEST_NUMBER: Final = 10  # bytes of a 64-bit integer
+_STRUCT_ONLY: Final = (STRUCT,)
 _BYTES: Final = tuple(bytes([each]) for each in range(256))
 
 
@@ -92,6 +93,11 @@ class Struct:
         if field.kind != BINARY or not isinstance(field.value, bytes):
             raise FooterError(f"field {number} of a footer is to be text, and is of type {field.kind}")
         return field.value[_number_end(field.value, 0) :]
+
+    def raw(self, number: int) -> bytes | None:
+        """The bytes of a field that was not opened, or None where there is no such field."""
+        field = self.fields.get(number)
+        return None if field is None or not isinstance(field.value, bytes) else field.value
 
     def struct(self, number: int) -> Struct | None:
         """A struct that was opened, or None where there is no such field."""
@@ -207,41 +213,47 @@ class _Reader:
         self._left = MOST_OPENED
 
     def struct(self, shape: Shape, depth: int) -> Struct:
-        data, found, number = self.data, Struct(), 0
+        data, at, found, number = self.data, self.at, Struct(), 0
         fields = found.fields
-        self._deep(depth)
-        while head := data[self.at]:
-            self.at += 1
+        if depth > DEEPEST:
+            raise _too_deep()
+        while head := data[at]:
+            at += 1
             kind, long = head & 15, None
-            if head >> 4:
+            if head > 15:
                 number += head >> 4
             else:
-                start = self.at
-                self.at = _number_end(data, start)
-                long = data[start : self.at]
+                start = at
+                at = _number_end(data, start)
+                long = data[start:at]
                 number = _zigzag(long)
             if number in fields:
                 raise FooterError(f"field {number} stands twice in a struct of a footer")
-            opened = self._opened(kind, shape[number], depth) if number in shape else None
-            start = self.at
-            if opened is None and kind in _INTEGERS:  # most of them are
-                self.at = _number_end(data, start)
-            elif opened is None and kind > FALSE:  # a boolean field is its type
-                self._skip(kind, depth)
-            fields[number] = Field(kind, data[start : self.at] if opened is None else opened, long)
-            self._count_one()
-        self.at += 1
-        self._count_one()
+            value, start = None, at
+            if number in shape:
+                self.at = at
+                value = self._opened(kind, shape[number], depth)
+            if value is not None:
+                at = self.at
+            elif I16 <= kind <= I64 and data[at] < 0x80:  # most of them are, and small ones
+                at += 1
+            elif kind > FALSE:  # a boolean field is its type
+                at = _end(data, at, kind, depth)
+            fields[number] = Field(kind, data[start:at] if value is None else value, long)
+            self._left -= 1
+            if self._left < 0:
+                raise FooterError(f"a footer has more than {MOST_OPENED:,} fields: it is too large to be edited")
+        self._left -= 1
+        self.at = at + 1
         return found
 
     def texts(self) -> Iterator[bytes]:
-        kind, size = self._list_head()
+        kind, size, self.at = _list_head(self.data, self.at)
         if kind != BINARY and size:
             raise FooterError(f"a list of texts in a footer has elements of type {kind}")
         for _ in range(size):
-            length = self._count()
-            start = self.at
-            self._take(length)
+            length, start = _count(self.data, self.at)
+            self.at = _within(self.data, start + length)
             yield self.data[start : self.at]
 
     def _opened(self, kind: int, shape: Shape, depth: int) -> Struct | Structs | None:
@@ -251,77 +263,90 @@ class _Reader:
         if kind not in (LIST, SET) or self.data[self.at] & 15 != STRUCT:
             return None
         start = self.at
-        _, size = self._list_head()
+        _, size, self.at = _list_head(self.data, start)
         head = self.data[start : self.at]
         return Structs([self.struct(shape, depth + 1) for _ in range(size)], head)
 
-    def _skip(self, kind: int, depth: int) -> None:
-        if kind in _INTEGERS:
-            self.at = _number_end(self.data, self.at)
-        elif kind == BINARY:
-            self._take(self._count())
-        elif kind == STRUCT:
-            self._skip_struct(depth + 1)
-        elif kind in (LIST, SET):
-            element, size = self._list_head()
-            self._skip_all((element,), size, depth)
-        elif kind == MAP:
-            size = self._count()
-            kinds = self._byte() if size else 0
-            self._skip_all((kinds >> 4, kinds & 15), size, depth)
-        elif kind in _FIXED:
-            self._take(_FIXED[kind])
-        else:
-            raise FooterError(f"a footer has a field of the unknown type {kind}")
 
-    def _skip_struct(self, depth: int) -> None:
-        self._deep(depth)
-        while head := self._byte():
-            if not head >> 4:
-                self.at = _number_end(self.data, self.at)
-            if head & 15 > FALSE:
-                self._skip(head & 15, depth)
+def _end(data: bytes, at: int, kind: int, depth: int) -> int:
+    """Where a value ends that begins somewhere. Most of a footer is passed over here, and most of it is numbers."""
+    if I16 <= kind <= I64:
+        return at + 1 if data[at] < 0x80 else _number_end(data, at)
+    if kind == BINARY:
+        size = data[at]
+        if size > 0x7F:
+            size, at = _count(data, at)
+            return _within(data, at + size)
+        return _within(data, at + 1 + size)
+    if kind == STRUCT:
+        return _struct_end(data, at, depth + 1)
+    if kind in (LIST, SET):
+        element, size, at = _list_head(data, at)
+        return _elements_end(data, at, (element,), size, depth)
+    if kind == MAP:
+        size, at = _count(data, at)
+        kinds = data[at] if size else 0
+        return _elements_end(data, at + bool(size), (kinds >> 4, kinds & 15), size, depth)
+    if kind in _FIXED:
+        return _within(data, at + _FIXED[kind])
+    raise FooterError(f"a footer has a field of the unknown type {kind}")
 
-    def _skip_all(self, kinds: tuple[int, ...], size: int, depth: int) -> None:
-        self._deep(depth)
-        if size * len(kinds) > len(self.data) - self.at:  # each takes a byte at least
-            raise CutShort(f"a list in a footer says to have {size:,} elements, and is longer than the footer")
-        if all(kind in _FIXED for kind in kinds):
-            self._take(size * sum(_FIXED[kind] for kind in kinds))
-            return
+
+def _struct_end(data: bytes, at: int, depth: int) -> int:
+    if depth > DEEPEST:
+        raise _too_deep()
+    while head := data[at]:
+        at += 1
+        if head < 16:
+            at = _number_end(data, at)
+        kind = head & 15
+        if kind > FALSE:
+            at = at + 1 if I16 <= kind <= I64 and data[at] < 0x80 else _end(data, at, kind, depth)
+    return at + 1
+
+
+def _elements_end(data: bytes, at: int, kinds: tuple[int, ...], size: int, depth: int) -> int:
+    if depth > DEEPEST:
+        raise _too_deep()
+    if size * len(kinds) > len(data) - at:  # each takes a byte at least
+        raise CutShort(f"a list in a footer says to have {size:,} elements, and is longer than the footer")
+    if kinds == _STRUCT_ONLY:
+        for _ in range(size):
+            at = _struct_end(data, at, depth + 2)
+    elif all(kind in _FIXED for kind in kinds):
+        at = _within(data, at + size * sum(_FIXED[kind] for kind in kinds))
+    else:
         for _ in range(size):
             for kind in kinds:
-                self._skip(kind, depth + 1)
+                at = _end(data, at, kind, depth + 1)
+    return at
 
-    def _list_head(self) -> tuple[int, int]:
-        head = self._byte()
-        size = self._count() if head >> 4 == 15 else head >> 4
-        if size > len(self.data) - self.at:
-            raise CutShort(f"a list in a footer says to have {size:,} elements, and is longer than the footer")
-        return head & 15, size
 
-    def _count(self) -> int:
-        start = self.at
-        self.at = _number_end(self.data, start)
-        return _unsigned(self.data[start : self.at])
+def _list_head(data: bytes, at: int) -> tuple[int, int, int]:
+    """The type of a list's elements, how many they are, and where they begin."""
+    head = data[at]
+    size, at = _count(data, at + 1) if head >> 4 == 15 else (head >> 4, at + 1)
+    if size > len(data) - at:
+        raise CutShort(f"a list in a footer says to have {size:,} elements, and is longer than the footer")
+    return head & 15, size, at
 
-    def _byte(self) -> int:
-        self.at += 1
-        return self.data[self.at - 1]
 
-    def _take(self, size: int) -> None:
-        self.at += size
-        if self.at > len(self.data):
-            raise IndexError
+def _count(data: bytes, at: int) -> tuple[int, int]:
+    """A number without a sign, and where it ends."""
+    if data[at] < 0x80:
+        return data[at], at + 1
+    end = _number_end(data, at)
+    return _unsigned(data[at:end]), end
 
-    def _count_one(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise FooterError(f"a footer has more than {MOST_OPENED:,} fields: it is too large to be edited")
 
-    def _deep(self, depth: int) -> None:
-        if depth > DEEPEST:
-            raise FooterError(f"a footer is nested more than {DEEPEST} deep")
+def _within(data: bytes, end: int) -> int:
+    if end > len(data):
+        raise IndexError
+    return end
+
+
+def _too_deep() -> FooterError:
+    return FooterError(f"a footer is nested more than {DEEPEST} deep")
 
 
 def _raw(field: Field) -> bytes:

@@ -25,8 +25,8 @@ from compliance_frames.corpus.erase import Counts, Erasures
 from compliance_frames.corpus.footer import Chunk, File, Group, InMemory, Meta, Place, places, read_footer
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.corpus.plan import plan
-from compliance_frames.corpus.rewrite import Rewritten, rewrite
-from compliance_frames.corpus.splice import splice, splicing
+from compliance_frames.corpus.rewrite import rewrite
+from compliance_frames.corpus.splice import Spliced, splice, splicing
 from compliance_frames.corpus.thrift import BINARY, I64, Field, Struct, Structs, parsed
 from compliance_frames.errors import FooterError, PlanError, UncheckedIdsError
 from compliance_frames.proof.verify import verify
@@ -149,7 +149,7 @@ def some(*ids: int) -> Any:
     return np.array(sorted(ids), dtype=np.int64)
 
 
-def spliced(source: Path, erasures: Erasures, columns: Columns = COLUMNS) -> tuple[Path, Rewritten]:
+def spliced(source: Path, erasures: Erasures, columns: Columns = COLUMNS) -> tuple[Path, Spliced]:
     target = source.with_name(f"spliced-{source.name}")
     target.unlink(missing_ok=True)
     return target, splice(source, target, columns, erasures)
@@ -221,6 +221,7 @@ def test_splice_rewrite_and_a_loop_over_rows_agree(
     done = rewrite(source, made_anew, columns, erasures)
     target, found = spliced(source, erasures, columns)
     assert found.counts == done.counts
+    assert target.read_bytes()[: found.shared] == source.read_bytes()[: found.shared]
 
     before, one, other = (pq.ParquetFile(path) for path in (source, made_anew, target))
     assert other.schema_arrow.equals(before.schema_arrow, check_metadata=True)
@@ -323,6 +324,16 @@ def test_only_what_must_change_is_made_anew(source: Path) -> None:
     anew = {(0, leaf) for leaf in LEAVES} | {(1, leaf) for leaf in LEAVES[2:4]} | {(2, leaf) for leaf in LEAVES[5:]}
     assert set(same_chunks(source, target)) == everything - anew
     assert rows_of_groups(target) == [9, 10, 10, 10]
+
+
+@pytest.mark.parametrize("at", [5, 15, 25])
+def test_it_is_known_how_far_a_file_is_its_source(source: Path, at: int) -> None:
+    """Up to the first column chunk that is made anew, so that these bytes need be digested only once."""
+    pq.write_table(tweets(), source, row_group_size=10)
+    target, done = spliced(source, Erasures(scrub_tweets=some(at)), TWEETS)
+    starts = [place.pages.start for _, place, _ in parts_of(source)]
+    assert done.shared == starts[at // 10 * len(LEAVES) + LEAVES.index("geo.place")]
+    assert target.read_bytes()[: done.shared] == source.read_bytes()[: done.shared]
 
 
 def test_nothing_that_went_is_in_any_byte(source: Path) -> None:
