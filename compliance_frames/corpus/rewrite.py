@@ -21,11 +21,11 @@ from compliance_frames.corpus.erase import Counts, Erasures, erase
 WHOLE_BYTES: Final = 256 << 20
 #: Uncompressed bytes that are read at once: so much of a row group is held beside what stays of it, and its memory
 #: is taken for the next piece while it is warm.
-_PIECE_BYTES: Final = 3 << 20
+_PIECE_BYTES: Final = 3 << 19
 #: The least of it for each column: of a thousand of them, smaller pieces would take longer to begin than to read.
 _COLUMN_BYTES: Final = 64 << 10
 #: Bytes that are worth returning to the system, which clears them before it lends them again: of each row group of
-#: 50,000 tweets that cost a sixth of all the processors' time.
+#: tens of thousands of tweets that cost some milliseconds.
 _WORTH_RETURNING: Final = 32 << 20
 
 
