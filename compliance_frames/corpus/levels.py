@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -20,8 +20,10 @@ _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _HEADER: Final = 1 << 14
 #: Compressed bytes of a page that tells enough. A larger one tells no more, and takes longer.
 _ENOUGH: Final = 64 << 10
-#: Pages to look at: there are contents that every level makes the same of.
+#: Pages that a level is told by.
 _PAGES: Final = 3
+#: Pages to look at for those: of many contents, like indices into a dictionary, every level makes the same.
+_LOOKED_AT: Final = 24
 #: Bytes of a page's content that are looked at: a damaged page of a few bytes may promise gigabytes.
 _MOST: Final = 16 << 20
 
@@ -41,13 +43,12 @@ def zstd_level(stream: BinaryIO, chunks: Sequence[Any]) -> int | None:
     7
     """
     frames = {frame for chunk in chunks for frame in _frames(stream, chunk)}
-    telling = sorted(frames, key=lambda frame: (frame[1] > _ENOUGH, abs(frame[1] - _ENOUGH)))[:_PAGES]
+    likely = sorted(frames, key=lambda frame: (frame[1] > _ENOUGH, abs(frame[1] - _ENOUGH)))[:_LOOKED_AT]
     try:
-        pages = [_Page.at(stream, *frame) for frame in telling]
+        pages = _telling(stream, likely)
     except (OSError, pa.ArrowException):  # damage, which is not for this module to report
         return None
-    whole = [page for page in pages if len(page.content) <= _MOST]
-    return _level_of(whole) if whole else None
+    return _level_of(pages) if pages else None
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,40 @@ class _Page:
 
     compressed: bytes
     content: bytes
+    _known: dict[int, bytes] = field(default_factory=dict, repr=False)
 
     @classmethod
     def at(cls, stream: BinaryIO, start: int, size: int) -> _Page:
         stream.seek(start)
         compressed = stream.read(size)
         return cls(compressed, pa.CompressedInputStream(pa.BufferReader(compressed), "zstd").read(_MOST + 1))
+
+    def made_at(self, level: int) -> bytes:
+        """What a level makes of the content."""
+        if level not in self._known:
+            self._known[level] = pa.Codec("zstd", level).compress(self.content, asbytes=True)
+        return self._known[level]
+
+    @property
+    def tells(self) -> bool:
+        """Whether the two levels that nearly all files have make something else of it."""
+        return self.made_at(_LIKELY[0]) != self.made_at(_LIKELY[1])
+
+
+def _telling(stream: BinaryIO, frames: Iterable[tuple[int, int]]) -> list[_Page]:
+    """The first pages that tell levels apart; where there is none, those that any level may have made."""
+    telling: list[_Page] = []
+    others: list[_Page] = []
+    for frame in frames:
+        page = _Page.at(stream, *frame)
+        if len(page.content) > _MOST:
+            continue
+        chosen = telling if page.tells else others
+        if len(chosen) < _PAGES:
+            chosen.append(page)
+        if len(telling) == _PAGES:
+            break
+    return telling or others
 
 
 def _level_of(pages: Sequence[_Page]) -> int | None:
@@ -70,7 +99,7 @@ def _level_of(pages: Sequence[_Page]) -> int | None:
     nearest, least = None, _TOLERANCE
     for levels in (_LIKELY, _SLOW):
         for level in levels:
-            made = [pa.Codec("zstd", level).compress(page.content, asbytes=True) for page in pages]
+            made = [page.made_at(level) for page in pages]
             if made == [page.compressed for page in pages]:
                 return level
             off = sum(map(len, made)) - size

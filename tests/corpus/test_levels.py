@@ -60,6 +60,16 @@ def test_the_level_of_every_writer_is_found_and_kept(
     assert level_of(target) == level_of(source) == level
 
 
+@pytest.mark.parametrize("level", [1, 3, 5])
+def test_pages_of_which_every_level_makes_the_same_tell_nothing(level: int, tmp_path: Path) -> None:
+    """Indices into dictionaries of IDs, which nothing compresses, are no reason to take the first level for the one."""
+    distinct = np.arange(20_000)
+    table = pa.table({name: distinct + at for at, name in enumerate("abcd")})
+    table = table.append_column("text", pa.array([f"to tell {number**2 % 977:x} of {number}" for number in distinct]))
+    by_pyarrow(table, tmp_path / "a.parquet", level)
+    assert level_of(tmp_path / "a.parquet") == level
+
+
 def test_a_level_that_was_told_is_used_and_noted(tweets: pa.Table, tmp_path: Path) -> None:
     """Another level than the source's is never a silent change."""
     source, target, same = (tmp_path / f"{name}.parquet" for name in ("source", "target", "same"))
