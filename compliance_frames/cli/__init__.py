@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -68,6 +69,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if args is None else args)
     _print_anything()
+    _choose_allocator()
     try:
         code = commands.main(given, prog_name="compliance-frames", standalone_mode=False)
         sys.stdout.flush()
@@ -86,3 +88,12 @@ def _print_anything() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _choose_allocator() -> None:
+    """Have Arrow take memory from jemalloc, unless somebody has chosen: its usual one keeps more of what was freed.
+
+    Only a process that has not loaded Arrow yet can choose, and only where Arrow is built with it.
+    """
+    if sys.platform == "linux" and "pyarrow" not in sys.modules:
+        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")

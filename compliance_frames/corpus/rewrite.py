@@ -17,16 +17,8 @@ from compliance_frames.corpus.dictionaries import has_words
 from compliance_frames.corpus.encoding import encoding_of
 from compliance_frames.corpus.erase import Counts, Erasures, erase
 
-#: A row group that takes more than four times this once it is decoded may become several.
+#: A row group that takes more than this, uncompressed, is read in pieces of about a quarter of it.
 WHOLE_BYTES: Final = 256 << 20
-#: Uncompressed bytes that are read at once: so much of a row group is held beside what stays of it, and its memory
-#: is taken for the next piece while it is warm.
-_PIECE_BYTES: Final = 3 << 19
-#: The least of it for each column: of a thousand of them, smaller pieces would take longer to begin than to read.
-_COLUMN_BYTES: Final = 64 << 10
-#: Bytes that are worth returning to the system, which clears them before it lends them again: of each row group of
-#: tens of thousands of tweets that cost some milliseconds.
-_WORTH_RETURNING: Final = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -64,8 +56,8 @@ def rewrite(
         columns: where the source has its IDs and places.
         erasures: what to take out.
         level: the zstd level to use in place of the source's.
-        whole_bytes: a row group is read in pieces, and its rows become one row group again unless they take more
-            than four times this once they are decoded.
+        whole_bytes: a row group larger than this, uncompressed, is read in pieces. Its rows become one row group
+            again unless they take more than four times as much once they are decoded.
 
     Raises:
         PlanError: a place has to go and its column must not be null, or no column of places is known.
@@ -96,9 +88,8 @@ def rewrite(
             for table, erased in _erased(file, group, columns, erasures, whole_bytes):
                 counts += erased
                 written += _write(writer, table)
-                size = table.nbytes
                 del table  # before the next one is read
-                _give_back(size)
+                _give_back()
             split = split or written > 1
     notes = ("a row group too large to hold at once became several",) if split else ()
     return Rewritten(counts, (*encoding.notes, *notes))
@@ -109,42 +100,32 @@ def _erased(
 ) -> Iterator[tuple[pa.Table, Counts]]:
     """What stays of a row group: one table, or several where that would be too much to hold."""
     waiting: list[pa.Table] = []
-    counts, held = Counts(), 0
+    counts = Counts()
     for piece in _pieces(file, group, whole_bytes):
         table, erased = erase(piece, columns, erasures)
-        size = piece.nbytes
         del piece  # what goes is not held while what stays is written
-        _give_back(size)
+        _give_back()
         waiting.append(table if erased.rows_dropped else compacted(table))
         counts += erased
-        held += waiting[-1].nbytes
-        if held > 4 * whole_bytes:
+        if sum(table.nbytes for table in waiting) > 4 * whole_bytes:
             yield _joined(waiting), counts
-            waiting, counts, held = [], Counts(), 0
+            waiting, counts = [], Counts()
     if waiting:
         yield _joined(waiting), counts
 
 
-def _give_back(size: int) -> None:
-    """Return what this thread has freed, if it is much: Arrow's allocator keeps it for a while, and asks for more."""
-    if size > _WORTH_RETURNING:
-        pa.default_memory_pool().release_unused()
+def _give_back() -> None:
+    """Return what this thread has freed: Arrow's allocator keeps it for a while, and so twice as much as is in use."""
+    pa.default_memory_pool().release_unused()
 
 
 def _pieces(file: pq.ParquetFile, group: int, whole_bytes: int) -> Iterator[pa.Table]:
-    """The rows of a row group, a few at a time; with dictionaries, which each piece would repeat, all that may be held.
-
-    Sizes are summed up by columns: what is said of the row group itself are compressed bytes, by some writers.
-    """
     facts = file.metadata.row_group(group)
     size = sum(facts.column(leaf).total_uncompressed_size for leaf in range(facts.num_columns))
-    most = whole_bytes // 4
-    if not any(has_words(field.type) for field in file.schema_arrow):
-        most = min(most, max(_PIECE_BYTES, _COLUMN_BYTES * facts.num_columns))
-    elif size <= whole_bytes:
+    if size <= whole_bytes:  # what is said of the row group itself are compressed bytes, by some writers
         yield file.read_row_group(group, use_threads=False)
         return
-    rows = max(1, facts.num_rows * most // max(size, 1))
+    rows = max(1, facts.num_rows * whole_bytes // (4 * size))
     for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
         yield pa.Table.from_batches([batch])
 
@@ -159,11 +140,7 @@ def _write(writer: pq.ParquetWriter, table: pa.Table) -> int:
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
     """One table with one dictionary for each column: a writer gives up a dictionary that changes on the way."""
-    if len(tables) == 1:
-        return tables[0]
-    joined = pa.concat_tables(tables)
-    coded = any(has_words(column.type) for column in joined.columns)
-    return joined.unify_dictionaries().combine_chunks() if coded else joined
+    return tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def compacted(table: pa.Table) -> pa.Table:

@@ -23,7 +23,6 @@ from compliance_frames.corpus.destination import refusal
 from compliance_frames.corpus.erase import Counts, Erasures
 from compliance_frames.corpus.footer import Extent, OnDisk
 from compliance_frames.corpus.manifest import FileRecord
-from compliance_frames.corpus.memory import frugal_memory
 from compliance_frames.corpus.plan import Decision, FilePlan
 from compliance_frames.corpus.rewrite import rewrite
 from compliance_frames.corpus.splice import splice
@@ -76,7 +75,7 @@ def perform(task: Task) -> FileRecord:
     if task.vouched is not None and _is_there(task):
         return task.vouched
     try:
-        with _explained(task), frugal_memory():
+        with _explained(task):
             made = _made(task, source, part)
             must_be_fresh(task.source, task.file)
             record = _recorded(task, source, part, made)

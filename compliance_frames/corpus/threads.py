@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
-from compliance_frames.corpus.memory import frugal_memory
 from compliance_frames.progress import awaited
 
 _Item = TypeVar("_Item")
@@ -37,17 +36,16 @@ def in_order(
     workers = os.cpu_count() or 1
     waiting: deque[tuple[_Item, Future[_Result] | None]] = deque()
     threads = ThreadPoolExecutor(workers, "compliance-frames")
-    with frugal_memory():
-        try:
-            for item in items:
-                waiting.append((item, threads.submit(work, item) if heavy(item) else None))
-                if len(waiting) >= _AHEAD * workers:
-                    yield _result(work, *waiting.popleft())
-            while waiting:
+    try:
+        for item in items:
+            waiting.append((item, threads.submit(work, item) if heavy(item) else None))
+            if len(waiting) >= _AHEAD * workers:
                 yield _result(work, *waiting.popleft())
-        finally:
-            threads.shutdown(cancel_futures=True)
-            pa.default_memory_pool().release_unused()  # what threads that are gone had freed
+        while waiting:
+            yield _result(work, *waiting.popleft())
+    finally:
+        threads.shutdown(cancel_futures=True)
+        pa.default_memory_pool().release_unused()  # what threads that are gone had freed
 
 
 def _result(work: Callable[[Any], _Result], item: Any, future: Future[_Result] | None) -> _Result:
