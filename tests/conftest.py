@@ -44,6 +44,7 @@ def ctrl_c_works() -> None:
 
 @pytest.fixture(autouse=True)
 def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token or address in the developer's environment never reaches a test."""
+    """A token or address in the developer's environment, or keyring, never reaches a test."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.delenv("X_BEARER_TOKEN", raising=False)
     monkeypatch.delenv("COMPLIANCE_FRAMES_BASE_URL", raising=False)

@@ -236,6 +236,7 @@ def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> N
 )
 @options.columns
 @options.asking
+@options.token
 @options.treating
 @options.writing
 @options.wait
