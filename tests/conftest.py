@@ -24,6 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="end a run at about so many points, and see the next one go on (a full run: 120)",
     )
+    parser.addoption(
+        "--fuzz",
+        type=int,
+        default=60,
+        metavar="N",
+        help="plan, clean and verify so many damaged Parquet files (a full run: 5000)",
+    )
 
 
 @pytest.fixture(scope="session")
