@@ -24,6 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="end a run at about so many points, and see the next one go on (a full run: 120)",
     )
+    parser.addoption(
+        "--fuzz",
+        type=int,
+        default=60,
+        metavar="N",
+        help="plan, clean and verify so many damaged Parquet files (a full run: 5000)",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +51,7 @@ def ctrl_c_works() -> None:
 
 @pytest.fixture(autouse=True)
 def no_ambient_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token or address in the developer's environment never reaches a test."""
+    """A token or address in the developer's environment, or keyring, never reaches a test."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.delenv("X_BEARER_TOKEN", raising=False)
     monkeypatch.delenv("COMPLIANCE_FRAMES_BASE_URL", raising=False)

@@ -22,6 +22,19 @@ PROGRAM = """
 import logging, sys, traceback
 from datetime import timedelta
 from pathlib import Path
+from rich.traceback import Traceback
+from rich.console import Console
+
+def shown(error):  # as the most talkative of tracebacks show it: with the local variables of every frame
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    print("".join(told.format()), file=sys.stderr)
+    told = Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True, locals_max_string=None)
+    Console(stderr=True, width=400).print(told)
+
+def stopping(report):
+    if report.stage == "upload":
+        raise KeyboardInterrupt  # in the middle of a request
+
 logging.basicConfig(level=logging.DEBUG, filename=sys.argv[1], force=True)
 import compliance_frames as cf
 from compliance_frames import sample
@@ -36,9 +49,13 @@ for _ in range(8):
     try:
         results = cf.check(corpus, "both", id_column="id", ledger="a.ledger", poll=fast, progress=print)
         break
-    except Exception as error:
-        traceback.print_exc()
+    except BaseException as error:
+        shown(error)
         print(repr(error), error.args, vars(error))
+try:
+    cf.check([5], ledger="b.ledger", poll=fast, progress=stopping)
+except KeyboardInterrupt as error:
+    shown(error)
 plan = cf.plan(corpus, ledger="a.ledger")
 report = cf.clean(plan, "clean")
 proof = cf.verify("clean", ledger="a.ledger")
@@ -49,7 +66,7 @@ with ComplianceApi() as api, Storage(base_url=api.base_url) as storage:
     try:
         storage.download(jobs[0].upload_url, Path("nowhere"))
     except Exception as error:
-        traceback.print_exc()
+        shown(error)
         print(repr(error), repr(error.__context__), repr(error.__cause__))
     for held in (*vars(api).values(), *vars(storage).values()):
         print(repr(held), str(held))
@@ -83,8 +100,14 @@ def test_no_token_and_no_signature_is_ever_seen(tmp_path: Path, resumable_from: 
         )  # fmt: skip
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert "Traceback" in ran.stderr
+    assert "locals" in ran.stderr
+    assert "KeyboardInterrupt" in ran.stderr
     seen = {"stdout": ran.stdout, "stderr": ran.stderr}
-    seen |= {str(p.relative_to(tmp_path)): p.read_bytes().decode("latin-1") for p in tmp_path.rglob("*") if p.is_file()}
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    sessions = {path for path in left if path.parent == tmp_path / "b.ledger" / "sessions"}  # of the interrupted upload
+    assert len(sessions) == (resumable_from == 1)
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in sessions)
+    seen |= {str(path.relative_to(tmp_path)): path.read_bytes().decode("latin-1") for path in left - sessions}
     assert {where: found.group() for where, text in seen.items() if (found := SECRETS.search(text))} == {}
     written = log.read_text()
     assert "httpcore" in written

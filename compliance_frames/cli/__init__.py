@@ -44,7 +44,8 @@ def commands() -> None:
     Asks the batch compliance service what became of the tweets and authors of a Parquet dataset, writes a cleaned
     copy, and proves that what had to go is gone. Every step can be run again and goes on where it stopped.
 
-    The token is read from [bold]X_BEARER_TOKEN[/], the service's address from [bold]COMPLIANCE_FRAMES_BASE_URL[/].
+    The token is read from [bold]X_BEARER_TOKEN[/], from [bold]--token-fd[/] or from the keyring, the service's address
+    from [bold]COMPLIANCE_FRAMES_BASE_URL[/].
 
     \b
     Example:

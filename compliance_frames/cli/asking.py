@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from compliance_frames.jobs.run import CheckType
     from compliance_frames.schemas import JobType
+    from compliance_frames.service.secret import Secret
 
 _PARQUET = {".parquet", ".parq", ".pq"}
 
@@ -54,6 +55,7 @@ class Asking:
     poll: timedelta
     allow_damaged: bool
     wait: bool
+    token: Secret | None = None
 
 
 def question_of(source: Path, type: CheckType | None, id_column: str | None, author_column: str | None) -> Question:
@@ -131,6 +133,7 @@ def ask(display: Display, source: Path, question: Question, ledger: Path, asking
             timeout=asking.timeout,
             poll=asking.poll,
             wait=asking.wait,
+            bearer_token=asking.token,
             progress=told,
         )
 
@@ -165,6 +168,7 @@ def asked_of(ledger: Path) -> dict[str, int]:
 @options.columns
 @options.ledger
 @options.asking
+@options.token
 @options.wait
 @click.option("-o", "--output", type=options.PATH, metavar="FILE", help="Write the results: .parquet, .csv or .jsonl.")
 @options.output
@@ -216,8 +220,9 @@ def check(
 @click.command()
 @click.option("--ledger", type=options.PATH, metavar="DIR", help="Show the jobs of a ledger, without the service.")
 @click.option("--type", type=click.Choice(["tweets", "users"]), help="Jobs of one type only.")
+@options.token
 @options.output
-def jobs(ledger: Path | None, type: JobType | None, display: Display) -> None:
+def jobs(ledger: Path | None, type: JobType | None, token: Secret | None, display: Display) -> None:
     """Show the compliance jobs of a ledger, or all that the service knows of for the token.
 
     \b
@@ -229,7 +234,7 @@ def jobs(ledger: Path | None, type: JobType | None, display: Display) -> None:
 
     types = [type] if type else list(get_args(JobType))
     if ledger is None:
-        told: dict[str, Any] = {"ledger": None, "jobs": _service_jobs(types, display)}
+        told: dict[str, Any] = {"ledger": None, "jobs": _service_jobs(types, token, display)}
     else:
         told = {"ledger": str(ledger), **_ledger_jobs(ledger, types)}
     display.show(*tables.jobs_shown(told["jobs"], "at the service" if ledger is None else f"of {ledger}"))
@@ -256,12 +261,12 @@ def _ledger_jobs(ledger: Path, types: list[JobType]) -> dict[str, Any]:
     return {"at_work": book.at_work(), "left": sum(row["state"] not in FINAL for row in rows), "jobs": jobs}
 
 
-def _service_jobs(types: list[JobType], display: Display) -> list[dict[str, Any]]:
+def _service_jobs(types: list[JobType], token: Secret | None, display: Display) -> list[dict[str, Any]]:
     """The jobs as the service lists them; their URLs are credentials and stay behind."""
     from compliance_frames.service.api import ComplianceApi
 
     shown = ("id", "type", "status", "name", "created_at", "upload_expires_at", "download_expires_at", "error")
-    with ComplianceApi(on_wait=lambda wait: display.say(str(wait), style="dim")) as api:
+    with ComplianceApi(token, on_wait=lambda wait: display.say(str(wait), style="dim")) as api:
         return [_ids_as_text({key: getattr(job, key) for key in shown}) for type in types for job in api.jobs(type)]
 
 

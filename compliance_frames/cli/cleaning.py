@@ -165,6 +165,7 @@ def clean(
 )
 @options.columns
 @options.asking
+@options.token
 @options.treating
 @options.writing
 @options.wait

@@ -23,7 +23,7 @@ _MOST_PROBLEMS: Final = 20
 _GO_ON: Final = {"check", "clean", "run"}
 _NOT_ON_A_COMMAND_LINE: Final = (
     "a token does not belong on a command line, where others can read it: put it in the environment variable "
-    "X_BEARER_TOKEN"
+    "X_BEARER_TOKEN, hand it over with --token-fd, or keep it in the keyring"
 )
 
 

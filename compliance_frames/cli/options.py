@@ -15,11 +15,13 @@ from compliance_frames.console import Display
 
 if TYPE_CHECKING:
     from compliance_frames.corpus.policy import Policy
+    from compliance_frames.service.secret import Secret
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _UNITS: Final = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION: Final = re.compile(r"\s*(\d+(?:\.\d+)?)([wdhms])", re.ASCII)
+_DESCRIPTOR: Final = re.compile(r"0|[3-9]|[1-9][0-9]{1,3}")  # 1 and 2 are what is written to
 _TREATMENTS: Final = ("drop", "scrub_geo", "keep")
 
 
@@ -73,6 +75,20 @@ class Treat(click.ParamType[tuple[str, str]]):
         if not (equals and reason and treatment in _TREATMENTS):
             self.fail(f"{value!r}: write REASON=TREATMENT, where the treatment is {_one_of(_TREATMENTS)}", param, ctx)
         return reason, treatment
+
+
+class TokenDescriptor(click.ParamType["Secret"]):
+    """The type of ``--token-fd``: the number of an open file, which is read at once. What it was given is not told."""
+
+    name = "n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Secret:
+        """The token in the file of that number."""
+        from compliance_frames.service.tokens import token_from_descriptor
+
+        if not _DESCRIPTOR.fullmatch(str(value)):
+            self.fail("the number of an open file is wanted, as in --token-fd 3 3< FILE; no token", param, ctx)
+        return token_from_descriptor(int(value))
 
 
 def _one_of(words: Sequence[str]) -> str:
@@ -208,6 +224,14 @@ asking: Final[Decorator] = together(
         is_flag=True,
         help="Take a column of IDs that looks rounded by a float all the same.",
     ),
+)
+
+token: Final[Decorator] = click.option(
+    "--token-fd",
+    "token",
+    type=TokenDescriptor(),
+    metavar="N",
+    help="Read the token from an open file: --token-fd 3 3< FILE. [dim](default: X_BEARER_TOKEN, or the keyring)[/]",
 )
 
 wait: Final[Decorator] = click.option(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 import rich_click as click
 
 from compliance_frames.console import counted, heading, size, table
+from compliance_frames.durable import open_private
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,15 +62,34 @@ def writer(path: Path) -> Callable[[pa.Table], None]:
     """
     import polars as pl
 
-    formats: dict[str, Callable[[pl.DataFrame], Any]] = {
-        ".parquet": lambda frame: frame.write_parquet(path),
-        ".csv": lambda frame: frame.write_csv(path),
-        ".jsonl": lambda frame: frame.write_ndjson(path),
-        ".ndjson": lambda frame: frame.write_ndjson(path),
+    formats: dict[str, Callable[[pl.DataFrame, IO[bytes]], Any]] = {
+        ".parquet": lambda frame, file: frame.write_parquet(file),
+        ".csv": lambda frame, file: without_formulas(frame).write_csv(file),
+        ".jsonl": lambda frame, file: frame.write_ndjson(file),
+        ".ndjson": lambda frame, file: frame.write_ndjson(file),
     }
     if path.suffix not in formats:
         raise click.UsageError(f"--output {path} has no format: end its name with {', '.join(formats)}.")
-    return lambda results: formats[path.suffix](cast("pl.DataFrame", pl.from_arrow(results)))
+
+    def write(results: pa.Table) -> None:
+        with open_private(path) as file:
+            formats[path.suffix](cast("pl.DataFrame", pl.from_arrow(results)), file)
+
+    return write
+
+
+def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
+    """A frame in which no text is one that a spreadsheet would run: such a text gets an apostrophe before it.
+
+    >>> import polars as pl
+    >>> without_formulas(pl.DataFrame({"reason": ["deleted", "=1+1"]}))["reason"].to_list()
+    ['deleted', "'=1+1"]
+    """
+    import polars as pl
+    import polars.selectors as cs
+
+    text = (cs.string() | cs.categorical()).cast(pl.String)
+    return frame.with_columns(text.str.replace(r"^([=+\-@\t\r])", "'$1"))
 
 
 def counts_of(done: Plan | CleanReport) -> dict[str, int]:

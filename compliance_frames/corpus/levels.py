@@ -115,6 +115,8 @@ def _frames(stream: BinaryIO, chunk: Any) -> Iterator[tuple[int, int]]:
     first = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
     end = first + chunk.total_compressed_size
     for page in {first, chunk.data_page_offset}:
+        if not 0 <= page < end:
+            continue
         stream.seek(page)
         at = stream.read(min(_HEADER, end - page)).find(_MAGIC)
         size = _frame_size(stream, page + at, end) if at >= 0 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
@@ -15,6 +16,10 @@ from compliance_frames.jobs.patience import Streak
 from compliance_frames.service.api import Job
 from compliance_frames.service.results import parse
 from compliance_frames.service.storage import BytesProgress, Storage
+
+#: A line has some 150 bytes, and an ID can have several.
+_MOST_PER_ID: Final = 4096
+_SLACK: Final = 1 << 20
 
 
 class Answers:
@@ -49,7 +54,8 @@ class Answers:
             raise ServiceError(f"The service gave no download URL for job {job.id}. Run again.")
         path = self._ledger.download_file(chunk)
         try:
-            self._storage.download(job.download_url, path, progress=self._bytes_of(chunk))
+            at_most = chunk.ids * _MOST_PER_ID + _SLACK
+            self._storage.download(job.download_url, path, at_most=at_most, progress=self._bytes_of(chunk))
             results = self._read(chunk, job, path)
         except DownloadExpiredError:
             return self._gone(chunk, "the download URL ran out, or there is nothing behind it")

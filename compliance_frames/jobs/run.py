@@ -28,10 +28,12 @@ from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import must_be_free
 from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
 from compliance_frames.schemas import JobType
+from compliance_frames.service.addresses import base_url_from
 from compliance_frames.service.api import ComplianceApi
 from compliance_frames.service.retry import Wait
-from compliance_frames.service.secret import Secret, base_url_from, token_from
+from compliance_frames.service.secret import Secret
 from compliance_frames.service.storage import Storage
+from compliance_frames.service.tokens import token_from
 
 #: What to ask about: the tweets, their authors, or both in one go.
 CheckType = Literal["tweets", "users", "both"]
@@ -100,7 +102,7 @@ def check(
         timeout: how long to wait; None waits for as long as it takes.
         poll: the first pause between two looks at a job; it grows to a minute.
         wait: wait for another run with this ledger to end, instead of refusing.
-        bearer_token: the app-only token; left out, it comes from ``X_BEARER_TOKEN``.
+        bearer_token: the app-only token; left out, it comes from ``X_BEARER_TOKEN`` or the system's keyring.
         base_url: the service's address; left out, from ``COMPLIANCE_FRAMES_BASE_URL``, else the real one.
         progress: told of uploads, waits and downloads.
 

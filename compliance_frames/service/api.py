@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,26 +15,23 @@ import httpx
 
 from compliance_frames.errors import ServiceError
 from compliance_frames.schemas import JobType
-from compliance_frames.service.connections import Connections
+from compliance_frames.service.addresses import base_url_from, is_loopback
+from compliance_frames.service.bounded import content_of
+from compliance_frames.service.connections import Connections, no_cookies, unseen
 from compliance_frames.service.problems import error_of
 from compliance_frames.service.retry import Budget, Tries, Wait, date_of
-from compliance_frames.service.secret import (
-    Secret,
-    SignedUrl,
-    base_url_from,
-    hide_in_logs,
-    is_loopback,
-    redacted,
-    token_from,
-)
+from compliance_frames.service.secret import Secret, SignedUrl, hide_in_logs, redacted
+from compliance_frames.service.tokens import token_from
 
 _JOBS = "/2/compliance/jobs"
 _FIELDS = (
     "created_at,download_expires_at,download_url,id,name,resumable,status,type,upload_expires_at,upload_url"  # all
 )
 _TIMEOUT = httpx.Timeout(30.0)
-_LARGEST_ANSWER = 64 * 2**20
-_BLOCK = 2**16
+_LARGEST_ANSWER = 16 * 2**20
+_LONGEST_WORD = 500
+_ID = re.compile(r"[0-9]{1,19}")
+_URLS = ("upload_url", "download_url")
 #: The request cannot have reached the service: it is safe to send it again, whatever it was.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -73,7 +71,7 @@ class ComplianceApi:
     """A client of the batch compliance endpoints, which retries what is safe to retry.
 
     Args:
-        bearer_token: the app-only token; left out, it comes from ``X_BEARER_TOKEN``.
+        bearer_token: the app-only token; left out, it comes from ``X_BEARER_TOKEN`` or the system's keyring.
         base_url: the service's address; left out, from ``COMPLIANCE_FRAMES_BASE_URL``, else the real one.
         transport: an httpx transport to use in place of the network.
         sleep: how to wait, given seconds.
@@ -94,14 +92,17 @@ class ComplianceApi:
         on_wait: Callable[[Wait], None] | None = None,
         budget: Budget | None = None,
     ) -> None:
+        bearer_token = token_from(bearer_token)  # from here on no frame holds it in the open
         hide_in_logs()
         self.base_url = base_url_from(base_url)
         self._client = httpx.Client(
             base_url=self.base_url,
-            auth=_Bearer(token_from(bearer_token)),
+            auth=_Bearer(bearer_token),
             transport=transport,
             timeout=_TIMEOUT,
             follow_redirects=False,
+            headers={"Accept-Encoding": "gzip"},
+            cookies=no_cookies(),
             trust_env=transport is None and not is_loopback(self.base_url),  # no proxy stands before this computer
         )
         self._sleep, self._on_wait, self._budget = sleep, on_wait, budget or Budget()
@@ -200,10 +201,7 @@ class ComplianceApi:
     ) -> tuple[int | None, Any, dict[str, str], bool]:
         """One try: status, document, headers, and whether the request may have arrived."""
         try:
-            with self._client.stream(
-                method, path, params=params, json=body, extensions=self._connections.extensions
-            ) as response:
-                document = _document(response)
+            document, response = unseen(lambda: self._read(method, path, params, body))
         except _NEVER_SENT:
             return None, None, {}, False
         except httpx.RequestError:  # no answer, or one that cannot be decoded
@@ -213,6 +211,12 @@ class ComplianceApi:
         if date is not None:
             self._answered = date, time.monotonic()
         return response.status_code, document, headers, True
+
+    def _read(self, method: str, path: str, params: dict[str, str], body: Any) -> tuple[Any, httpx.Response]:
+        with self._client.stream(
+            method, path, params=params, json=body, extensions=self._connections.extensions
+        ) as response:
+            return _document(response), response
 
 
 class _Bearer(httpx.Auth):
@@ -227,16 +231,17 @@ class _Bearer(httpx.Auth):
 
 
 def _document(response: httpx.Response) -> Any:
-    """The JSON of an answer; None where it is none, or is larger than any list of jobs."""
-    content = b""
-    for block in response.iter_bytes(_BLOCK):
-        content += block
-        if len(content) > _LARGEST_ANSWER:
-            return None
+    """The JSON of an answer, its URLs wrapped; None where it is none, or is larger than any list of jobs."""
+    content = content_of(response, _LARGEST_ANSWER)
     try:
-        return json.loads(content)
+        return None if content is None else json.loads(content, object_hook=_wrapped)
     except (ValueError, RecursionError):
         return None
+
+
+def _wrapped(value: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object whose URLs are not in the open from its first moment on: no frame, no error can show them."""
+    return {name: SignedUrl(each) if isinstance(each, str) and name in _URLS else each for name, each in value.items()}
 
 
 def _is_answer(document: Any, may_be_empty: bool) -> bool:
@@ -270,7 +275,7 @@ def _readable(data: Any) -> Job | None:
 def _id(data: Any) -> int:
     """The ID in the answer to a creation, which may lack everything else."""
     try:
-        return int(data["id"])
+        return _number(data["id"])
     except (KeyError, ValueError, TypeError):
         raise ServiceError("The service did not say which job it created.") from None
 
@@ -284,24 +289,44 @@ def _is_whole(data: Any) -> bool:
 def _job(data: dict[str, Any]) -> Job:
     try:
         return Job(
-            id=int(data["id"]),
+            id=_number(data["id"]),
             type=data["type"],
-            status=str(data["status"]),
-            name=data.get("name"),
+            status=_word(data["status"]),
+            name=None if data.get("name") is None else _word(data["name"]),
             resumable=None if data.get("resumable") is None else bool(data["resumable"]),
             created_at=_time(data["created_at"]),
-            upload_url=SignedUrl(data["upload_url"]) if data.get("upload_url") else None,
+            upload_url=_url(data.get("upload_url")),
             upload_expires_at=_time(data["upload_expires_at"]) if data.get("upload_expires_at") else None,
-            download_url=SignedUrl(data["download_url"]) if data.get("download_url") else None,
+            download_url=_url(data.get("download_url")),
             download_expires_at=_time(data["download_expires_at"]) if data.get("download_expires_at") else None,
-            error=redacted(str(data["error"]))[:500] if data.get("error") else None,
+            error=redacted(str(data["error"]))[:_LONGEST_WORD] if data.get("error") else None,
         )
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ServiceError(
             f"The service described a job in a way that makes no sense ({type(error).__name__})."
         ) from None
 
 
+def _number(value: Any) -> int:
+    """An ID, as digits or as a whole number; never by way of a float, which loses the last of them."""
+    if isinstance(value, bool | float) or not _ID.fullmatch(str(value)):
+        raise ValueError("no ID")
+    return int(value)
+
+
+def _word(value: Any) -> str:
+    """A name or a status; what is longer than any of them is not taken along."""
+    return str(value)[:_LONGEST_WORD]
+
+
+def _url(value: Any) -> SignedUrl | None:
+    if not value:
+        return None
+    if not isinstance(value, SignedUrl):
+        raise TypeError("no URL")
+    return value
+
+
 def _time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,13 +1,16 @@
-"""The open connections of a client, so that whoever waits for an answer on one of them can be woken."""
+"""What clients have in common: open connections that can be woken, no memory of their own, and no trace in errors."""
 
 from __future__ import annotations
 
 import socket
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, TypeVar
+
+_Given = TypeVar("_Given")
 
 
 class Connections:
@@ -44,3 +47,19 @@ class Connections:
 def _break(connection: socket.socket) -> None:
     with suppress(OSError):  # it was closed already
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def no_cookies() -> CookieJar:
+    """A jar that takes none: one answer has no say in the requests that come after it."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+
+
+def unseen(request: Callable[[], _Given]) -> _Given:
+    """Make a request; where it fails, or is interrupted, without the frames of the HTTP libraries in the traceback.
+
+    Their local variables hold headers and addresses in the open, and some tracebacks show local variables.
+    """
+    try:
+        return request()
+    except BaseException as error:
+        raise error.with_traceback(None) from None

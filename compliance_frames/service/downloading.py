@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import google_crc32c
 
 from compliance_frames.durable import open_private, publish, write_private
 from compliance_frames.errors import ChecksumError, DownloadExpiredError, TransferError
+from compliance_frames.service.bounded import BLOCK, MOST_UNPACKED, inflated
 from compliance_frames.service.secret import SignedUrl
 from compliance_frames.service.storage import (
     Answer,
@@ -20,11 +22,14 @@ from compliance_frames.service.storage import (
     Storage,
     crc32c_of,
     raise_if_download_expired,
-    unpacked,
 )
 
 _WRONG_AT_MOST = 3
 _SETBACKS_AT_MOST = 10
+_SLACK: Final = 1 << 20
+_LENGTH: Final = re.compile(r"[0-9]{1,15}")
+#: What can be sent back as it came: a tag of plain letters, in quotes.
+_ETAG: Final = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,512}"')
 
 
 class VerifiedDownload:
@@ -34,8 +39,9 @@ class VerifiedDownload:
     them. It is written before the first of them, and taken away before they are.
     """
 
-    def __init__(self, storage: Storage, url: SignedUrl, path: Path, progress: BytesProgress) -> None:
+    def __init__(self, storage: Storage, url: SignedUrl, path: Path, at_most: int, progress: BytesProgress) -> None:
         self._storage, self._url, self._path, self._progress = storage, url, path, progress
+        self._at_most = at_most
         self._part = path.with_name(path.name + ".part")
         self._mark = path.with_name(path.name + ".etag")
         self._etag = ""
@@ -55,12 +61,25 @@ class VerifiedDownload:
             if wrong == _WRONG_AT_MOST:
                 raise ChecksumError(f"The download is not what is stored: {problem}. Run again later.")
         if answer.headers.get("content-encoding") == "gzip":
-            write_private(self._path, unpacked(self._part.read_bytes()))
-            self._forget()
+            self._unpack()
         else:
             self._mark.unlink(missing_ok=True)
             publish(self._part, self._path)
         return Download(self._path.stat().st_size, answer.hashes.get("crc32c", ""))
+
+    def _unpack(self) -> None:
+        """Put what the part file unpacks to in its place; what cannot be unpacked is not kept either."""
+        plain = self._path.with_name(self._path.name + ".plain")
+        most = min(self._at_most, self._part.stat().st_size * MOST_UNPACKED + _SLACK)
+        try:
+            with self._part.open("rb") as packed, open_private(plain) as file:
+                file.writelines(inflated(iter(lambda: packed.read(BLOCK), b""), most=most))
+                file.flush()
+                os.fsync(file.fileno())
+            publish(plain, self._path)
+        finally:
+            plain.unlink(missing_ok=True)
+            self._forget()
 
     def _fetch(self) -> Answer:
         """Fill the part file with the object's stored bytes, over as many requests as it takes; the last answer."""
@@ -97,6 +116,8 @@ class VerifiedDownload:
         """The part file: where an earlier process left one of an object that it knew, at its end."""
         try:
             self._etag = self._mark.read_text()
+            if not _ETAG.fullmatch(self._etag):
+                raise OSError("somebody else wrote it")
             file = self._part.open("r+b")
         except (OSError, UnicodeDecodeError):
             self._forget()
@@ -111,7 +132,7 @@ class VerifiedDownload:
         headers = {"Accept-Encoding": "gzip"}
         if offset:
             headers |= {"Range": f"bytes={offset}-", "If-Match": self._etag}
-        with self._storage.stream(self._url.reveal(), headers) as (answer, blocks):
+        with self._storage.stream(self._url, headers) as (answer, blocks):
             if answer.status not in (200, 206):
                 if answer.status in (412, 416):  # another object, or a wrong offset: begin again
                     self._rewind(file)
@@ -126,18 +147,23 @@ class VerifiedDownload:
 
     def _take(self, file: IO[bytes], blocks: Iterator[bytes], total: int | None) -> bool:
         """Write what comes; whether that is all of it."""
+        if total is not None:
+            self._refuse_beyond(self._at_most, total)
         for block in blocks:
             file.write(block)
             self._progress(file.tell(), total)
-            if total is not None and file.tell() > total:
-                self._forget()
-                raise TransferError("The download is longer than the storage says; it is refused.")
+            self._refuse_beyond(self._at_most if total is None else total, file.tell())
         file.flush()
         return total is None or file.tell() == total
 
+    def _refuse_beyond(self, most: int, length: int) -> None:
+        if length > most:
+            self._forget()
+            raise TransferError(f"The download is longer than it may be ({most:,} bytes); it is refused.")
+
     def _note(self, etag: str) -> None:
         """Write down of which object the bytes are that come now."""
-        self._etag = etag
+        self._etag = etag = etag if _ETAG.fullmatch(etag) else ""
         if etag:
             write_private(self._mark, etag.encode())
 
@@ -185,7 +211,11 @@ def _goes_on(answer: Answer, offset: int) -> bool:
 def _total(answer: Answer, offset: int) -> int | None:
     """The object's whole length, as far as the answer tells."""
     if answer.status == 206:
-        last = answer.headers.get("content-range", "").rpartition("/")[2]
-        return int(last) if last.isdigit() else None
+        return _number(answer.headers.get("content-range", "").rpartition("/")[2])
     length = answer.headers.get("content-length") or answer.headers.get("x-goog-stored-content-length", "")
-    return offset + int(length) if length.isdigit() else None
+    left = _number(length)
+    return None if left is None else offset + left
+
+
+def _number(text: str) -> int | None:
+    return int(text) if _LENGTH.fullmatch(text) else None

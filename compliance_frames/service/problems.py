@@ -7,7 +7,8 @@ from typing import Any
 
 from compliance_frames.errors import ApiError, AuthError, ConflictError, RateLimitError, ServiceError
 from compliance_frames.service.retry import reset_at
-from compliance_frames.service.secret import TOKEN_VARIABLE, redacted
+from compliance_frames.service.secret import redacted
+from compliance_frames.service.tokens import TOKEN_VARIABLE
 
 
 def error_of(status: int, document: Any, headers: Mapping[str, str], doing: str) -> ApiError:

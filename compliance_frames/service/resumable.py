@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from compliance_frames.durable import write_private
 from compliance_frames.errors import TransferError
@@ -27,6 +28,7 @@ _SETBACKS_AT_MOST = 10
 _KEPT = re.compile(r"bytes=0-([0-9]{1,18})")
 _GONE = (404, 410)
 _DONE = (200, 201)
+_NOWHERE = SignedUrl("")
 
 
 class ResumableUpload:
@@ -41,7 +43,7 @@ class ResumableUpload:
     ) -> None:
         self._storage, self._url, self._body = storage, url, body
         self._file, self._progress = session_file, progress
-        self._session: str | None = None
+        self._session: SignedUrl | None = None
         self._tries = storage.tries()
         self._kept = self._setbacks = 0
 
@@ -57,8 +59,8 @@ class ResumableUpload:
         """Open a session; only this must happen while the signed URL lives."""
         while True:
             headers = {"Content-Type": "text/plain", "Content-Length": "0", "x-goog-resumable": "start"}
-            answer, location = self._storage.begin(self._url.reveal(), headers)
-            if answer.status == 201 and location:
+            answer, location = self._storage.begin(self._url, headers)
+            if answer.status == 201 and location.reveal():
                 self._storage.check_host(location)
                 self._session = location
                 self._remember(location)
@@ -73,7 +75,7 @@ class ResumableUpload:
         part = self._body[offset : offset + _PART]
         end = offset + len(part)
         headers = {"Content-Range": f"bytes {offset}-{end - 1}/{total}", "Content-Length": str(len(part))}
-        answer = self._storage.send("PUT", self._session or "", headers, self._blocks(offset, part))
+        answer = self._storage.send("PUT", self._session or _NOWHERE, headers, self._blocks(offset, part))
         if answer.status in (308, *_DONE):
             return self._acknowledged(answer, sent=end, asked=False)
         return self._recover(answer, is_gone=answer.status in _GONE)
@@ -87,7 +89,7 @@ class ResumableUpload:
     def _ask(self) -> int | None:
         """Query what the storage has kept."""
         headers = {"Content-Range": f"bytes */{len(self._body)}", "Content-Length": "0"}
-        answer = self._storage.send("PUT", self._session or "", headers)
+        answer = self._storage.send("PUT", self._session or _NOWHERE, headers)
         if answer.status in (308, *_DONE):
             return self._acknowledged(answer, sent=len(self._body), asked=True)
         # A session that may not even be asked after is of no more use than one that is gone.
@@ -134,23 +136,18 @@ class ResumableUpload:
     def _fail(self, answer: Answer) -> None:
         self._storage.pause(self._tries, answer, "upload")
 
-    def _remembered(self) -> str | None:
+    def _remembered(self) -> SignedUrl | None:
         """The session of an earlier process, where it was for this very body and URL."""
         if self._file is None or not self._file.exists():
             return None
-        try:
-            record = json.loads(self._file.read_text())
-            session, size, same = record["session"], record["bytes"], record["crc32c"] == self._digest()
-        except (ValueError, KeyError, TypeError):
-            return None
-        if size != len(self._body) or not same:
-            return None
-        self._storage.check_host(session)
-        return str(session)
+        session = _session_in(self._file, len(self._body), self._digest())
+        if session is not None:
+            self._storage.check_host(session)
+        return session
 
-    def _remember(self, session: str) -> None:
+    def _remember(self, session: SignedUrl) -> None:
         if self._file is not None:
-            record = {"session": session, "bytes": len(self._body), "crc32c": self._digest()}
+            record = {"session": session.reveal(), "bytes": len(self._body), "crc32c": self._digest()}
             write_private(self._file, json.dumps(record).encode())
 
     def _forget(self) -> None:
@@ -162,3 +159,17 @@ class ResumableUpload:
         import google_crc32c
 
         return int(google_crc32c.value(self._body))
+
+
+def _session_in(file: Path, size: int, crc32c: int) -> SignedUrl | None:
+    """The session that a file tells of, where it is one for a body of this size and checksum."""
+    try:
+        record = json.loads(file.read_text(), object_hook=_wrapped)
+        same = record["bytes"] == size and record["crc32c"] == crc32c
+        return record["session"] if same and isinstance(record["session"], SignedUrl) else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _wrapped(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: SignedUrl(value) if isinstance(value, str) else value for name, value in record.items()}

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import logging
-import os
 import re
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
-from compliance_frames.errors import AuthError, ComplianceFramesError
-
-DEFAULT_BASE_URL = "https://api.x.com"
-TOKEN_VARIABLE = "X_BEARER_TOKEN"  # noqa: S105 - the variable's name, not its value
-BASE_URL_VARIABLE = "COMPLIANCE_FRAMES_BASE_URL"
+from compliance_frames.service.addresses import origin_of
 
 
 class Secret:
@@ -60,8 +53,9 @@ class SignedUrl(Secret):
 
     @property
     def host(self) -> str:
-        """The host it points at, without the port."""
-        return urlsplit(self._value).hostname or ""
+        """The host it points at, without the port; empty where it is no plain URL."""
+        origin = origin_of(self._value)
+        return origin[1] if origin else ""
 
     def __repr__(self) -> str:
         return f"SignedUrl('{self.host}…')"
@@ -69,61 +63,19 @@ class SignedUrl(Secret):
     __str__ = __repr__
 
 
-def token_from(value: str | Secret | None) -> Secret:
-    """The bearer token that was passed, or the one in ``X_BEARER_TOKEN``.
-
-    Raises:
-        AuthError: there is none, or it holds what no token holds (spaces, line breaks, quotes).
-    """
-    if isinstance(value, Secret):
-        return value
-    text = (value if value is not None else os.environ.get(TOKEN_VARIABLE, "")).strip()
-    if not text:
-        raise AuthError(
-            f"There is no bearer token. Put your app-only bearer token into the environment variable {TOKEN_VARIABLE}."
-        )
-    if not re.fullmatch(r"[\x21-\x7e]+", text) or text[0] in "\"'":
-        raise AuthError(f"The bearer token in {TOKEN_VARIABLE} holds quotes, spaces or line breaks, as no token does.")
-    return Secret(text)
-
-
-def base_url_from(value: str | None) -> str:
-    """The service's address: as passed, or from ``COMPLIANCE_FRAMES_BASE_URL``, or the real one.
-
-    Raises:
-        ComplianceFramesError: it is neither ``https`` nor plain ``http`` on a literal loopback address, so that
-            the token would cross a network in the open.
-
-    >>> base_url_from("http://127.0.0.1:8000/")
-    'http://127.0.0.1:8000'
-    """
-    url = (value or os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL).rstrip("/")
-    parts = urlsplit(url)
-    if not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ComplianceFramesError(f"{url.partition('?')[0]!r} is not the address of a service ({BASE_URL_VARIABLE}).")
-    if parts.scheme != "https" and not is_loopback(url):
-        raise ComplianceFramesError(
-            f"{url!r} is refused: the token would cross the network in the open. Use https, or http on 127.0.0.1."
-        )
-    return url
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL is plain ``http`` on a literal loopback address: an emulator on this machine.
-
-    >>> is_loopback("http://127.0.0.1:8000"), is_loopback("http://localhost:8000")
-    (True, False)
-    """
-    parts = urlsplit(url)
-    try:
-        return parts.scheme == "http" and ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False
-
-
-_SIGNED = re.compile(r"\?[^\s\"'>]*(?:X-Goog-|upload_id)[^\s\"'>]*", re.IGNORECASE)
+#: Queries of signed URLs of every kind, and single parameters of such queries where they stand alone.
+_SIGNED = re.compile(
+    r"\?[^\s\"'>]*(?:X-Goog-|X-Amz-|upload_id|Signature=)[^\s\"'>]*"
+    r"|\b(?:X-Goog-Signature|X-Amz-Signature|upload_id)=[^\s\"'>&]+",
+    re.IGNORECASE,
+)
+#: The storage repeats the ID of a session, which is all that its URI keeps secret, in a header of its own.
+_UPLOAD = re.compile(r"(x-guploader-uploadid\b['\":, ]+b?['\"]?)[\w-]+", re.IGNORECASE | re.ASCII)
 _BEARER = re.compile(r"(Bearer\s+)[\x21-\x7e]+", re.IGNORECASE)
-_LOGGERS = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy")
+_LOGGERS = (
+    "httpx",
+    *(f"httpcore{part}" for part in ("", ".connection", ".http11", ".http2", ".proxy", ".socks")),
+)
 
 
 def redacted(text: str) -> str:
@@ -132,7 +84,12 @@ def redacted(text: str) -> str:
     >>> redacted("PUT https://storage.googleapis.com/b/o?X-Goog-Signature=00ff done")
     'PUT https://storage.googleapis.com/b/o?… done'
     """
-    return _BEARER.sub(r"\1…", _SIGNED.sub("?…", text))
+    return _BEARER.sub(r"\1…", _UPLOAD.sub(r"\1…", _SIGNED.sub(_cut, text)))
+
+
+def _cut(found: re.Match[str]) -> str:
+    """A query is cut whole; of a parameter that stands alone its name stays."""
+    return "?…" if found.group().startswith("?") else f"{found.group().partition('=')[0]}=…"
 
 
 class _Redacting(logging.Filter):

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
-import io
 import re
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-from urllib.parse import urlsplit
+from typing import Final, Self
 
 import google_crc32c
 import httpx
 
 from compliance_frames.errors import ChecksumError, DownloadExpiredError, TransferError, UploadExpiredError
-from compliance_frames.service.connections import Connections
+from compliance_frames.service.addresses import is_loopback, is_storage, origin_of
+from compliance_frames.service.bounded import content_of
+from compliance_frames.service.connections import Connections, no_cookies, unseen
 from compliance_frames.service.retry import Budget, Tries, Wait
-from compliance_frames.service.secret import SignedUrl, hide_in_logs, is_loopback
-
-#: The real storage's host.
-HOSTS = frozenset({"storage.googleapis.com"})
+from compliance_frames.service.secret import SignedUrl, hide_in_logs
 
 #: Told of bytes done, and of bytes in all where they are known.
 BytesProgress = Callable[[int, int | None], None]
@@ -34,7 +29,8 @@ BytesProgress = Callable[[int, int | None], None]
 _TIMEOUT = httpx.Timeout(60.0, connect=15.0)
 _CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>")
 _BLOCK = 1 << 20
-_MOST_UNPACKED = 200  # times the packed size: JSON lines shrink 10 to 20 times, a bomb 1,000 times
+#: No result file is longer: a chunk of 5,000,000 IDs, every one of them flagged, makes 1 GB.
+LARGEST_DOWNLOAD: Final = 1 << 36
 _TEXT = {"Content-Type": "text/plain"}
 
 
@@ -88,12 +84,14 @@ class Storage:
         budget: Budget | None = None,
     ) -> None:
         hide_in_logs()
-        self._origin = _origin(base_url) if is_loopback(base_url) else None
+        self._emulator = origin_of(base_url) if is_loopback(base_url) else None
         self._client = httpx.Client(
             transport=transport,
             timeout=_TIMEOUT,
             follow_redirects=False,
-            trust_env=transport is None and self._origin is None,
+            headers={"Accept-Encoding": "identity"},
+            cookies=no_cookies(),
+            trust_env=transport is None and self._emulator is None,
         )
         self._sleep, self._on_wait, self._budget = sleep, on_wait, budget or Budget()
         self._connections = Connections()
@@ -140,71 +138,58 @@ class Storage:
 
         if not body:
             raise TransferError("Nothing was uploaded: the body is empty, and an empty job is refused.")
-        self.check_host(url.reveal())
+        self.check_host(url)
         if resumable:
             ResumableUpload(self, url, body, session_file, progress or _silent).run()
         else:
             self._upload_plain(url, body, progress or _silent)
 
-    def download(self, url: SignedUrl, path: Path, *, progress: BytesProgress | None = None) -> Download:
+    def download(
+        self, url: SignedUrl, path: Path, *, at_most: int = LARGEST_DOWNLOAD, progress: BytesProgress | None = None
+    ) -> Download:
         """Download an object to a file, verified by length and CRC32C; the file is there whole or not at all.
 
         Args:
             url: the job's download URL.
             path: the file to write (mode 0600), in an existing directory.
+            at_most: how many bytes the object may have, as it is stored and unpacked.
             progress: told of bytes downloaded.
 
         Raises:
             DownloadExpiredError: the URL ran out, 7 days after the job was made.
             ChecksumError: what came is not what is stored, time and again.
-            TransferError: it failed for good.
+            TransferError: it failed for good, or there is more of it than ``at_most``.
         """
         from compliance_frames.service.downloading import VerifiedDownload
 
-        self.check_host(url.reveal())
-        return VerifiedDownload(self, url, path, progress or _silent).run()
+        self.check_host(url)
+        return VerifiedDownload(self, url, path, at_most, progress or _silent).run()
 
     # What the two kinds of transfer are made of.
 
-    def check_host(self, url: str) -> None:
+    def check_host(self, url: SignedUrl) -> None:
         """Refuse a URL that points anywhere but at the storage."""
-        try:
-            parts, port = urlsplit(url), httpx.URL(url).port or urlsplit(url).port
-        except (ValueError, httpx.InvalidURL):  # what they say of it would show it
+        if not is_storage(url.reveal(), self._emulator):
+            named = f" ({url.host})" if url.host else ""
             raise TransferError(
-                "The service named a storage address that makes no sense; nothing is sent there."
-            ) from None
-        real = parts.scheme == "https" and parts.hostname in HOSTS and port in (None, 443) and not parts.username
-        if not (real if self._origin is None else _origin(url) == self._origin):
-            raise TransferError(
-                f"The service named a storage address that is not the storage's ({parts.scheme}://{parts.hostname}); "
-                "nothing is sent there."
+                f"The service named a storage address that is not the storage's{named}; nothing is sent there."
             )
 
-    def send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | Iterator[bytes] = b"") -> Answer:
+    def send(
+        self, method: str, url: SignedUrl, headers: Mapping[str, str], content: bytes | Iterator[bytes] = b""
+    ) -> Answer:
         """One request, never repeated here; status None where no answer came."""
-        try:
-            response = self._client.request(
-                method, url, headers=dict(headers), content=content, extensions=self._connections.extensions
-            )
-        except httpx.RequestError:
-            return Answer(None, {}, {}, "")
-        return _answer(response, response.content)
+        return self._exchange(method, url, headers, content)[0]
 
-    def begin(self, url: str, headers: Mapping[str, str]) -> tuple[Answer, str]:
+    def begin(self, url: SignedUrl, headers: Mapping[str, str]) -> tuple[Answer, SignedUrl]:
         """Open a resumable session: the answer, and the session's URI, which is a credential."""
-        try:
-            response = self._client.post(url, headers=dict(headers), extensions=self._connections.extensions)
-        except httpx.RequestError:
-            return Answer(None, {}, {}, ""), ""
-        return _answer(response, response.content), response.headers.get("location", "")
+        return self._exchange("POST", url, headers, b"")
 
     @contextmanager
-    def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[tuple[Answer, Iterator[bytes]]]:
+    def stream(self, url: SignedUrl, headers: Mapping[str, str]) -> Iterator[tuple[Answer, Iterator[bytes]]]:
         """A GET whose body is read in blocks as it was stored; reading ends early where the connection breaks."""
-        request = self._client.build_request("GET", url, headers=dict(headers), extensions=self._connections.extensions)
         try:
-            response = self._client.send(request, stream=True)
+            response = self._begun("GET", url, headers)
         except httpx.TransportError:
             yield Answer(None, {}, {}, ""), iter(())
             return
@@ -213,6 +198,32 @@ class Storage:
             yield _answer(response, b"" if good else _head(response)), _blocks(response) if good else iter(())
         finally:
             response.close()
+
+    def _exchange(
+        self, method: str, url: SignedUrl, headers: Mapping[str, str], content: bytes | Iterator[bytes]
+    ) -> tuple[Answer, SignedUrl]:
+        """A request whose answer is short, and where it says to go on; more of it than is of use is not read."""
+        try:
+            response = self._begun(method, url, headers, content)
+        except httpx.RequestError:
+            return Answer(None, {}, {}, ""), SignedUrl("")
+        try:
+            return _answer(response, _head(response)), SignedUrl(response.headers.get("location", ""))
+        finally:
+            response.close()
+
+    def _begun(
+        self, method: str, url: SignedUrl, headers: Mapping[str, str], content: bytes | Iterator[bytes] | None = None
+    ) -> httpx.Response:
+        """The answer to a request, its body not read yet."""
+
+        def send() -> httpx.Response:
+            request = self._client.build_request(
+                method, url.reveal(), headers=dict(headers), content=content, extensions=self._connections.extensions
+            )
+            return self._client.send(request, stream=True)
+
+        return unseen(send)
 
     def tries(self) -> Tries:
         """A fresh count of tries that brought nothing."""
@@ -237,7 +248,7 @@ class Storage:
     def _upload_plain(self, url: SignedUrl, body: bytes, progress: BytesProgress) -> None:
         tries = self.tries()
         while True:
-            answer = self.send("PUT", url.reveal(), _TEXT | {"Content-Length": str(len(body))}, _parts(body, progress))
+            answer = self.send("PUT", url, _TEXT | {"Content-Length": str(len(body))}, _parts(body, progress))
             if answer.status in (200, 201):
                 return must_hold(answer, body)
             raise_if_expired(answer)
@@ -299,26 +310,9 @@ def crc32c_of(value: int) -> str:
     return base64.b64encode(value.to_bytes(4, "big")).decode()
 
 
-def unpacked(data: bytes) -> bytes:
-    """The content of gzip members, refusing what is cut off and what unpacks beyond all measure.
-
-    >>> unpacked(gzip.compress(b"{}"))
-    b'{}'
-    """
-    limit = len(data) * _MOST_UNPACKED + _BLOCK
-    try:
-        unpacking = gzip.GzipFile(fileobj=io.BytesIO(data))
-        content = unpacking.read(limit + 1)
-    except (OSError, EOFError, zlib.error):
-        raise ChecksumError("The download says that it is gzip, and is not whole.") from None
-    if len(content) > limit:
-        raise TransferError("The download unpacks to more than any result file would; it is refused.")
-    return content
-
-
 def _answer(response: httpx.Response, content: bytes) -> Answer:
     pairs = [value.partition("=") for value in _split(response.headers.get_list("x-goog-hash"))]
-    code = _CODE.search(content[:_BLOCK]) if response.status_code >= 400 else None
+    code = _CODE.search(content) if response.status_code >= 400 else None
     return Answer(
         response.status_code,
         {name.lower(): value for name, value in response.headers.items() if name.lower() != "location"},
@@ -332,12 +326,8 @@ def _split(values: list[str]) -> Iterator[str]:
 
 
 def _head(response: httpx.Response) -> bytes:
-    head = b""
-    for block in _blocks(response):
-        head += block
-        if len(head) > _BLOCK:
-            break
-    return head
+    """The content of an answer that tells of an error; of one that goes on and on there is nothing to learn."""
+    return content_of(response, _BLOCK) or b""
 
 
 def _blocks(response: httpx.Response) -> Iterator[bytes]:
@@ -352,11 +342,6 @@ def _parts(body: bytes, progress: BytesProgress) -> Iterator[bytes]:
     for start in range(0, len(body), _BLOCK):
         yield bytes(view[start : start + _BLOCK])
         progress(min(start + _BLOCK, len(body)), len(body))
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port
 
 
 def _silent(done: int, total: int | None) -> None:

@@ -21,9 +21,11 @@ from compliance_frames.errors import (
     RateLimitError,
     ServiceError,
 )
+from compliance_frames.service.addresses import base_url_from
 from compliance_frames.service.api import ComplianceApi
 from compliance_frames.service.retry import Budget, Wait, decide, until_reset
-from compliance_frames.service.secret import Secret, SignedUrl, base_url_from, token_from
+from compliance_frames.service.secret import Secret, SignedUrl
+from compliance_frames.service.tokens import token_from
 
 JOB = {
     "id": "1234567890123456789",

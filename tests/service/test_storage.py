@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compliance_frames.errors import ChecksumError, DownloadExpiredError, TransferError, UploadExpiredError
+from compliance_frames.service.bounded import inflated
 from compliance_frames.service.resumable import UNIT
 from compliance_frames.service.retry import Budget
 from compliance_frames.service.secret import SignedUrl
-from compliance_frames.service.storage import Storage, unpacked
+from compliance_frames.service.storage import Storage
 
 URL = "https://storage.googleapis.com/bucket/object?X-Goog-Algorithm=a&X-Goog-Signature=00ff"
 SESSION = URL + "&upload_id=AB12"
@@ -188,10 +189,10 @@ def test_nothing_is_sent_to_any_other_host(url: str, tmp_path: Path) -> None:
 def test_an_emulator_is_its_own_storage_and_only_that() -> None:
     """With the API on loopback, the storage is that very host and port."""
     storage = Storage(base_url="http://127.0.0.1:5", transport=httpx.MockTransport(lambda r: httpx.Response(200)))
-    storage.check_host("http://127.0.0.1:5/storage/o")
+    storage.check_host(SignedUrl("http://127.0.0.1:5/storage/o"))
     for other in ("http://127.0.0.1:6/o", "https://127.0.0.1:5/o", URL):
         with pytest.raises(TransferError):
-            storage.check_host(other)
+            storage.check_host(SignedUrl(other))
 
 
 def test_an_empty_body_is_refused() -> None:
@@ -530,15 +531,29 @@ def test_an_object_stored_as_gzip_is_hashed_as_stored_and_handed_out_unpacked(tm
     assert (tmp_path / "a").read_bytes() == BODY
 
 
-def test_what_unpacks_beyond_measure_is_refused() -> None:
-    """A bomb is not unpacked; neither is a stream that was cut."""
+def unpacked(*blocks: bytes, most: int = 10_000_000) -> bytes:
+    return b"".join(inflated(blocks, most=most))
+
+
+@pytest.mark.parametrize("size", [1, 7, 10**9])
+def test_what_unpacks_beyond_measure_is_refused(size: int) -> None:
+    """A bomb is not unpacked; neither is a stream that was cut, wherever the blocks end in which it comes."""
+
+    def blocks(data: bytes) -> list[bytes]:
+        return [data[at : at + size] for at in range(0, len(data), size)]
+
     with pytest.raises(TransferError, match="refused"):
-        unpacked(gzip.compress(b"0" * 50_000_000))
-    with pytest.raises(ChecksumError, match="not whole"):
-        unpacked(gzip.compress(BODY)[:-20])
-    with pytest.raises(ChecksumError, match="not whole"):
-        unpacked(b"no gzip")
-    assert unpacked(gzip.compress(b"a") + gzip.compress(b"b")) == b"ab"
+        unpacked(*blocks(gzip.compress(b"0" * 20_000_000)))
+    for cut in (1, 7, 8, 9, 20):
+        with pytest.raises(ChecksumError, match="not whole"):
+            unpacked(*blocks(gzip.compress(BODY)[:-cut]))
+    for bad in (b"no gzip", gzip.compress(b"a") + b"rest", gzip.compress(BODY)[:-8] + b"\1" * 8):
+        with pytest.raises(ChecksumError, match="not whole"):
+            unpacked(*blocks(bad))
+    assert unpacked(*blocks(gzip.compress(b"a") + gzip.compress(b"b") + b"\0\0")) == b"ab"
+    assert unpacked(*blocks(gzip.compress(BODY * 9))) == BODY * 9
+    with pytest.raises(TransferError, match="refused"):
+        unpacked(gzip.compress(b"") * 20_000)
 
 
 @pytest.mark.parametrize(
