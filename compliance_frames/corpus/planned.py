@@ -13,11 +13,12 @@ from typing import Literal
 import pyarrow as pa
 
 from compliance_frames.corpus import show
+from compliance_frames.corpus.answers import Flagged as Flagged
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Counts
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.policy import Policy
-from compliance_frames.schemas import FILES, Treatment
+from compliance_frames.schemas import FILES
 
 Decision = Literal["copy", "splice", "rewrite"]
 
@@ -59,16 +60,6 @@ class FilePlan:
         rows = self.rows or 0
         kept = rows - self.rows_dropped
         return Counts(rows, kept, self.rows_dropped, self.rows_scrubbed, self.rows_unchecked, self.cells_nulled)
-
-
-@dataclass(frozen=True)
-class Flagged:
-    """How many IDs the service flagged for one reason, and what the policy makes of it."""
-
-    type: str
-    reason: str
-    treatment: Treatment
-    ids: int
 
 
 @dataclass(frozen=True, repr=False)

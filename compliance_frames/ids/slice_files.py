@@ -21,7 +21,7 @@ from compliance_frames.durable import open_private
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.runs import read_exactly
 from compliance_frames.ids.sets import IdArray
-from compliance_frames.ids.slices import HELD, SLICE, IdSet, SlicedIds, bounds, digest, slices
+from compliance_frames.ids.slices import SLICE, IdSet, SlicedIds, bounds, digest, slices
 
 _SCHEMA: Final = pa.schema([pa.field("id", pa.int64(), nullable=False)])
 _PLAIN: Final[dict[str, Any]] = {"compression": "none", "use_dictionary": False, "column_encoding": {"id": "PLAIN"}}
@@ -33,7 +33,7 @@ def write_slices(ids: IdSet, path: Path, size: int = SLICE) -> dict[str, Any]:
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "ids.parquet"
     >>> told = write_slices(np.array([1, 5, 6]), path, size=2)
-    >>> pq.read_metadata(path).num_row_groups, open_slices(path, told, held=0).is_in(np.array([5]))
+    >>> pq.read_metadata(path).num_row_groups, open_slices(path, told).is_in(np.array([5]))
     (2, array([ True]))
     """
     told = []
@@ -51,17 +51,17 @@ def write_slices(ids: IdSet, path: Path, size: int = SLICE) -> dict[str, Any]:
     }
 
 
-def open_slices(path: Path, told: dict[str, Any], *, held: int = HELD) -> IdSet:
-    """The set that was written to a file: a small one as an array, of a large one what lookups want.
+def open_slices(path: Path, told: dict[str, Any], *, whole: bool = False) -> IdSet:
+    """The set that was written to a file: whole as an array, or so that lookups read what they want of it.
 
     Args:
         path: of the file.
         told: what :func:`write_slices` gave back.
-        held: up to so many IDs are read at once.
+        whole: read it now.
 
     Raises:
-        PlanError: the file does not hold what was written. Of a large set, a lookup says so when it comes to a slice
-            that is damaged.
+        PlanError: the file does not hold what was written. Where it is not read whole, a lookup says so that comes to
+            a slice that is damaged.
     """
     store = _PlainFile(path, told)
 
@@ -71,7 +71,7 @@ def open_slices(path: Path, told: dict[str, Any], *, held: int = HELD) -> IdSet:
 
     first = np.array([first for first, _ in told["slices"]], np.int64)
     ids = SlicedIds(store, told["size"], first, told["last"], told["sha256"], check)
-    return np.concatenate([np.empty(0, np.int64), *ids.slices()]) if len(ids) <= held else ids
+    return np.concatenate([np.empty(0, np.int64), *ids.slices()]) if whole else ids
 
 
 class _PlainFile:

@@ -60,7 +60,7 @@ def test_on_the_disk_they_answer_as_an_array_does(held: list[int], asked: list[i
     with tempfile.TemporaryDirectory() as folder:
         sliced = on_disk(held, size)
         path, told = written(sliced, Path(folder), other)
-        for ids in (sliced, open_slices(path, told, held=0), open_slices(path, told)):
+        for ids in (sliced, open_slices(path, told), open_slices(path, told, whole=True)):
             assert is_in(values, ids).tolist() == np.isin(values, array).tolist()
             assert (as_list(ids), len(ids), digest(ids)) == (array.tolist(), len(array), digest(array))
             assert not len(array) or bounds(ids) == (array[0], array[-1])
@@ -90,7 +90,7 @@ def test_blocks_are_found_in_slices_of_the_true_size(tmp_path: Path) -> None:
     edges = array[[0, 511, 512, 513, 8191, 8192, 16_383, 16_384, -1]]
     close = array[20_000:20_700]
     for values in (edges, edges + 1, close, rng.permutation(array), rng.integers(0, 2**62, 2000), array[::601]):
-        for ids in (sliced, open_slices(path, told, held=0)):
+        for ids in (sliced, open_slices(path, told)):
             assert is_in(values, ids).tolist() == np.isin(values, array).tolist()
 
 
@@ -101,7 +101,7 @@ def test_a_lookup_reads_only_the_slices_that_its_values_fall_in(tmp_path: Path) 
     at = content.index(np.int64(50_010).tobytes())  # in the sixth slice
     content[at] ^= 1
     path.write_bytes(content)
-    ids = open_slices(path, told, held=0)
+    ids = open_slices(path, told)
     assert isinstance(ids, SlicedIds)
     assert is_in(np.array([30, 31, 99_990, 10]), ids).tolist() == [True, False, True, True]
     assert ids.looked_into == {0, 9}
@@ -110,7 +110,7 @@ def test_a_lookup_reads_only_the_slices_that_its_values_fall_in(tmp_path: Path) 
     with pytest.raises(PlanError, match=r"ids\.parquet are not those .*slice 6 of 10 is another; run the same again"):
         is_in(np.array([50_500]), ids)
     with pytest.raises(PlanError, match="slice 6 of 10"):
-        open_slices(path, told)
+        open_slices(path, told, whole=True)
 
 
 @pytest.mark.parametrize("how", ["gone", "cut", "garbage", "another", "longer"])
@@ -124,7 +124,7 @@ def test_a_file_that_is_not_what_was_written_is_refused(how: str, tmp_path: Path
     else:
         write_slices(np.arange(10_000 if how == "another" else 10_001), path, 1000)
     with pytest.raises(PlanError, match=r"ids\.parquet are not those that were written there: .*; run the same again"):
-        is_in(np.array([55_550]), open_slices(path, told, held=0))
+        is_in(np.array([55_550]), open_slices(path, told))
 
 
 def test_any_reader_reads_the_file_and_nobody_else_may(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_threads_share_a_set(tmp_path: Path) -> None:
     """Lookups at the same time disturb each other in nothing."""
     array = np.arange(0, 400_000, 3)
     path, told = written(array, tmp_path, 4096)
-    ids = open_slices(path, told, held=0)
+    ids = open_slices(path, told)
     rng = np.random.default_rng(0)
     questions = [rng.integers(0, 400_000, 5000) for _ in range(40)]
     with ThreadPoolExecutor(8) as threads:
