@@ -1,6 +1,6 @@
 """Sets of IDs that may be far larger than the memory: a lookup reads the few kilobytes that its values fall in.
 
-A set of up to some millions of IDs is a sorted array. A larger one lies on the disk, sorted, in slices of a million; of
+A set of up to two million IDs is a sorted array. A larger one lies on the disk, sorted, in slices of a million; of
 each slice every 512th ID is in memory, which says where a value would be. What a lookup reads is not kept: the kernel
 keeps it, for all threads and processes at once, and gives it up where memory is wanted for something else.
 """
@@ -23,8 +23,8 @@ from compliance_frames.ids.sets import IdArray
 #: IDs of a slice.
 SLICE = 1 << 20
 
-#: So many IDs of a set are held in memory, 32 MB of them.
-HELD = 1 << 22
+#: So many IDs of a set are held in memory, 16 MB of them.
+HELD = 1 << 21
 
 #: Of so many IDs one is in memory; those between two of them are read at once.
 _BLOCK = 512
