@@ -75,8 +75,8 @@ class Files:
             LedgerError: they cannot be read.
         """
         with self._told(f"the IDs of chunk {chunk} cannot be read"), _opened(self._ids(chunk)) as file:
-            for number in range(file.num_row_groups):
-                yield _ids(file, number)
+            for batch in file.iter_batches(_PIECE, use_threads=False):
+                yield np.asarray(batch.column(0).to_numpy())
 
     def among(self, chunk: int, ids: IdArray) -> IdArray:
         """Those of some sorted IDs that a chunk holds; of its own it reads no more than where they could lie.
@@ -166,7 +166,7 @@ def trouble_told(folder: Path) -> Iterator[None]:
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     with pa.OSFile(str(path), "rb") as handle:
-        yield pq.ParquetFile(handle)
+        yield pq.ParquetFile(handle, pre_buffer=False)  # which would read more of it than is wanted now
 
 
 def _ids(file: pq.ParquetFile, group: int) -> IdArray:

@@ -170,13 +170,16 @@ class OneByOne(Executor):
 
 
 def test_workers_read_private_slices(corpus: Path, ledger: Path, tmp_path: Path) -> None:
-    """What workers read is sorted Parquet, 0600 in a directory 0700, whatever the umask."""
+    """What workers read is sorted Parquet, 0600 in 0700 whatever the umask, and no large set is read whole."""
     modes: dict[str, int] = {}
 
     def look(erasures: Path) -> None:
         modes.update({path.name: stat.S_IMODE(path.stat().st_mode) for path in (erasures, *erasures.iterdir())})
         ids = pq.read_table(erasures / "drop_tweets.parquet")["id"].to_numpy()
         assert (np.diff(ids) > 0).all()
+        read = Erasures.read(erasures)
+        assert isinstance(read.drop_tweets, SlicedIds)
+        assert isinstance(read.drop_authors, np.ndarray)
 
     before = os.umask(0)
     try:
