@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dataset import Listing, SourceFile, opened
 from compliance_frames.corpus.erase import hits, ids_at
-from compliance_frames.corpus.erasures import Erasures, IdArray
+from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.leaves import find_leaves
+from compliance_frames.ids.sets import IdArray
 
 
-def tweets_of_dropped_authors(listing: Listing, columns: Mapping[str, Columns], erasures: Erasures) -> IdArray:
-    """The tweets that go because of their author, where other rows might repeat or embed them.
+def tweets_of_dropped_authors(
+    listing: Listing, columns: Mapping[str, Columns], erasures: Erasures
+) -> Iterator[IdArray]:
+    """The tweets that go because of their author, where other rows might repeat or embed them; in parts, unsorted.
 
     A retweet names the tweet it repeats by its ID alone: that the ID's author was flagged shows only in the row
     of the original, which can lie in any file.
     """
     looked_for = any(found.references or found.embedded for found in columns.values())
-    tweets = [np.empty(0, np.int64)]
     for source in listing.files if looked_for and len(erasures.drop_authors) else ():
         if source.parquet and columns[source.path].author_id is not None:
-            tweets += _by_dropped_authors(listing.root, source, columns[source.path], erasures)
-    return np.concatenate(tweets)
+            yield from _by_dropped_authors(listing.root, source, columns[source.path], erasures)
 
 
-def _by_dropped_authors(root: Path, source: SourceFile, columns: Columns, erasures: Erasures) -> list[IdArray]:
+def _by_dropped_authors(root: Path, source: SourceFile, columns: Columns, erasures: Erasures) -> Iterator[IdArray]:
     only = Erasures(drop_authors=erasures.drop_authors)
     bare = Columns(id=columns.id, author_id=columns.author_id)
-    found = []
     with opened(root, source) as file:
         leaves = find_leaves(file, bare, only)
         for number in range(file.num_row_groups):
@@ -40,5 +39,4 @@ def _by_dropped_authors(root: Path, source: SourceFile, columns: Columns, erasur
                 table = file.read_row_group(number, columns=list(leaves.ids))
                 gone = hits(table, bare, only).drop
                 ids = ids_at(table, columns.id).filter(pa.array(gone))
-                found.append(ids.drop_null().to_numpy(zero_copy_only=False))
-    return found
+                yield ids.drop_null().to_numpy(zero_copy_only=False)

@@ -27,9 +27,9 @@ from compliance_frames.corpus.columns import (
     steps_to,
 )
 from compliance_frames.corpus.erasures import Erasures as Erasures
-from compliance_frames.corpus.erasures import IdArray
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.parse import parse_ids
+from compliance_frames.ids.slices import IdSet, is_in
 
 
 @dataclass(frozen=True)
@@ -282,14 +282,11 @@ def _valid(values: Any) -> Mask:
     return _bools(values.is_valid())
 
 
-def _member(values: Any, ids: IdArray) -> Mask:
-    """Which values stand among sorted IDs; a null does not."""
+def _member(values: Any, ids: IdSet) -> Mask:
+    """Which values stand in a set of IDs; a null does not."""
     if not len(ids):
         return np.zeros(len(values), bool)
-    asked = values.fill_null(0).to_numpy(zero_copy_only=False)
-    at = np.minimum(np.searchsorted(ids, asked), len(ids) - 1)
-    found: Mask = (ids[at] == asked) & _valid(values)
-    return found
+    return is_in(values.fill_null(0).to_numpy(zero_copy_only=False), ids) & _valid(values)
 
 
 def _retweets(table: pa.Table, path: str, erasures: Erasures) -> Mask:
@@ -325,7 +322,7 @@ def _tweets_to_erase(values: Any, erasures: Erasures, path: str) -> tuple[Mask, 
     return gone, bare & reduce(np.logical_or, some, np.zeros(len(values), bool))
 
 
-def _flagged(values: Any, tweets: IdArray, authors: IdArray, path: str) -> Mask:
+def _flagged(values: Any, tweets: IdSet, authors: IdSet, path: str) -> Mask:
     """Which structs hold a tweet whose ID or author is among these."""
     inside = pa.table({"tweet": values})
     found = np.zeros(len(values), bool)

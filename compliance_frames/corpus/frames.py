@@ -12,12 +12,13 @@ import pyarrow.compute as pc
 from compliance_frames.corpus.arrays import words
 from compliance_frames.corpus.columns import Columns, find_columns, steps_to
 from compliance_frames.corpus.erase import Masks, hits, ids_at, masks, without_embedded, without_places
-from compliance_frames.corpus.erasures import Erasures, IdArray
+from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.mounts import Change, is_lazy, mounted
 from compliance_frames.corpus.plan import as_results
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.intake import parse_ids
+from compliance_frames.ids.sets import IdArray
 
 #: The columns that :func:`match` adds.
 MATCHED = pa.schema(dict.fromkeys(("compliance_type", "compliance_action", "compliance_reason"), pa.string())).append(
@@ -99,7 +100,7 @@ def apply(
         small = mount.columns([path for path in (id_column, author_column, *(geo or ())) if path])
         columns = find_columns(small.schema, id_column=id_column, author_column=author_column, geo=geo)
         _require_author(columns, len(erasures.drop_authors) + len(erasures.scrub_authors))
-        more = erasures.with_dropped(_tweets_of_dropped_authors(small, columns, erasures))
+        more = erasures.with_dropped([_tweets_of_dropped_authors(small, columns, erasures)])
         found = masks(small, columns, more)
         return mount.erased(_changes(small, columns, more, found), ~found.drop)
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_in, id_in, is_list
-from compliance_frames.corpus.erasures import Erasures, IdArray
+from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.errors import PlanError
+from compliance_frames.ids.slices import IdSet, any_between, bounds
 
 #: Digits of the largest ID.
 _LONGEST = 19
@@ -35,7 +35,7 @@ class Leaves:
     ids: tuple[str, ...]
     authors: tuple[str, ...]
     places: tuple[str, ...]
-    probes: tuple[tuple[int, str, IdArray], ...] | None
+    probes: tuple[tuple[int, str, IdSet], ...] | None
 
     def may_be_hit(self, group: Any, erasures: Erasures) -> bool:
         """Whether a row group could hold anything to erase, as far as its statistics say."""
@@ -89,7 +89,7 @@ def leaves_below(file: pq.ParquetFile, paths: Iterable[str]) -> tuple[tuple[int,
     return tuple((at, stored[at]) for at in found)
 
 
-def may_hold(statistics: Any, ids: IdArray) -> bool:
+def may_hold(statistics: Any, ids: IdSet) -> bool:
     """Whether a column chunk with these statistics could hold one of the sorted IDs; true where they do not say.
 
     Text is ordered by its letters: ``"9"`` comes after ``"10"``. So the bounds of a column of text are, for each
@@ -98,11 +98,9 @@ def may_hold(statistics: Any, ids: IdArray) -> bool:
     """
     if not len(ids):
         return False
-    ranges = _ranges(statistics, range(len(str(ids[0])), len(str(ids[-1])) + 1))
-    if ranges is None:
-        return True
-    low, high = np.array(ranges, np.int64).reshape(-1, 2).T
-    return bool((np.searchsorted(ids, low) < np.searchsorted(ids, high, "right")).any())
+    smallest, largest = bounds(ids)
+    ranges = _ranges(statistics, range(len(str(smallest)), len(str(largest)) + 1))
+    return ranges is None or any(any_between(ids, low, high) for low, high in ranges)
 
 
 def _statistics(chunk: Any, kind: str) -> Any:
@@ -174,7 +172,7 @@ def _leaves_of(kind: Any, path: str) -> Iterator[str]:
         yield path
 
 
-def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator[tuple[str, tuple[IdArray, ...]]]:
+def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
     """Each path to read, with the IDs that would be a hit there."""
     tweets = (erasures.drop_tweets, erasures.scrub_tweets)
     authors = (erasures.drop_authors, erasures.scrub_authors)
@@ -195,8 +193,8 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
 
 
 def _ids_of_tweet(
-    path: str, kind: Any, tweets: tuple[IdArray, ...], authors: tuple[IdArray, ...]
-) -> Iterator[tuple[str, tuple[IdArray, ...]]]:
+    path: str, kind: Any, tweets: tuple[IdSet, ...], authors: tuple[IdSet, ...]
+) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
     for name, sets in ((id_in(kind), tweets), (author_in(kind), authors)):
         if name is not None:
             yield f"{path}.{name}", sets

@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from compliance_frames.corpus import show
+from compliance_frames.corpus.answers import Answers
 from compliance_frames.corpus.authors import tweets_of_dropped_authors
 from compliance_frames.corpus.columns import Columns, field_at, find_columns, unread_columns
 from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
-from compliance_frames.corpus.erasures import Erasures, IdArray, by_reason
+from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.footer import OnDisk
 from compliance_frames.corpus.leaves import Leaves, find_leaves
+from compliance_frames.corpus.planned import Decision as Decision
+from compliance_frames.corpus.planned import FilePlan as FilePlan
+from compliance_frames.corpus.planned import Flagged as Flagged
+from compliance_frames.corpus.planned import Plan as Plan
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.corpus.soundness import must_be_sound
 from compliance_frames.corpus.splice import splicing
 from compliance_frames.corpus.threads import in_order
 from compliance_frames.errors import FooterError, PlanError, UncheckedIdsError
-from compliance_frames.ids.sets import unique
+from compliance_frames.ids.slices import HELD, IdSet, Spill
 from compliance_frames.progress import Progress, ProgressCallback, silent
-from compliance_frames.schemas import FILES, Treatment, Unchecked
-
-Decision = Literal["copy", "splice", "rewrite"]
+from compliance_frames.schemas import Unchecked
 
 #: Bytes from which on a file is worth a thread.
 _HEAVY: Final = 1 << 20
@@ -46,149 +43,7 @@ _STALE = "its dictionaries list values that no row has"
 
 
 @dataclass(frozen=True)
-class FilePlan:
-    """What will be done to one file, and why.
-
-    Attributes:
-        path: relative to the dataset's root, with forward slashes.
-        decision: ``"copy"``: its bytes go over as they are. Something in it has to go: ``"splice"``: the column chunks
-            and row groups that lose nothing go over as they are; ``"rewrite"``: all of it is made anew.
-        bytes: its size when the plan was made.
-        mtime_ns: when it had last been written then, in nanoseconds since the epoch.
-        rows: how many it holds; None for a file that is not Parquet.
-        rows_dropped: rows that will go.
-        rows_scrubbed: rows that stay and lose a place that they have.
-        rows_unchecked: rows of tweets never asked about, which no result drops; 0 where nobody knows (no ledger).
-        cells_nulled: tweets of others that will be taken out of rows that stay.
-        why: the reason for the decision, in words.
-        columns: where its IDs and places are; None for a file that is not Parquet.
-    """
-
-    path: str
-    decision: Decision
-    bytes: int
-    mtime_ns: int
-    rows: int | None
-    rows_dropped: int = 0
-    rows_scrubbed: int = 0
-    rows_unchecked: int = 0
-    cells_nulled: int = 0
-    why: str = ""
-    columns: Columns | None = None
-
-    @property
-    def counts(self) -> Counts:
-        """The same numbers as ``erase`` will count them when the file is cleaned."""
-        rows = self.rows or 0
-        kept = rows - self.rows_dropped
-        return Counts(rows, kept, self.rows_dropped, self.rows_scrubbed, self.rows_unchecked, self.cells_nulled)
-
-
-@dataclass(frozen=True)
-class Flagged:
-    """How many IDs the service flagged for one reason, and what the policy makes of it."""
-
-    type: str
-    reason: str
-    treatment: Treatment
-    ids: int
-
-
-@dataclass(frozen=True, repr=False)
-class Plan:
-    """What cleaning a dataset will do; made by :func:`plan`, carried out by ``clean``. Nothing is written yet.
-
-    Attributes:
-        root: the directory that all paths are relative to. For a dataset that is one file, the one it lies in:
-            what lies beside the file is no part of the plan.
-        files: one plan for each file, sorted by path.
-        policy: what each reason does.
-        erasures: the IDs that this comes down to.
-        ignored: hidden and temporary files and directories, which will not be taken over.
-        job_ids: the jobs that the results came from, sorted.
-        checked_at: when the first and the last of the results were fetched (UTC), or None without results.
-        flagged: how many IDs were flagged for each reason.
-        single_file: whether the dataset is one file and not a directory.
-        unread: columns of text that by their names hold other tweets (as JSON, perhaps) and are not looked into.
-    """
-
-    root: Path
-    files: tuple[FilePlan, ...]
-    policy: Policy
-    erasures: Erasures
-    ignored: tuple[str, ...] = ()
-    job_ids: tuple[int, ...] = ()
-    checked_at: tuple[datetime, datetime] | None = None
-    flagged: tuple[Flagged, ...] = ()
-    single_file: bool = False
-    unread: tuple[str, ...] = ()
-
-    @cached_property
-    def counts(self) -> Counts:
-        """The sums over all files."""
-        return sum((file.counts for file in self.files), Counts())
-
-    @property
-    def rows_in(self) -> int:
-        """Rows of all Parquet files."""
-        return self.counts.rows_in
-
-    @property
-    def rows_kept(self) -> int:
-        """Rows that stay."""
-        return self.counts.rows_kept
-
-    @property
-    def rows_dropped(self) -> int:
-        """Rows that go."""
-        return self.counts.rows_dropped
-
-    @property
-    def rows_scrubbed(self) -> int:
-        """Rows that stay and lose a place that they have."""
-        return self.counts.rows_scrubbed
-
-    @property
-    def rows_unchecked(self) -> int:
-        """Rows of tweets that were never asked about; 0 where nobody knows, because no ledger was given."""
-        return self.counts.rows_unchecked
-
-    @property
-    def cells_nulled(self) -> int:
-        """Tweets of others that will be taken out of rows that stay."""
-        return self.counts.cells_nulled
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over files, erasures and policy: equal for equal plans, in every process."""
-        told = {
-            "files": [{**vars(file), "columns": file.columns and vars(file.columns)} for file in self.files],
-            "policy": dict(self.policy.treatments),
-            "erasures": self.erasures.digest,
-        }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-    def to_arrow(self) -> pa.Table:
-        """One row per file (``schemas.FILES``); ``rows_unchecked`` is null where nobody knows."""
-        known = self.erasures.asked_tweets is not None
-        rows = [
-            {name: getattr(file, name) for name in FILES.names}
-            | {"rows_unchecked": file.rows_unchecked if known and file.rows is not None else None}
-            for file in self.files
-        ]
-        return pa.Table.from_pylist(rows, schema=FILES)
-
-    def __str__(self) -> str:
-        return show.text(self)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return show.html(self)
-
-
-@dataclass(frozen=True)
-class _Told:
+class _Named:
     """Which columns the caller named."""
 
     id_column: str | None
@@ -214,6 +69,7 @@ def plan(
     id_column: str | None = None,
     author_column: str | None = None,
     geo: Sequence[str] | None = None,
+    held: int = HELD,
     progress: ProgressCallback = silent,
 ) -> Plan:
     """Decide what cleaning a dataset takes, file by file. Nothing is written.
@@ -235,13 +91,15 @@ def plan(
         id_column: path of the tweet IDs (``"id"``, ``"tweet.id_str"``); found when None.
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
+        held: how many IDs of each kind are held in memory, of those that a ledger tells. More of them lie on its disk,
+            or on that of ``TMPDIR`` where that is set, in files without a name that end with the plan.
         progress: told after each file.
 
     Raises:
         PlanError: the dataset, a file of it or a column is not usable; the message names it.
         PolicyError: a reason has no treatment.
         UncheckedIdsError: rows were never asked about, and ``unchecked`` is ``"error"``.
-        IdError: an ID column holds something else.
+        IdError: an ID column holds something else; or IDs are more than ``held``, and there is no room for them.
 
     >>> import tempfile
     >>> flagged = pa.table({"type": ["tweets"], "id": [2], "action": ["delete"], "reason": ["deleted"]})
@@ -251,13 +109,15 @@ def plan(
     >>> made.rows_in, made.rows_dropped, made.files[0].decision
     (2, 1, 'rewrite')
     """
-    tables, asked = _answers(results, ledger, unchecked)
     chosen = policy or Policy.default()
-    listing = list_files(dataset)
-    erasures = Erasures.from_results(tables, chosen, asked, unchecked or ("keep" if asked is None else "error"))
-    columns, unread = _find_all(listing, _Told(id_column, author_column, geo))
+    with _told_by(results, ledger, unchecked, held) as told:
+        listing = list_files(dataset)
+        asked = told.asked_tweets()  # before the answers, which may grow meanwhile: none is taken for a silence
+        answers = told.answers(chosen)
+        erasures = Erasures(**answers.sets(), asked_tweets=asked, unchecked=told.unchecked)
+    columns, unread = _find_all(listing, _Named(id_column, author_column, geo))
     _require_authors(columns, erasures)
-    erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, columns, erasures))
+    erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, columns, erasures), told.spill)
     files = tuple(_planned(listing, columns, erasures, progress))
     _require_checked(files, erasures)
     return Plan(
@@ -266,9 +126,9 @@ def plan(
         policy=chosen,
         erasures=erasures,
         ignored=listing.ignored,
-        job_ids=tuple(sorted({job for table in tables for job in _values(table, "job_id")})),
-        checked_at=_span([when for table in tables for when in _values(table, "checked_at")]),
-        flagged=tuple(_flagged(tables, chosen)),
+        job_ids=tuple(sorted(answers.job_ids)),
+        checked_at=answers.checked_at,
+        flagged=answers.flagged(),
         single_file=Path(dataset).is_file(),
         unread=unread,
     )
@@ -287,23 +147,54 @@ def as_results(result: Any) -> pa.Table:
     raise PlanError(f"results are tables, as check(…) returns them, not {type(result).__name__}")
 
 
-def _answers(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | None) -> tuple[list[pa.Table], Any]:
-    """The tables of results, and the tweets asked about where a ledger knows them."""
+@dataclass(frozen=True)
+class _Told:
+    """Where results come from, and the tweets asked about.
+
+    Attributes:
+        tables: of results; of a ledger's, no ID comes twice.
+        ledger: knows what was asked; None where there is none.
+        unchecked: what happens to rows that were not asked about.
+        spill: where IDs go that are too many.
+        once: whether no ID comes twice.
+    """
+
+    tables: Iterable[pa.Table]
+    ledger: Any
+    unchecked: Unchecked
+    spill: Spill
+    once: bool
+
+    def answers(self, policy: Policy) -> Answers:
+        answers = Answers(policy, self.spill, once=self.once)
+        for table in self.tables:
+            answers.take(table)
+        return answers
+
+    def asked_tweets(self) -> IdSet | None:
+        return None if self.ledger is None else self.spill.keep(self.ledger.asked_parts("tweets"))
+
+
+@contextmanager
+def _told_by(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | None, held: int) -> Iterator[_Told]:
+    """The results: tables given by hand, or those of a ledger, a piece at a time."""
     if ledger is None:
         if not results:
             raise PlanError("nothing to plan with: give results, as check(…) returns them, or ledger=…")
         if unchecked in ("error", "drop"):
             raise PlanError(f"unchecked={unchecked!r} needs ledger=…: only a ledger knows what was asked")
-        return [as_results(result) for result in results], None
-    if isinstance(ledger, str | os.PathLike):
+        yield _Told([as_results(result) for result in results], None, unchecked or "keep", Spill(), once=False)
+    elif isinstance(ledger, str | os.PathLike):
         from compliance_frames.jobs.ledger import Ledger
 
-        with closing(Ledger.read(Path(ledger))) as opened:
-            return _answers(results, opened, unchecked)
-    return [as_results(result) for result in results] or [ledger.results()], ledger.asked("tweets")
+        with closing(Ledger.read(Path(ledger))) as opened, _told_by(results, opened, unchecked, held) as told:
+            yield told
+    else:
+        tables = [as_results(result) for result in results] or ledger.result_batches()
+        yield _Told(tables, ledger, unchecked or "error", Spill(ledger.spill_folder, held), once=not results)
 
 
-def _find_all(listing: Listing, told: _Told) -> tuple[dict[str, Columns], tuple[str, ...]]:
+def _find_all(listing: Listing, told: _Named) -> tuple[dict[str, Columns], tuple[str, ...]]:
     """The columns of each Parquet file, each found in its own schema; and those that cannot be looked into."""
     found, seen = {}, BySchema(lambda file: _Seen(told.columns(file.schema_arrow), file.schema_arrow))
     every: dict[int, _Seen] = {}
@@ -454,23 +345,3 @@ def _require_checked(files: Sequence[FilePlan], erasures: Erasures) -> None:
     rows = sum(file.rows_unchecked for file in files)
     if rows and erasures.unchecked == "error":
         raise UncheckedIdsError(unchecked_message(rows, files=sum(file.rows_unchecked > 0 for file in files)))
-
-
-def _values(table: pa.Table, name: str) -> list[Any]:
-    """The distinct values of a column that a table of results may lack."""
-    found: list[Any] = pc.unique(table.column(name)).drop_null().to_pylist() if name in table.schema.names else []
-    return found
-
-
-def _span(times: list[datetime]) -> tuple[datetime, datetime] | None:
-    return (min(times), max(times)) if times else None
-
-
-def _flagged(tables: Sequence[pa.Table], policy: Policy) -> Iterator[Flagged]:
-    """How many IDs each type and reason has, over all tables."""
-    found: dict[tuple[str, str, Treatment], list[IdArray]] = {}
-    for table in tables:
-        for each in by_reason(table, policy):
-            found.setdefault((each.type, each.reason, each.treatment), []).append(each.ids)
-    for (job_type, reason, treatment), ids in sorted(found.items(), key=lambda item: item[0]):
-        yield Flagged(job_type, reason, treatment, len(unique(*ids)))

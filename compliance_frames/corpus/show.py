@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from compliance_frames.corpus.plan import Plan
+    from compliance_frames.corpus.planned import Plan
 
 Row = tuple[str, ...]
 #: Files listed one by one; of more, the rest is summed up in one line.

@@ -5,6 +5,7 @@ What lies on the disk has no name there, and is gone with the process, however t
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import weakref
@@ -33,6 +34,13 @@ class SortedIds(Protocol):
         """All of them in order, so many at a time."""
 
 
+class Run(Protocol):
+    """Sorted unique IDs that can be read from any place."""
+
+    def read(self, start: int, size: int) -> IdArray:
+        """Some of them, from a position on."""
+
+
 class InMemory:
     """Sorted unique IDs as an array.
 
@@ -50,12 +58,19 @@ class InMemory:
         """All of them in order, so many at a time; nothing is copied."""
         return (self._values.slice(start, size) for start in range(0, len(self), size))
 
+    def read(self, start: int, size: int) -> IdArray:
+        """Some of them, from a position on."""
+        return np.asarray(self._values.slice(start, size).to_numpy())
+
 
 class OnDisk:
     """Sorted unique IDs in a file without a name.
 
     Args:
         folder: on whose disk; nothing is seen there.
+
+    Attributes:
+        last: the largest of them, or -1.
 
     Raises:
         IdError: there is no room, or no permission.
@@ -64,6 +79,7 @@ class OnDisk:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
+        self.last = -1
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
                 self._handle = os.dup(file.fileno())
@@ -83,6 +99,7 @@ class OnDisk:
         except OSError as error:
             raise self._trouble(error) from error
         self._count += len(values)
+        self.last = int(values[-1]) if len(values) else self.last
 
     def slices(self, size: int) -> Iterator[pa.Int64Array]:
         """All of them in order, so many at a time; each is read when it is its turn."""
@@ -91,16 +108,36 @@ class OnDisk:
     def read(self, start: int, size: int) -> IdArray:
         """Some of them, from a position on."""
         values = np.empty(min(size, self._count - start), np.int64)
-        room, at = values.view(np.uint8).data, 0
-        while at < len(room):
-            at += os.preadv(self._handle, [room[at:]], 8 * start + at)
+        self.read_into(values, start)
         return values
+
+    def read_into(self, room: IdArray, start: int) -> None:
+        """Fill an array with those from a position on; any number of threads may do so at a time."""
+        try:
+            read_exactly(self._handle, room, 8 * start)
+        except OSError as error:
+            told = f"The IDs that were put down in {str(self._folder)!r} cannot be read any more: {error.strerror}."
+            raise IdError(told) from error
 
     def _trouble(self, error: OSError) -> IdError:
         return IdError(
             f"The IDs are more than are held in memory, and cannot be put down in {str(self._folder)!r}: "
             f"{error.strerror or error}. Make room there or give permission, and run again."
         )
+
+
+def read_exactly(handle: int, room: IdArray, start: int) -> None:
+    """Fill an array with the bytes of a file from one of them on.
+
+    Raises:
+        OSError: they cannot be read, or the file ends before.
+    """
+    left = room.view(np.uint8).data
+    while left:
+        done = os.preadv(handle, [left], start + room.nbytes - len(left))
+        if not done:
+            raise OSError(errno.EIO, "it ends too early")
+        left = left[done:]
 
 
 class Collector:
@@ -137,6 +174,8 @@ class Collector:
             return InMemory(self._taken())
         if self._held:
             self._put_down(self._folder)
+        if len(self._runs) == 1:
+            return self._runs.pop()
         whole = OnDisk(self._folder)
         for values in merged(self._runs, self._most // (2 * len(self._runs)) or 1):
             whole.append(values)
@@ -144,9 +183,11 @@ class Collector:
         return whole
 
     def _put_down(self, folder: Path) -> None:
-        run = OnDisk(folder)
-        run.append(self._taken())
-        self._runs.append(run)
+        """Begin a run, or go on with the last one: IDs that come in their order need no merging."""
+        values = self._taken()
+        if not self._runs or self._runs[-1].last >= values[0]:
+            self._runs.append(OnDisk(folder))
+        self._runs[-1].append(values)
 
     def _taken(self) -> IdArray:
         values, at = np.empty(self._held, np.int64), 0
@@ -161,7 +202,7 @@ class Collector:
 class _Head:
     """The next IDs of a run."""
 
-    def __init__(self, run: OnDisk) -> None:
+    def __init__(self, run: Run) -> None:
         self._run, self._at = run, 0
         self.ids = np.empty(0, np.int64)
 
@@ -179,7 +220,7 @@ class _Head:
         return taken
 
 
-def merged(runs: Iterable[OnDisk], size: int) -> Iterator[IdArray]:
+def merged(runs: Iterable[Run], size: int) -> Iterator[IdArray]:
     """Sorted runs as one, so many IDs of each being in memory at a time."""
     heads = [_Head(run) for run in runs]
     while heads := [head for head in heads if head.fill(size)]:

@@ -9,15 +9,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.durable import make_private_directory, sync_directory, write_private, write_private_once
 from compliance_frames.errors import LedgerError
+from compliance_frames.ids.sets import IdArray, is_in
 from compliance_frames.schemas import RESULTS
 
 _FOLDERS: Final = ("chunks", "results", "sessions")
 _KEY_BYTES: Final = 32
+
+#: Results that are in memory at a time, where they are gone through: some 15 MB of them.
+_PIECE: Final = 1 << 18
 
 
 class Files:
@@ -81,6 +86,41 @@ class Files:
             raise LedgerError(f"The ledger {self._folder} is damaged: the key of its digests is not whole.")
         return key
 
+    def parts_of_ids(self, chunk: int) -> Iterator[IdArray]:
+        """The IDs of a chunk, sorted, some of them at a time.
+
+        Raises:
+            LedgerError: they cannot be read.
+        """
+        with self._told(f"the IDs of chunk {chunk} cannot be read"), _opened(self._ids(chunk)) as file:
+            for batch in file.iter_batches(_PIECE, use_threads=False):
+                yield np.asarray(batch.column(0).to_numpy())
+
+    def among(self, chunk: int, ids: IdArray) -> IdArray:
+        """Those of some sorted IDs that a chunk holds; of its own it reads no more than where they could lie.
+
+        Raises:
+            LedgerError: they cannot be read.
+        """
+        found = [np.empty(0, np.int64)]
+        with self._told(f"the IDs of chunk {chunk} cannot be read"), _opened(self._ids(chunk)) as file:
+            for number in range(file.num_row_groups):
+                known = file.metadata.row_group(number).column(0).statistics
+                near = ids[np.searchsorted(ids, known.min) : np.searchsorted(ids, known.max, side="right")]
+                if len(near):
+                    found.append(near[is_in(near, _ids(file, number))])
+        return np.concatenate(found)
+
+    def parts_of_results(self, chunk: int) -> Iterator[pa.Table]:
+        """The results of a chunk, some of them at a time.
+
+        Raises:
+            LedgerError: they cannot be read.
+        """
+        with self._told(f"the results of chunk {chunk} are missing"), _opened(self._results(chunk)) as file:
+            for batch in file.iter_batches(_PIECE, use_threads=False):
+                yield pa.Table.from_batches([batch]).cast(RESULTS)
+
     def write_ids(self, chunk: int, ids: pa.Int64Array) -> None:
         """Keep the IDs of a chunk."""
         _write_parquet(self._ids(chunk), pa.table({"id": ids}))
@@ -139,6 +179,16 @@ def trouble_told(folder: Path) -> Iterator[None]:
             f"The ledger {folder} cannot be written: {error.strerror or error}. Make room there or give permission, "
             "then run again: what was reached is kept, and it goes on."
         ) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    with pa.OSFile(str(path), "rb") as handle:
+        yield pq.ParquetFile(handle, pre_buffer=False)  # which would read more of it than is wanted now
+
+
+def _ids(file: pq.ParquetFile, group: int) -> IdArray:
+    return np.asarray(file.read_row_group(group, columns=["id"], use_threads=False).column("id").to_numpy())
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:

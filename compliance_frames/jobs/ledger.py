@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ import pyarrow.compute as pc
 from compliance_frames.durable import make_parents, make_private_directory, sync_directory
 from compliance_frames.errors import LedgerError
 from compliance_frames.ids.chunks import describe, split
-from compliance_frames.ids.sets import is_in, unique, without
+from compliance_frames.ids.sets import IdArray, is_in, unique, without
 from compliance_frames.jobs.database import DATABASE, check_version, damage_told, is_ledger, opened, reading
 from compliance_frames.jobs.files import Files, trouble_told
 from compliance_frames.jobs.states import FINAL, FOLLOWS, State
@@ -221,18 +222,51 @@ class Ledger:
             later = unique(later, self._union(done).to_numpy())
         return pa.array(failed)
 
+    def asked_parts(self, type: JobType) -> Iterator[IdArray]:
+        """The IDs that have an answer, some of them at a time, so that all of them need not be in memory.
+
+        Those of each question are sorted; an ID that was asked twice comes twice.
+        """
+        for chunks in self._done_batches(type):
+            for chunk in chunks:
+                yield from self._files.parts_of_ids(chunk.id)
+
     def results(self, type: JobType | None = None) -> pa.Table:
         """The flagged IDs as a table (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
 
         For each ID its newest answer holds: one that was flagged once and is clear now is no row.
         """
-        kinds: list[JobType] = ["tweets", "users"] if type is None else [type]
-        parts = [part for kind in kinds for part in self._newest(kind)]
+        parts = list(self.result_batches(type))
         if not parts:
             return RESULTS.empty_table()
         table = with_sorted_words(pa.concat_tables(parts))
         is_users = pc.equal(table.column("type"), "users").to_numpy()
         return table.take(pa.array(np.lexsort((table.column("id").to_numpy(), is_users))))
+
+    def result_batches(self, type: JobType | None = None) -> Iterator[pa.Table]:
+        """The same rows as of :meth:`results`, some of them at a time, so that all of them need not be in memory.
+
+        Those of each question are sorted; the newest question comes first.
+        """
+        kinds: list[JobType] = ["tweets", "users"] if type is None else [type]
+        for kind in kinds:
+            later: list[ChunkRow] = []
+            for chunks in self._done_batches(kind):
+                for chunk in chunks:
+                    yield from self._not_asked_again(chunk, later)
+                later += chunks
+
+    @property
+    def spill_folder(self) -> Path:
+        """On whose disk IDs of this ledger are put down that are too many for the memory.
+
+        It is that of ``TMPDIR`` where that is set. Or else the ledger's own, which holds as much already; directories
+        for temporary files are often in memory themselves.
+        """
+        told = os.environ.get("TMPDIR")
+        if told or not os.access(self.path, os.W_OK):
+            return Path(told or tempfile.gettempdir())
+        return self.path
 
     def ids_of(self, chunk: ChunkRow) -> pa.Int64Array:
         """The IDs of a chunk, sorted."""
@@ -336,17 +370,19 @@ class Ledger:
         """A short name that no other ledger has; it begins the names of this one's jobs."""
         return str(self._select("SELECT name FROM ledger")[0][0])
 
-    def _newest(self, type: JobType) -> Iterator[pa.Table]:
-        """The results of each batch, without the IDs that a later batch has asked again."""
+    def _done_batches(self, type: JobType) -> Iterator[list[ChunkRow]]:
+        """The chunks that are done of each batch, the newest batch first, the smallest IDs first."""
         done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
-        later = np.empty(0, np.int64)
-        oldest = min((chunk.batch for chunk in done), default=0)
         for batch in sorted({chunk.batch for chunk in done}, reverse=True):
-            chunks = [chunk for chunk in done if chunk.batch == batch]
-            table = pa.concat_tables([self._files.results(chunk.id) for chunk in chunks])
-            yield table.filter(pa.array(~is_in(table.column("id").to_numpy(), later)))
-            if batch != oldest:  # all the IDs of a large corpus, for nobody to look at
-                later = unique(later, self._union(chunks).to_numpy())
+            yield sorted((chunk for chunk in done if chunk.batch == batch), key=lambda chunk: chunk.first_id)
+
+    def _not_asked_again(self, chunk: ChunkRow, later: list[ChunkRow]) -> Iterator[pa.Table]:
+        """The results of a chunk, without the IDs that later ones have asked again."""
+        again = [each for each in later if each.first_id <= chunk.last_id and each.last_id >= chunk.first_id]
+        for table in self._files.parts_of_results(chunk.id):
+            ids = unique(table.column("id").to_numpy())
+            found = unique(*(self._files.among(each.id, ids) for each in again))
+            yield table.filter(pa.array(~is_in(table.column("id").to_numpy(), found))) if len(found) else table
 
     def _union(self, chunks: list[ChunkRow], between: tuple[int, int] | None = None) -> pa.Int64Array:
         first, last = between or (0, 2**63 - 1)

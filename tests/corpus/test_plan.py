@@ -6,7 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,13 @@ class KnownLedger:
     def __init__(self, results: pa.Table, asked: list[int]) -> None:
         self.answered, self.ids = results, asked
 
-    def results(self) -> pa.Table:
-        return self.answered
+    spill_folder = None
+
+    def result_batches(self) -> Iterator[pa.Table]:
+        yield self.answered
+
+    def asked_parts(self, type: str) -> Iterator[Any]:
+        yield self.asked(type).to_numpy()
 
     def asked(self, type: str) -> pa.Array:
         return pa.array(self.ids if type == "tweets" else [], pa.int64())

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from compliance_frames.errors import LedgerError, LedgerLockedError
 from compliance_frames.jobs.ledger import ChunkRow, Ledger
@@ -104,6 +107,26 @@ def test_the_newest_answer_holds(ledger: Ledger) -> None:
     assert ledger.results().column("id").to_pylist() == [1, 3]
     assert ledger.asked("tweets").to_pylist() == [1, 2, 3]
     assert ledger.asked("tweets", since=NOW - timedelta(days=7)).to_pylist() == [2, 3]
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(0, 40), min_size=1), st.sets(st.integers(0, 40))), max_size=5))
+@settings(max_examples=25)
+def test_answers_may_be_gone_through_some_at_a_time(questions: list[tuple[set[int], set[int]]]) -> None:
+    """However often IDs were asked in whatever chunks: the newest answers, each once, and all that was asked."""
+    newest: dict[int, int] = {}
+    with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder, "a.ledger")) as book:
+        for number, (asked, flagged) in enumerate(questions):
+            book.add("tweets", pa.array(sorted(asked)), chunk_size=7)
+            for chunk in book.unfinished():
+                found = [id for id in book.ids_of(chunk).to_pylist() if id in flagged]
+                finish(book, chunk, found, NOW + timedelta(days=number))
+            newest |= {id: number if id in flagged else -1 for id in asked}
+        rows = [row for part in book.result_batches("tweets") for row in part.to_pylist()]
+        told = {row["id"]: (row["checked_at"] - NOW).days for row in rows}
+        assert len(told) == len(rows)
+        assert told == {id: number for id, number in newest.items() if number >= 0}
+        assert {id for part in book.asked_parts("tweets") for id in part.tolist()} == set(newest)
+        assert list(book.result_batches("users")) == list(book.asked_parts("users")) == []
 
 
 def test_ids_are_read_only_where_some_were_asked_again(ledger: Ledger) -> None:

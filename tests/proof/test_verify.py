@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from datetime import UTC, datetime
@@ -694,7 +694,9 @@ def test_problems_are_bounded_and_counted(make: Make) -> None:
 
 
 class KnownLedger:
-    """What a proof wants of a ledger: results, the IDs that were asked, and the jobs."""
+    """What a proof and a plan want of a ledger: results, the IDs that were asked, and the jobs."""
+
+    spill_folder = None
 
     def __init__(self, tweets: list[int], results: tuple[pa.Table, ...] = ANSWERS) -> None:
         self.tweets, self.answered = tweets, pa.concat_tables(results)
@@ -704,6 +706,12 @@ class KnownLedger:
 
     def asked(self, type: str) -> pa.Array:
         return pa.array(self.tweets if type == "tweets" else [AUTHOR_GONE], pa.int64())
+
+    def result_batches(self) -> Iterator[pa.Table]:
+        yield self.answered
+
+    def asked_parts(self, type: str) -> Iterator[Any]:
+        yield self.asked(type).to_numpy()
 
     def jobs(self) -> pa.Table:
         return pa.table({"job_id": pa.array([7, 8, None], pa.int64())})

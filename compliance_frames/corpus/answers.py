@@ -1,0 +1,151 @@
+"""What results say under a policy, taken in a table at a time: the IDs of each treatment, and how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import reduce
+from typing import Any, get_args
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from compliance_frames.corpus.arrays import words
+from compliance_frames.corpus.policy import Policy
+from compliance_frames.errors import PlanError
+from compliance_frames.ids.parse import parse_ids
+from compliance_frames.ids.runs import Collector
+from compliance_frames.ids.sets import IdArray, unique
+from compliance_frames.ids.slices import IdSet, Spill
+from compliance_frames.schemas import JobType, Treatment
+
+_KEYS = {
+    ("drop", "tweets"): ("drop", "tweets"),
+    ("scrub", "tweets"): ("scrub_geo", "tweets"),
+    ("drop", "authors"): ("drop", "users"),
+    ("scrub", "authors"): ("scrub_geo", "users"),
+}
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """How many IDs the service flagged for one reason, and what the policy makes of it."""
+
+    type: str
+    reason: str
+    treatment: Treatment
+    ids: int
+
+
+class Answers:
+    """Results that are taken in a table at a time, so that they need not be in memory all at once.
+
+    Args:
+        policy: the treatments.
+        spill: where IDs go that are more than the memory is to hold.
+        once: whether no ID comes twice for its type, as in what a ledger tells: then they need only be counted.
+
+    Attributes:
+        job_ids: the jobs that the results came from.
+
+    >>> answers = Answers(Policy.default())
+    >>> answers.take(pa.table({"type": ["tweets"], "id": [7], "action": ["delete"], "reason": ["deleted"]}))
+    >>> answers.sets()["drop_tweets"], answers.flagged()
+    (array([7]), (Flagged(type='tweets', reason='deleted', treatment='drop', ids=1),))
+    """
+
+    def __init__(self, policy: Policy, spill: Spill | None = None, *, once: bool = False) -> None:
+        self._policy, self._spill, self._once = policy, spill or Spill(), once
+        self._found: dict[tuple[str, str], Collector] = {key: self._spill.collector() for key in _KEYS.values()}
+        self._counts: dict[tuple[str, str, Treatment], int] = {}
+        self._ids: dict[tuple[str, str, Treatment], list[IdArray]] = {}
+        self.job_ids: set[int] = set()
+        self._times: list[datetime] = []
+
+    def take(self, table: pa.Table) -> None:
+        """Take in a table in the results schema (``schemas.RESULTS``).
+
+        Raises:
+            PolicyError: a reason has no treatment.
+            PlanError: the table is not one of results.
+        """
+        found: dict[tuple[str, str], list[IdArray]] = {}
+        for each in by_reason(table, self._policy):
+            found.setdefault((each.treatment, each.type), []).append(each.ids)
+            key = (each.type, each.reason, each.treatment)
+            self._counts[key] = self._counts.get(key, 0) + len(each.ids)
+            if not self._once:
+                self._ids.setdefault(key, []).append(each.ids)
+        for wanted, parts in found.items():
+            if wanted in self._found:
+                self._found[wanted].add(unique(*parts))
+        self.job_ids.update(_values(table, "job_id"))
+        self._times = _ends(self._times + _values(table, "checked_at"))
+
+    def sets(self) -> dict[str, IdSet]:
+        """The IDs of each treatment, each ID in the strictest of its own. Nothing can be taken in any more."""
+        sets = {f"{verb}_{whose}": self._spill.kept(self._found[key].sorted()) for (verb, whose), key in _KEYS.items()}
+        for whose in ("tweets", "authors"):
+            sets[f"scrub_{whose}"] = self._spill.without(sets[f"scrub_{whose}"], sets[f"drop_{whose}"])
+        return sets
+
+    def flagged(self) -> tuple[Flagged, ...]:
+        """How many IDs each type and reason has, each ID counted once."""
+        counts = self._counts | {key: len(unique(*parts)) for key, parts in self._ids.items()}
+        return tuple(Flagged(*key, count) for key, count in sorted(counts.items()))
+
+    @property
+    def checked_at(self) -> tuple[datetime, datetime] | None:
+        """When the first and the last of the results were fetched, where they say so."""
+        return (self._times[0], self._times[-1]) if self._times else None
+
+
+@dataclass(frozen=True, eq=False)
+class Reason:
+    """The IDs that a table of results holds for one type, action and reason, and their treatment."""
+
+    type: JobType
+    action: str
+    reason: str
+    treatment: Treatment
+    ids: IdArray
+
+
+def by_reason(table: pa.Table, policy: Policy) -> Iterator[Reason]:
+    """The IDs of a table of results, for each type, action and reason that stand in it.
+
+    Raises:
+        PolicyError: a reason has no treatment.
+        PlanError: the table is not one of results.
+
+    >>> results = pa.table({"type": ["tweets"], "id": [7], "action": ["delete"], "reason": ["scrub_geo"]})
+    >>> [(each.treatment, each.ids.tolist()) for each in by_reason(results, Policy.default())]
+    [('scrub_geo', [7])]
+    """
+    missing = [name for name in ("type", "id", "action", "reason") if name not in table.schema.names]
+    if missing:
+        raise PlanError(f"this is not a table of results: it has no column {', '.join(missing)}")
+    told = {name: words(table.column(name)) for name in ("type", "action", "reason")}
+    ids = parse_ids(table.column("id"), column="id").to_numpy(zero_copy_only=False)
+    for row in (
+        pa.table(list(told.values()), names=list(told))
+        .group_by(["type", "action", "reason"], use_threads=False)
+        .aggregate([])
+        .to_pylist()
+    ):
+        if row["type"] not in get_args(JobType):
+            raise PlanError(f"this is not a table of results: type {row['type']!r} is neither tweets nor users")
+        treatment = policy.treatment(row["type"], row["action"], row["reason"])
+        same = [pc.equal(column, pa.scalar(row[name])) for name, column in told.items()]
+        yield Reason(**row, treatment=treatment, ids=ids[reduce(pc.and_, same).to_numpy()])
+
+
+def _values(table: pa.Table, name: str) -> list[Any]:
+    """The distinct values of a column that a table of results may lack."""
+    found: list[Any] = pc.unique(table.column(name)).drop_null().to_pylist() if name in table.schema.names else []
+    return found
+
+
+def _ends(times: list[datetime]) -> list[datetime]:
+    return sorted({min(times), max(times)}) if times else []

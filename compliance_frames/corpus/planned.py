@@ -1,0 +1,155 @@
+"""What a plan says: of each file, of the IDs that were flagged, and of the whole dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+
+from compliance_frames.corpus import show
+from compliance_frames.corpus.answers import Flagged as Flagged
+from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.erase import Counts
+from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.policy import Policy
+from compliance_frames.schemas import FILES
+
+Decision = Literal["copy", "splice", "rewrite"]
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """What will be done to one file, and why.
+
+    Attributes:
+        path: relative to the dataset's root, with forward slashes.
+        decision: ``"copy"``: its bytes go over as they are. Something in it has to go: ``"splice"``: the column chunks
+            and row groups that lose nothing go over as they are; ``"rewrite"``: all of it is made anew.
+        bytes: its size when the plan was made.
+        mtime_ns: when it had last been written then, in nanoseconds since the epoch.
+        rows: how many it holds; None for a file that is not Parquet.
+        rows_dropped: rows that will go.
+        rows_scrubbed: rows that stay and lose a place that they have.
+        rows_unchecked: rows of tweets never asked about, which no result drops; 0 where nobody knows (no ledger).
+        cells_nulled: tweets of others that will be taken out of rows that stay.
+        why: the reason for the decision, in words.
+        columns: where its IDs and places are; None for a file that is not Parquet.
+    """
+
+    path: str
+    decision: Decision
+    bytes: int
+    mtime_ns: int
+    rows: int | None
+    rows_dropped: int = 0
+    rows_scrubbed: int = 0
+    rows_unchecked: int = 0
+    cells_nulled: int = 0
+    why: str = ""
+    columns: Columns | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """The same numbers as ``erase`` will count them when the file is cleaned."""
+        rows = self.rows or 0
+        kept = rows - self.rows_dropped
+        return Counts(rows, kept, self.rows_dropped, self.rows_scrubbed, self.rows_unchecked, self.cells_nulled)
+
+
+@dataclass(frozen=True, repr=False)
+class Plan:
+    """What cleaning a dataset will do; made by :func:`plan`, carried out by ``clean``. Nothing is written yet.
+
+    Attributes:
+        root: the directory that all paths are relative to. For a dataset that is one file, the one it lies in:
+            what lies beside the file is no part of the plan.
+        files: one plan for each file, sorted by path.
+        policy: what each reason does.
+        erasures: the IDs that this comes down to.
+        ignored: hidden and temporary files and directories, which will not be taken over.
+        job_ids: the jobs that the results came from, sorted.
+        checked_at: when the first and the last of the results were fetched (UTC), or None without results.
+        flagged: how many IDs were flagged for each reason.
+        single_file: whether the dataset is one file and not a directory.
+        unread: columns of text that by their names hold other tweets (as JSON, perhaps) and are not looked into.
+    """
+
+    root: Path
+    files: tuple[FilePlan, ...]
+    policy: Policy
+    erasures: Erasures
+    ignored: tuple[str, ...] = ()
+    job_ids: tuple[int, ...] = ()
+    checked_at: tuple[datetime, datetime] | None = None
+    flagged: tuple[Flagged, ...] = ()
+    single_file: bool = False
+    unread: tuple[str, ...] = ()
+
+    @cached_property
+    def counts(self) -> Counts:
+        """The sums over all files."""
+        return sum((file.counts for file in self.files), Counts())
+
+    @property
+    def rows_in(self) -> int:
+        """Rows of all Parquet files."""
+        return self.counts.rows_in
+
+    @property
+    def rows_kept(self) -> int:
+        """Rows that stay."""
+        return self.counts.rows_kept
+
+    @property
+    def rows_dropped(self) -> int:
+        """Rows that go."""
+        return self.counts.rows_dropped
+
+    @property
+    def rows_scrubbed(self) -> int:
+        """Rows that stay and lose a place that they have."""
+        return self.counts.rows_scrubbed
+
+    @property
+    def rows_unchecked(self) -> int:
+        """Rows of tweets that were never asked about; 0 where nobody knows, because no ledger was given."""
+        return self.counts.rows_unchecked
+
+    @property
+    def cells_nulled(self) -> int:
+        """Tweets of others that will be taken out of rows that stay."""
+        return self.counts.cells_nulled
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over files, erasures and policy: equal for equal plans, in every process."""
+        told = {
+            "files": [{**vars(file), "columns": file.columns and vars(file.columns)} for file in self.files],
+            "policy": dict(self.policy.treatments),
+            "erasures": self.erasures.digest,
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    def to_arrow(self) -> pa.Table:
+        """One row per file (``schemas.FILES``); ``rows_unchecked`` is null where nobody knows."""
+        known = self.erasures.asked_tweets is not None
+        rows = [
+            {name: getattr(file, name) for name in FILES.names}
+            | {"rows_unchecked": file.rows_unchecked if known and file.rows is not None else None}
+            for file in self.files
+        ]
+        return pa.Table.from_pylist(rows, schema=FILES)
+
+    def __str__(self) -> str:
+        return show.text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return show.html(self)
