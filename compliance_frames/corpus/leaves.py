@@ -13,8 +13,11 @@ import pyarrow.types as pt
 
 from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_in, id_in, is_list
 from compliance_frames.corpus.erasures import Erasures, IdArray
+from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
 from compliance_frames.errors import PlanError
 
+#: What some tools write before the digits. What lies between two texts that begin so begins so, too.
+_PREFIXES = ("tag:search.twitter.com,2005:", "object:search.twitter.com,2005:", "id:twitter.com:", "x")
 #: Digits of the largest ID.
 _LONGEST = 19
 _LARGEST = 2**63 - 1
@@ -124,7 +127,11 @@ def _ranges(statistics: Any, digits: Iterable[int]) -> list[tuple[int, int]] | N
         return None
     if isinstance(low, int) and isinstance(high, int):
         return [(min(low, _LARGEST), min(high, _LARGEST))] if 0 <= low <= high else None
-    return text_ranges(_text(low), _text(high), digits)
+    low, high = _text(low), _text(high)
+    if low is None or high is None:
+        return None
+    prefix = next((each for each in _PREFIXES if low.startswith(each) and high.startswith(each)), "")
+    return text_ranges(_number(low[len(prefix) :]), _number(high[len(prefix) :]), digits)
 
 
 def text_ranges(
@@ -151,7 +158,11 @@ def text_ranges(
 
 def _text(bound: Any) -> str | None:
     text = bound.decode("ascii", "replace") if isinstance(bound, bytes) else bound
-    return text if isinstance(text, str) and text.isascii() and text.isdigit() else None
+    return text if isinstance(text, str) else None
+
+
+def _number(text: str) -> str | None:
+    return text if text.isascii() and text.isdigit() else None
 
 
 def _leaf_paths(field: pa.Field[Any], above: str) -> Iterator[str]:
@@ -184,12 +195,17 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
     for path in columns.references:
         kind = _tweet_type(schema, path)
         if kind is None:
-            yield path, tweets[:1]
+            yield from _ids_beside(beside_reference(schema, path, _inside(schema, columns)), tweets[:1], authors[:1])
             continue
         yield f"{path}.type", ()
         yield from _ids_of_tweet(path, kind, tweets[:1], authors[:1])
     for path in columns.embedded:
         kind = _tweet_type(schema, path)
+        if kind is None:
+            yield path, ()
+            other = beside_content(schema, path)
+            yield from () if other is None else _ids_beside(other, tweets[:1], authors[:1])
+            continue
         yield from _ids_of_tweet(path, kind, tweets, authors)
         yield from ((f"{path}.{place}", ()) for place in geo_in(kind))
 
@@ -200,6 +216,22 @@ def _ids_of_tweet(
     for name, sets in ((id_in(kind), tweets), (author_in(kind), authors)):
         if name is not None:
             yield f"{path}.{name}", sets
+
+
+def _ids_beside(
+    other: Beside, tweets: tuple[IdArray, ...], authors: tuple[IdArray, ...]
+) -> Iterator[tuple[str, tuple[IdArray, ...]]]:
+    """What of a flat table tells whether another tweet is flagged."""
+    yield other.id, tweets
+    if other.author is not None and len(authors[0]):
+        yield other.author, authors
+    if other.kind is not None:
+        yield other.kind, ()
+
+
+def _inside(schema: pa.Schema, columns: Columns) -> str:
+    """The struct that holds the row's tweet, or an empty text."""
+    return columns.id.rpartition(".")[0] if schema.get_field_index(columns.id) < 0 else ""
 
 
 def _tweet_type(schema: pa.Schema, path: str) -> Any:
