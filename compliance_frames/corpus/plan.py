@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 
 from compliance_frames.corpus import show
 from compliance_frames.corpus.authors import tweets_of_dropped_authors
-from compliance_frames.corpus.columns import Columns, field_at, find_columns, unread_columns
+from compliance_frames.corpus.columns import Columns, unread_columns
 from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
@@ -29,6 +28,7 @@ from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.corpus.splice import splicing
 from compliance_frames.corpus.threads import in_order
+from compliance_frames.corpus.told import Sight, Told, told
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.sets import unique
 from compliance_frames.progress import Progress, ProgressCallback, silent
@@ -185,24 +185,6 @@ class Plan:
         return show.html(self)
 
 
-@dataclass(frozen=True)
-class _Told:
-    """Which columns the caller named."""
-
-    id_column: str | None
-    author_column: str | None
-    geo: Sequence[str] | None
-
-    def columns(self, schema: pa.Schema) -> Columns:
-        """Those of one file. Of told columns of places it may lack some, as files of other years do."""
-        geo = self.geo
-        if geo is not None and not isinstance(geo, str):
-            here = [path for path in geo if field_at(schema, path) is not None]
-            geo = here if here or not geo else None
-        found = find_columns(schema, id_column=self.id_column, author_column=self.author_column, geo=geo)
-        return dataclasses.replace(found, geo=None) if self.geo and geo is None else found
-
-
 def plan(
     dataset: str | os.PathLike[str],
     *results: Any,
@@ -212,6 +194,7 @@ def plan(
     id_column: str | None = None,
     author_column: str | None = None,
     geo: Sequence[str] | None = None,
+    columns: Columns | None = None,
     progress: ProgressCallback = silent,
 ) -> Plan:
     """Decide what cleaning a dataset takes, file by file. Nothing is written.
@@ -233,6 +216,8 @@ def plan(
         id_column: path of the tweet IDs (``"id"``, ``"tweet.id_str"``); found when None.
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
+        columns: all of these at once, and where other tweets are: ``Columns(id=…, geo=[…], references=[…],
+            embedded=[…])``. What it leaves out is found by name.
         progress: told after each file.
 
     Raises:
@@ -253,10 +238,11 @@ def plan(
     chosen = policy or Policy.default()
     listing = list_files(dataset)
     erasures = Erasures.from_results(tables, chosen, asked, unchecked or ("keep" if asked is None else "error"))
-    columns, unread = _find_all(listing, _Told(id_column, author_column, geo))
-    _require_authors(columns, erasures)
-    erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, columns, erasures))
-    files = tuple(_planned(listing, columns, erasures, progress))
+    said = told(columns, id_column, author_column, geo)
+    found = _find_all(listing, said, erasures)
+    _require_authors(found, erasures)
+    erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures))
+    files = tuple(_planned(listing, found.columns, erasures, progress))
     _require_checked(files, erasures)
     return Plan(
         root=listing.root,
@@ -268,7 +254,7 @@ def plan(
         checked_at=_span([when for table in tables for when in _values(table, "checked_at")]),
         flagged=tuple(_flagged(tables, chosen)),
         single_file=Path(dataset).is_file(),
-        unread=unread,
+        unread=found.unread,
     )
 
 
@@ -301,30 +287,39 @@ def _answers(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | None)
     return [as_results(result) for result in results] or [ledger.results()], ledger.asked("tweets")
 
 
-def _find_all(listing: Listing, told: _Told) -> tuple[dict[str, Columns], tuple[str, ...]]:
-    """The columns of each Parquet file, each found in its own schema; and those that cannot be looked into."""
-    found, seen = {}, BySchema(lambda file: _Seen(told.columns(file.schema_arrow), file.schema_arrow))
-    every: dict[int, _Seen] = {}
+@dataclass(frozen=True)
+class _Found:
+    """The columns of each Parquet file.
+
+    Attributes:
+        columns: each found in the file's own schema.
+        unread: columns that cannot be looked into.
+        unusable: why a file's column of authors is of no use, where it has one that is not.
+    """
+
+    columns: dict[str, Columns]
+    unread: tuple[str, ...]
+    unusable: dict[str, str]
+
+
+def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
+    found, unusable = {}, {}
+    sight = BySchema(lambda file: Sight.of(file, said))
+    every: dict[int, pa.Schema] = {}
+    drops = bool(len(erasures.drop_tweets) or len(erasures.drop_authors))
     for source in listing.files:
         if source.parquet:
             with opened(listing.root, source) as file:
-                here = seen(file)
-            found[source.path] = here.columns
-            every[id(here)] = here
-    schemas = [here.schema for here in every.values()]
-    missing = [path for path in told.geo or () if all(field_at(schema, path) is None for schema in schemas)]
-    if missing:
-        names = sorted({name for schema in schemas for name in schema.names})
-        raise PlanError(f"no file has the column {min(missing)!r} (told by geo); there are {', '.join(names)}")
-    return found, tuple(sorted({name for schema in schemas for name in unread_columns(schema)}))
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """A schema that some files have, and its columns."""
-
-    columns: Columns
-    schema: pa.Schema
+                here = sight(file)
+                found[source.path], why = here.within(file)
+                if drops:
+                    here.must_know_references(file)
+            if why is not None:
+                unusable[source.path] = why
+            every[id(here)] = here.schema
+    schemas = list(every.values())
+    said.must_be_somewhere(schemas)
+    return _Found(found, tuple(sorted({name for schema in schemas for name in unread_columns(schema)})), unusable)
 
 
 def _planned(
@@ -430,13 +425,12 @@ def _why(counts: Counts, groups_read: int) -> str:
     return "nothing to erase among its IDs" if groups_read else "its statistics rule out every flagged ID"
 
 
-def _require_authors(columns: dict[str, Columns], erasures: Erasures) -> None:
+def _require_authors(found: _Found, erasures: Erasures) -> None:
     """Users results reach a row by its author; where there is no such column they would silently do nothing."""
-    for path, found in columns.items() if len(erasures.drop_authors) or len(erasures.scrub_authors) else ():
-        if found.author_id is None:
-            raise PlanError(
-                f"{path}: users were flagged, and no column of author IDs was found; name it with author_column="
-            )
+    for path, columns in found.columns.items() if len(erasures.drop_authors) or len(erasures.scrub_authors) else ():
+        if columns.author_id is None:
+            why = found.unusable.get(path, "no column of author IDs was found")
+            raise PlanError(f"{path}: users were flagged, and {why}; name the one with their IDs with author_column=")
 
 
 def _require_checked(files: Sequence[FilePlan], erasures: Erasures) -> None:
