@@ -194,7 +194,8 @@ def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
         role = layout.role(path, here.embedded)
         if role is not None:
             primary = ".".join(path) == layout.columns.id and here.embedded is None
-            yield Ids(path, role, primary, values, here.rows, here.places)
+            places = np.zeros_like(here.places) if role == "retweet" else here.places  # those beside it are the row's
+            yield Ids(path, role, primary, values, here.rows, places)
 
 
 def _ids_of_struct(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
@@ -248,7 +249,8 @@ def _so(batch: pa.RecordBatch, how: str | None, says: str) -> NDArray[np.bool_]:
 
 def _chosen(values: Any, path: Path, role: Role, which: NDArray[np.bool_], here: _Here) -> Iterator[Ids]:
     if which.any():
-        yield Ids(path, role, False, values.filter(pa.array(which)), here.rows[which], here.places[which])
+        rows = here.rows[which]
+        yield Ids(path, role, False, values.filter(pa.array(which)), rows, np.zeros_like(rows))
 
 
 def _below(values: Any, here: _Here) -> _Here:
