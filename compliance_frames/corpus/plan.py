@@ -315,7 +315,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 if drops:
                     here.must_know_references(file)
             if why is not None:
-                unusable[source.path] = why
+                unusable[source.path] = f"column {here.columns.author_id!r} {why}"
             every[id(here)] = here.schema
     schemas = list(every.values())
     said.must_be_somewhere(schemas)

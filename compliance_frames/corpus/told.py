@@ -132,7 +132,7 @@ class Sight:
         )
 
     def within(self, file: pq.ParquetFile) -> tuple[Columns, str | None]:
-        """A file's columns, but for one of authors that holds digests in place of IDs; and a sentence about that."""
+        """A file's columns, but for one of authors that holds digests in place of IDs; and what is wrong with it."""
         path = self.columns.author_id
         if path is None or self.authors is None:
             return self.columns, None
@@ -141,8 +141,8 @@ class Sight:
         if digest is None:
             return self.columns, None
         return dataclasses.replace(self.columns, author_id=None), (
-            f"column {path!r} holds hashes of author IDs ({digest[:16]}…): the service knows original IDs only, so "
-            "that nothing can be asked or erased by them"
+            f"holds hashes of author IDs ({digest[:16]}…): the service knows original IDs only, so that nothing can "
+            "be asked or erased by them"
         )
 
     def must_know_references(self, file: pq.ParquetFile) -> None:
