@@ -68,6 +68,20 @@ class Told:
                 )
 
     @property
+    def named(self) -> list[str]:
+        """Every path that was named.
+
+        >>> Told(columns=Columns("no", geo=("lat",))).named
+        ['no', 'lat']
+        """
+        told = self.columns
+        if told is None:
+            found = [self.id_column, self.author_column, *(self.geo or ())]
+        else:
+            found = [told.id, told.author_id, told.created_at, *(told.geo or ()), *told.references, *told.embedded]
+        return [path for path in found if path]
+
+    @property
     def says_author(self) -> bool:
         """Whether the column of authors was named."""
         return self.author_column is not None or (self.columns is not None and self.columns.author_id is not None)

@@ -262,3 +262,5 @@ def test_a_frame_is_cleaned_by_the_same_names() -> None:
     """Frames in memory know the columns of every ecosystem as well."""
     frame = pd.DataFrame({"tweetid": ["1", "2", "3"], "retweet_tweetid": [None, "1", None], "x": [1, 2, 3]})
     assert cf.apply(frame, flagged([1]))["tweetid"].tolist() == ["3"]
+    told = cf.Columns("x", references=())
+    assert cf.apply(frame, flagged([1]), columns=told)["tweetid"].tolist() == ["2", "3"]
