@@ -14,9 +14,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from compliance_frames.corpus.ecosystems import (
-    DERIVED,
     HASHED,
-    PLACE,
     QUOTED,
     QUOTES,
     REFERENCE_LISTS,
@@ -26,7 +24,8 @@ from compliance_frames.corpus.ecosystems import (
     TIMES,
     WRAPPERS,
 )
-from compliance_frames.corpus.flat import quoted, repeated
+from compliance_frames.corpus.ecosystems import is_place as is_place
+from compliance_frames.corpus.flat import is_flat, quoted, repeated
 from compliance_frames.corpus.paths import Names
 from compliance_frames.corpus.paths import column_at as column_at
 from compliance_frames.corpus.paths import field_at as field_at
@@ -228,15 +227,6 @@ def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
     ]
 
 
-def is_place(name: str) -> bool:
-    """Whether a column says where a tweet was written, or was computed from that, by its name.
-
-    >>> is_place("place_full_name"), is_place("h3_index"), is_place("user_location")
-    (True, True, False)
-    """
-    return bool(PLACE.fullmatch(name) or DERIVED.fullmatch(name))
-
-
 def hashed_authors(schema: pa.Schema) -> list[str]:
     """Columns that by their names hold digests of author IDs, which the service does not know.
 
@@ -252,9 +242,12 @@ def rounded_references(schema: pa.Schema, inside: str) -> list[str]:
     >>> rounded_references(pa.schema({"id": pa.int64(), "retweeted_id": pa.float64()}), "")
     ['retweeted_id']
     """
+    if any(repeated(schema, inside)):  # beside numbers that were rounded stands the text of them
+        return []
     names = Names(schema)
-    paths = (names.find(name) for name in _under(inside, [each.id for each in REPEATED]))
-    return list(dict.fromkeys(path for path in paths if path is not None and pt.is_floating(names.type(path))))
+    paths = dict.fromkeys(names.find(name) for name in _under(inside, [each.id for each in REPEATED]))
+    flat = [path for path in paths if path is not None and is_flat(schema, path, inside)]
+    return [path for path in flat if pt.is_floating(names.type(path))]
 
 
 def _is_bare(kind: pa.DataType) -> bool:

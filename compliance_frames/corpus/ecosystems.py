@@ -1,4 +1,4 @@
-"""What the tools call their columns that people collect tweets with: names as data, no decisions."""
+"""What the tools call their columns that people collect tweets with: names as data."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ DERIVED: Final = re.compile(
 HASHED: Final = re.compile(
     r".*(author|user|actor).*(hash|sha\d|md5|anon|pseudo).*|(hash|anon|pseudo).*(author|user).*", re.IGNORECASE
 )
+
+
+def is_place(name: str) -> bool:
+    """Whether a column says where a tweet was written, or was computed from that, by its name.
+
+    >>> is_place("place_full_name"), is_place("h3_index"), is_place("user_location")
+    (True, True, False)
+    """
+    return bool(PLACE.fullmatch(name) or DERIVED.fullmatch(name))
 
 
 @dataclass(frozen=True)

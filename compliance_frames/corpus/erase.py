@@ -305,16 +305,17 @@ def _retweets(table: pa.Table, path: str, columns: Columns, erasures: Erasures) 
     if is_list(column.type):
         return _rows(column, lambda values: _is_dropped_original(values, erasures, path)) > 0
     inside = columns.id.rpartition(".")[0] if table.schema.get_field_index(columns.id) < 0 else ""
-    return _names_dropped(table, beside_reference(table.schema, path, inside), erasures)
+    other = beside_reference(table.schema, path, inside)
+    return _names_one_of(table, other, erasures.drop_tweets, erasures.drop_authors)
 
 
-def _names_dropped(table: pa.Table, other: Beside, erasures: Erasures) -> Mask:
-    """Rows of a flat table whose other tweet, or its author, is dropped, and that stand to it as is said."""
+def _names_one_of(table: pa.Table, other: Beside, tweets: IdArray, authors: IdArray) -> Mask:
+    """Rows of a flat table whose other tweet, or its author, is among some, and that stand to it as is said."""
     found = np.zeros(len(table), bool)
-    if len(erasures.drop_tweets):
-        found |= _member(_ids_if_any(table, other.id), erasures.drop_tweets)
-    if other.author is not None and len(erasures.drop_authors):
-        found |= _member(_ids_if_any(table, other.author, hashes=True), erasures.drop_authors)
+    if len(tweets):
+        found |= _member(_ids_if_any(table, other.id), tweets)
+    if other.author is not None and len(authors):
+        found |= _member(_ids_if_any(table, other.author, hashes=True), authors)
     if other.kind is None or not found.any():
         return found
     return found & _bools(pc.equal(words(column_at(table, other.kind)), pa.scalar(other.says)))
@@ -354,8 +355,10 @@ def _embedded(table: pa.Table, path: str, erasures: Erasures) -> tuple[NDArray[n
                 f"column {path!r} (told by embedded) is neither a struct with a tweet nor called like the content of "
                 "one beside its ID (quoted_text beside quoted_status_id): whose words it holds cannot be known"
             )
-        gone = (_names_dropped(table, other, erasures) & _valid(column)).astype(np.int64)
-        return gone, np.zeros(len(table), np.int64)
+        where = _names_one_of(table, other, erasures.drop_tweets, erasures.drop_authors)
+        if path in other.places:
+            where |= _names_one_of(table, other, erasures.scrub_tweets, erasures.scrub_authors)
+        return (where & _valid(column)).astype(np.int64), np.zeros(len(table), np.int64)
     gone = _rows(column, lambda values: _tweets_to_erase(values, erasures, path)[0])
     return gone, _rows(column, lambda values: _tweets_to_erase(values, erasures, path)[1])
 

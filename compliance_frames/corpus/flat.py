@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.types as pt
 
-from compliance_frames.corpus.ecosystems import QUOTED, REPEATED, TEXTS, Flat
+from compliance_frames.corpus.ecosystems import QUOTED, REPEATED, TEXTS, Flat, is_place
 from compliance_frames.corpus.paths import Names, field_at, holds_ids, is_list
 from compliance_frames.ids.naming import plain
 
@@ -23,6 +23,7 @@ class Beside:
         kind: says how the row stands to it, or None where there is but one way.
         says: what ``kind`` says where the row stands to it so.
         content: columns that hold what it says.
+        places: those of them that hold where it was written.
     """
 
     id: str
@@ -30,13 +31,14 @@ class Beside:
     kind: str | None = None
     says: str = ""
     content: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 def repeated(schema: pa.Schema, inside: str) -> Iterator[Beside]:
     """The tweets that rows of a flat table repeat; ``inside`` is the struct that holds the row's tweet, or ``""``.
 
     >>> list(repeated(pa.schema({"sourcetweet_id": pa.string(), "sourcetweet_type": pa.string()}), ""))
-    [Beside(id='sourcetweet_id', author=None, kind='sourcetweet_type', says='retweeted', content=())]
+    [Beside(id='sourcetweet_id', author=None, kind='sourcetweet_type', says='retweeted', content=(), places=())]
     """
     names = Names(schema)
     for flat in REPEATED:
@@ -57,14 +59,15 @@ def quoted(schema: pa.Schema) -> Iterator[Beside]:
         content = () if found is None else _content(schema, flat, found)
         if found is not None and content and not taken & set(content):
             taken |= set(content)
-            yield Beside(found.id, found.author, found.kind, found.says, content)
+            places = tuple(name for name in content if is_place(name.removeprefix(flat.prefix)))
+            yield Beside(found.id, found.author, found.kind, found.says, content, places)
 
 
 def beside_reference(schema: pa.Schema, path: str, inside: str) -> Beside:
     """What tells of the tweet whose ID stands at ``path`` and which rows repeat.
 
     >>> beside_reference(pa.schema({"retweeted_id": pa.string(), "retweeted_user_id": pa.string()}), "retweeted_id", "")
-    Beside(id='retweeted_id', author='retweeted_user_id', kind=None, says='', content=())
+    Beside(id='retweeted_id', author='retweeted_user_id', kind=None, says='', content=(), places=())
     """
     return next((each for each in repeated(schema, inside) if each.id == path), Beside(path))
 
@@ -82,15 +85,19 @@ def beside_content(schema: pa.Schema, path: str) -> Beside | None:
 def _found(names: Names, flat: Flat, inside: str) -> Beside | None:
     for above in (f"{inside}.", "") if inside else ("",):
         path = names.find(f"{above}{flat.id}")
-        if path is not None and holds_ids(names.type(path)) and _is_flat(names.schema, path, inside):
+        if path is not None and holds_ids(names.type(path)) and is_flat(names.schema, path, inside):
             author = names.first((f"{above}{name}" for name in flat.authors), ids=True)
             kind = names.find(f"{above}{flat.kind}") if flat.kind else None
             return Beside(path, author, kind, flat.says)
     return None
 
 
-def _is_flat(schema: pa.Schema, path: str, inside: str) -> bool:
-    """Whether a column stands at the top or beside the tweet's own: a way through structs leads into another tweet."""
+def is_flat(schema: pa.Schema, path: str, inside: str) -> bool:
+    """Whether a column stands at the top or beside the tweet's own: a way through structs leads into another tweet.
+
+    >>> is_flat(pa.schema({"quoted": pa.struct({"id": pa.int64()})}), "quoted.id", "")
+    False
+    """
     return schema.get_field_index(path) >= 0 or "." not in (path.removeprefix(f"{inside}.") if inside else path)
 
 

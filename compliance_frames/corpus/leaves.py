@@ -204,7 +204,9 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
         if kind is None:
             yield path, ()
             other = beside_content(schema, path)
-            yield from () if other is None else _ids_beside(other, tweets[:1], authors[:1])
+            if other is not None:
+                which = 2 if path in other.places else 1
+                yield from _ids_beside(other, tweets[:which], authors[:which])
             continue
         yield from _ids_of_tweet(path, kind, tweets, authors)
         yield from ((f"{path}.{place}", ()) for place in geo_in(kind))
@@ -223,7 +225,7 @@ def _ids_beside(
 ) -> Iterator[tuple[str, tuple[IdArray, ...]]]:
     """What of a flat table tells whether another tweet is flagged."""
     yield other.id, tweets
-    if other.author is not None and len(authors[0]):
+    if other.author is not None and any(map(len, authors)):
         yield other.author, authors
     if other.kind is not None:
         yield other.kind, ()

@@ -237,7 +237,7 @@ def _flat(batch: pa.RecordBatch, here: _Here, layout: Layout) -> Iterator[Ids]:
         if holds_ids(column.type) and not pt.is_struct(batch.schema.field(content).type):
             which = np.asarray(batch.column(content).is_valid())
             which = which & ~_so(batch, *shared[name]) if name in shared else which
-            yield from _chosen(column, (name,), "embedded tweet", which, here)
+            yield from _chosen(column, (name,), "embedded tweet", which, here, place=layout.is_its_place(content))
 
 
 def _so(batch: pa.RecordBatch, how: str | None, says: str) -> NDArray[np.bool_]:
@@ -247,10 +247,12 @@ def _so(batch: pa.RecordBatch, how: str | None, says: str) -> NDArray[np.bool_]:
     return np.asarray(pc.fill_null(pc.equal(_decoded(batch.column(how)).cast(pa.string()), says), False))
 
 
-def _chosen(values: Any, path: Path, role: Role, which: NDArray[np.bool_], here: _Here) -> Iterator[Ids]:
+def _chosen(
+    values: Any, path: Path, role: Role, which: NDArray[np.bool_], here: _Here, *, place: bool = False
+) -> Iterator[Ids]:
     if which.any():
         rows = here.rows[which]
-        yield Ids(path, role, False, values.filter(pa.array(which)), rows, np.zeros_like(rows))
+        yield Ids(path, role, False, values.filter(pa.array(which)), rows, np.full_like(rows, int(place)))
 
 
 def _below(values: Any, here: _Here) -> _Here:

@@ -156,6 +156,16 @@ class Layout:
                 found += [(name, ids[0])] if ids else []
         return found
 
+    def is_its_place(self, name: str) -> bool:
+        """Whether a flat column with content of another tweet says where that was written.
+
+        >>> layout = Layout(ColumnPaths("id"))
+        >>> layout.is_its_place("quoted_status.place.name"), layout.is_its_place("quoted_status.user.name")
+        (True, False)
+        """
+        prefix = next((each for each in _QUOTED if name.startswith(each)), "")
+        return is_place(name.removeprefix(prefix))
+
     def _within(self, path: Path) -> Path:
         """The path as seen from the row's tweet."""
         inside = self.inside

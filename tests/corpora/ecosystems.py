@@ -16,6 +16,11 @@ from tests.corpora import flat, nested
 from tests.corpora.tweets import Tweet
 
 
+def is_among(key: str, keys: tuple[str, ...]) -> bool:
+    """Whether a key is one of some; those that end in a dot begin keys."""
+    return any(key == each or (each.endswith(".") and key.startswith(each)) for each in keys)
+
+
 @dataclass(frozen=True)
 class Ecosystem:
     """A way to write tweets down.
@@ -27,7 +32,8 @@ class Ecosystem:
         reader: how people make Parquet of it.
         geo: keys of the places of a row, and of a tweet inside of one.
         embedded: keys under which other tweets stand whole.
-        quote: keys of a flat table that hold what a quoted tweet says.
+        quote: keys of a flat table that hold what a quoted tweet says; those that end in a dot begin such keys.
+        bare: keys that begin so and hold IDs, which stay.
         knows_originals: whether a retweet tells the ID of what it repeats.
         knows_authors: whether authors have their own IDs.
     """
@@ -35,12 +41,17 @@ class Ecosystem:
     name: str
     row: Callable[[Tweet], dict[str, Any]]
     form: Literal["jsonl", "csv"]
-    reader: Literal["pandas", "polars"]
+    reader: Literal["pandas", "polars", "json_normalize"]
     geo: tuple[str, ...] = ()
     embedded: tuple[str, ...] = ()
     quote: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
     knows_originals: bool = True
     knows_authors: bool = True
+
+    def says_where(self, key: str) -> bool:
+        """Whether a key is one of places."""
+        return is_among(key, self.geo)
 
     def write_raw(self, path: Path, tweets: list[Tweet]) -> Path:
         """Write the tweets as the tool does."""
@@ -59,6 +70,9 @@ class Ecosystem:
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.form == "jsonl" and self.reader == "polars":
             pl.read_ndjson(raw, infer_schema_length=None).write_parquet(path, row_group_size=97)
+        elif self.form == "jsonl" and self.reader == "json_normalize":
+            objects = [json.loads(line) for line in raw.read_text("utf-8").splitlines()]
+            pd.json_normalize(objects).to_parquet(path, row_group_size=97)
         elif self.form == "jsonl":
             objects = [json.loads(line) for line in raw.read_text("utf-8").splitlines()]
             pd.DataFrame(objects).to_parquet(path, row_group_size=97)
@@ -79,6 +93,15 @@ ECOSYSTEMS = (
         "pandas",
         geo=("geo", "coordinates", "place"),
         embedded=("retweeted_status", "quoted_status"),
+    ),
+    Ecosystem(
+        "v1.1 flattened",
+        nested.v1,
+        "jsonl",
+        "json_normalize",
+        geo=("geo", "geo.", "coordinates", "coordinates.", "place", "place."),
+        quote=("quoted_status.",),
+        bare=("quoted_status.id", "quoted_status.id_str", "quoted_status.user.id", "quoted_status.user.id_str"),
     ),
     Ecosystem(
         "Gnip",

@@ -12,7 +12,7 @@ import pytest
 
 import compliance_frames as cf
 from compliance_frames.schemas import RESULTS
-from tests.corpora.ecosystems import ECOSYSTEMS, Ecosystem
+from tests.corpora.ecosystems import ECOSYSTEMS, Ecosystem, is_among
 from tests.corpora.tweets import Tweet, made
 
 ROWS = 500
@@ -69,10 +69,21 @@ def by_loop(
         row = _without_places(ecosystem, row) if tweet.id in fates.bare else dict(row)
         for key in ecosystem.embedded if tweet.other else ():
             row[key] = _other(ecosystem, row[key], tweet.other, fates)
-        if tweet.kind == "quoted" and fates.gone(tweet.other):
-            row |= dict.fromkeys(ecosystem.quote)
+        if tweet.kind == "quoted":
+            row = _flat_quote(ecosystem, row, tweet.other, fates)
         kept.append(row)
     return kept
+
+
+def _flat_quote(ecosystem: Ecosystem, row: dict[str, Any], other: Tweet, fates: Fates) -> dict[str, Any]:
+    """A row of a flat table without what the other tweet says, or without its places."""
+    mine = {key for key in row if is_among(key, ecosystem.quote) and key not in ecosystem.bare}
+    if fates.gone(other):
+        return row | dict.fromkeys(mine)
+    if other.id not in fates.bare:
+        return row
+    begins = [start for start in ecosystem.quote if start.endswith(".")]
+    return row | dict.fromkeys(key for key in mine for start in begins if ecosystem.says_where(key[len(start) :]))
 
 
 def _other(ecosystem: Ecosystem, value: Any, other: Tweet, fates: Fates) -> Any:
@@ -92,7 +103,7 @@ def _is_of(value: dict[str, Any], other: Tweet) -> bool:
 
 
 def _without_places(ecosystem: Ecosystem, row: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if key in ecosystem.geo else value for key, value in row.items()}
+    return {key: None if ecosystem.says_where(key) else value for key, value in row.items()}
 
 
 @pytest.mark.parametrize("ecosystem", ECOSYSTEMS, ids=lambda each: each.name)

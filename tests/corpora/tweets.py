@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 from compliance_frames import sample
@@ -47,30 +48,29 @@ class Tweet:
 
 
 def made(rows: int, seed: int) -> list[Tweet]:
-    """Tweets in the order of their IDs; those that others refer to are among them, before these."""
-    known: dict[str, Tweet] = {}
+    """Tweets in the order of their IDs; those that others refer to are among them, before these, and no retweets."""
+    rng, found, originals = Random(seed), list[Tweet](), list[Tweet]()
     for row in sample.tweets(rows, seed=seed, days=3).to_pylist():
-        kind, id = _reference(row)
-        known[row["id"]] = Tweet(
+        kind = row["referenced_tweets"][0]["type"] if row["referenced_tweets"] else ""
+        other = rng.choice(originals) if kind else None
+        tweet = Tweet(
             id=int(row["id"]),
             author=int(row["author_id"]),
-            text=row["text"],
+            text=other.text if other and kind == "retweeted" else row["text"],
             lang=row["lang"],
             time=row["created_at"].astimezone(UTC).replace(microsecond=0),
             kind=kind,
-            other=known[id] if id else None,
-            place=_place(row["geo"]),
+            other=other,
+            place=_place(row["geo"], int(row["id"])),
         )
-    return list(known.values())
+        found.append(tweet)
+        originals += [tweet] if kind != "retweeted" else []
+    return found
 
 
-def _reference(row: dict[str, Any]) -> tuple[str, str]:
-    references = row["referenced_tweets"] or []
-    return (references[0]["type"], references[0]["id"]) if references else ("", "")
-
-
-def _place(geo: dict[str, Any] | None) -> Place | None:
+def _place(geo: dict[str, Any] | None, id: int) -> Place | None:
+    """The place of a tweet; more of them than the sample has, so that quoted tweets have some, too."""
     if geo is None:
-        return None
+        return None if id % 7 else Place(f"{id % 0xFFFF:016x}", (id % 180 + 0.5, id % 60 + 0.25))
     point = geo["coordinates"]
     return Place(geo["place_id"], None if point is None else (point["coordinates"][0], point["coordinates"][1]))
