@@ -36,13 +36,18 @@ _SAYS_HOW: Final = {
     "retweet_or_quote_id": ("tweet_type", "retweet"),
     "object.id": ("verb", "share"),
 }
-#: Flat columns of authors of tweets that rows repeat, and the column of that tweet's ID.
+#: Flat columns of authors of tweets that rows repeat, and what the column of that tweet's ID may be called.
 _REPEATED_AUTHORS: Final = {
-    "retweet_user_id": "retweet_status_id",
-    "retweet_userid": "retweet_tweetid",
-    "sourcetweet_author_id": "sourcetweet_id",
-    "retweet_or_quote_user_id": "retweet_or_quote_id",
-    "object.actor.id": "object.id",
+    "retweet_user_id": ("retweet_status_id", "retweet_id"),
+    "retweet_userid": ("retweet_tweetid",),
+    "retweeted_user_id": (
+        *("retweeted_id", "retweeted_tweet_id", "retweeted_status_id", "retweeted_status_id_str"),
+        "referenced_tweets.retweeted.id",
+    ),
+    "retweeted_status.user.id_str": ("retweeted_status.id_str", "retweeted_status.id"),
+    "sourcetweet_author_id": ("sourcetweet_id",),
+    "retweet_or_quote_user_id": ("retweet_or_quote_id",),
+    "object.actor.id": ("object.id",),
 }
 #: What names of flat columns begin with that hold what a quoted tweet says, and endings of the one with its ID.
 _QUOTED: Final = {
@@ -136,9 +141,10 @@ class Layout:
         for id, (how, says) in _SAYS_HOW.items():
             if id in names and (how in names or id in self.columns.references):
                 found.append((id, "retweet", how if how in names else None, says))
-        for author, id in _REPEATED_AUTHORS.items():
+        for author, called in _REPEATED_AUTHORS.items():
+            id = next((each for each in called if each in self.columns.references), "")
             told: tuple[str | None, str] = _SAYS_HOW.get(id, (None, ""))
-            if author in names and id in self.columns.references and (told[0] is None or told[0] in names):
+            if author in names and id and (told[0] is None or told[0] in names):
                 found.append((author, "embedded author", *told))
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -200,22 +201,28 @@ def test_columns_computed_from_places_go_with_them(corpus: Callable[..., Path], 
     assert cf.plan(folder, results, geo=["lat"]).files[0].columns == cf.Columns("id", geo=("lat",))
 
 
+@pytest.mark.parametrize(
+    ("id", "author"),
+    [
+        ("retweet_status_id", "retweet_user_id"),
+        ("referenced_tweets.retweeted.id", "retweeted_user_id"),
+        ("retweeted_id", "retweeted_user_id"),
+        ("retweet_tweetid", "retweet_userid"),
+        ("retweeted_status.id_str", "retweeted_status.user.id_str"),
+    ],
+)
 def test_a_retweet_goes_with_its_author_whom_only_another_column_names(
-    corpus: Callable[..., Path], tmp_path: Path
+    corpus: Callable[..., Path], tmp_path: Path, id: str, author: str
 ) -> None:
     """The original is in no file: its author beside its ID is enough, for cleaning and, by itself, for the proof."""
-    table = {
-        "id": ["5", "6"],
-        "user_id": ["50", "60"],
-        "retweet_status_id": ["1", None],
-        "retweet_user_id": ["10", None],
-    }
-    folder, users = corpus(a=table), flagged([10], type="users", reason="suspended")
+    folder = corpus(a={"id": ["5", "6"], "user_id": ["50", "60"], id: ["1", None], author: ["10", None]})
+    users = flagged([10], type="users", reason="suspended")
     cf.clean(cf.plan(folder, flagged([9])), tmp_path / "clean")
-    with pytest.raises(VerificationError, match="retweet_user_id"):
+    with pytest.raises(VerificationError, match=re.escape(author)):
         cf.verify(tmp_path / "clean", users)
     cf.clean(cf.plan(folder, users), tmp_path / "again")
     assert [row["id"] for row in rows(tmp_path / "again")] == ["6"]
+    assert cf.verify(tmp_path / "again", users).verified
 
 
 @pytest.mark.parametrize(("kind", "left"), [("retweeted", []), ("quoted", [{"sourcetweet_text": None}])])
