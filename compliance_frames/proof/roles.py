@@ -60,10 +60,7 @@ _QUOTED: Final = {
 _ID: Final = re.compile(r"(.*[_.])?ids?(_str|_string)?|.*[a-z](Id|ID)s?(Str|_str)?", re.DOTALL)
 _PERSON: Final = re.compile(r"user|author|mention|member|follow|contributor", re.IGNORECASE)
 _PLACE_PREFIX: Final = re.compile(r"(geo|coordinates?|places?|bbox|geocoordinates)([._].*)?|(coords|geo)_?coords", re.I)
-_PLACE_NAME: Final = {
-    *("lat", "latitude", "lon", "lng", "long", "longitude", "coords_coords"),
-    *("geohash", "h3", "country", "country_code", "geometry"),
-}
+_PLACE_NAME: Final = {"lat", "latitude", "lon", "lng", "long", "longitude", "coords_coords"}
 
 
 @dataclass(frozen=True)

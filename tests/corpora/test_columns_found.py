@@ -198,7 +198,10 @@ def test_columns_computed_from_places_go_with_them(corpus: Callable[..., Path], 
     cf.clean(cf.plan(folder, results), tmp_path / "clean")
     gone = dict.fromkeys(("lat", "geohash", "h3_8", "country"))
     assert rows(tmp_path / "clean") == [{"id": 1, **gone, "user_country": "SE"}]
-    assert cf.plan(folder, results, geo=["lat"]).files[0].columns == cf.Columns("id", geo=("lat",))
+    assert cf.verify(tmp_path / "clean", results).verified
+    cf.clean(cf.plan(folder, results, geo=["lat"]), tmp_path / "told")
+    assert rows(tmp_path / "told") == [{name: cell for name, (cell,) in table.items()} | {"lat": None}]
+    assert cf.verify(tmp_path / "told", results).verified
 
 
 @pytest.mark.parametrize(
