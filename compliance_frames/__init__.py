@@ -12,8 +12,9 @@ Six verbs, in the order in which data goes through them::
     report  = cf.clean(plan, "clean/")
     cf.verify("clean/", flagged, authors)
 
-``cf.match`` and ``cf.apply`` do the same for a frame in memory. ``cf.submit`` and ``cf.collect`` are the
-halves of ``cf.check``, for jobs that outlive a notebook. Every error is a ``cf.ComplianceFramesError``.
+``cf.columns`` shows which columns of a corpus hold what, and why it thinks so. ``cf.match`` and ``cf.apply`` do
+the same for a frame in memory. ``cf.submit`` and ``cf.collect`` are the halves of ``cf.check``, for jobs that
+outlive a notebook. Every error is a ``cf.ComplianceFramesError``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from compliance_frames.corpus.clean import clean
     from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.columns import Columns
+    from compliance_frames.corpus.found import FoundColumns, columns
     from compliance_frames.corpus.frames import apply, match
     from compliance_frames.corpus.plan import Plan, plan
     from compliance_frames.corpus.policy import Policy
@@ -42,6 +44,7 @@ __all__ = [
     "CleanReport",
     "Columns",
     "ComplianceFramesError",
+    "FoundColumns",
     "Ledger",
     "Plan",
     "Policy",
@@ -51,6 +54,7 @@ __all__ = [
     "check",
     "clean",
     "collect",
+    "columns",
     "match",
     "plan",
     "submit",
@@ -64,6 +68,7 @@ _ROOMS = {
     "CleanReport": "corpus.clean_report",
     "Columns": "corpus.columns",
     "ComplianceFramesError": "errors",
+    "FoundColumns": "corpus.found",
     "Ledger": "jobs.ledger",
     "Plan": "corpus.plan",
     "Policy": "corpus.policy",
@@ -73,6 +78,7 @@ _ROOMS = {
     "check": "jobs.run",
     "clean": "corpus.clean",
     "collect": "jobs.run",
+    "columns": "corpus.found",
     "match": "corpus.frames",
     "plan": "corpus.plan",
     "submit": "jobs.run",

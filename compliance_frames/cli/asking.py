@@ -16,6 +16,8 @@ from compliance_frames.console import Display, counted, heading
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from compliance_frames.corpus.columns import Columns
+    from compliance_frames.corpus.told import Told
     from compliance_frames.jobs.run import CheckType
     from compliance_frames.schemas import JobType
     from compliance_frames.service.secret import Secret
@@ -64,55 +66,51 @@ def question_of(source: Path, type: CheckType | None, id_column: str | None, aut
     Raises:
         PlanError: a told column is not there; both were told, and there are no authors.
     """
-    schema = _schema(source)
-    if type == "users":
-        return Question("users", author_column or id_column or _author(schema))
-    if schema is None or (len(schema.names) == 1 and not (id_column or author_column or type == "both")):
-        told = type or ("both" if author_column else "tweets")
-        return Question(told, id_column, author_column)
-    return _question_of_tweets(schema, type, id_column, author_column)
-
-
-def _question_of_tweets(
-    schema: pa.Schema, type: CheckType | None, id_column: str | None, author_column: str | None
-) -> Question:
-    from compliance_frames.corpus.columns import find_columns
+    if not source.is_dir() and source.suffix.lower() not in _PARQUET:  # it tells its columns only when read
+        if type == "users":
+            return Question("users", author_column or id_column)
+        return Question(type or ("both" if author_column else "tweets"), id_column, author_column)
+    from compliance_frames.corpus.told import Told
     from compliance_frames.errors import PlanError
 
-    found = find_columns(schema, id_column=id_column, author_column=author_column)
+    try:
+        found, why = _first_columns(source, Told(id_column, author_column))
+    except PlanError:
+        if type == "users":  # no tweets in it: a table of users
+            return Question("users", author_column or id_column)
+        if author_column or type == "both" or id_column or not _is_one_column(source):
+            raise
+        return Question(type or "tweets", None)
+    if type == "users":
+        if why and not (author_column or id_column):
+            raise PlanError(why)
+        return Question("users", author_column or id_column or found.author_id)
     if type == "tweets" or (type is None and found.author_id is None):
         return Question("tweets", found.id)
     if found.author_id is None:
-        raise PlanError("no column of author IDs was found: name it with --author-column, or ask for --type tweets")
+        why = why or "no column of author IDs was found"
+        raise PlanError(f"{why}: name it with --author-column, or ask for --type tweets")
     return Question("both", found.id, found.author_id)
 
 
-def _author(schema: pa.Schema | None) -> str | None:
-    from compliance_frames.corpus.columns import find_columns
-    from compliance_frames.errors import PlanError
-
-    try:
-        return None if schema is None else find_columns(schema).author_id
-    except PlanError:  # no tweets in it: a table of users
-        return None
-
-
-def _schema(source: Path) -> pa.Schema | None:
-    """The schema of a dataset's first Parquet file; None for sources that tell their columns only when read."""
-    if not source.is_dir() and source.suffix.lower() not in _PARQUET:
-        return None
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from compliance_frames.corpus.dataset import list_files
-    from compliance_frames.errors import PlanError
+def _first_columns(source: Path, said: Told) -> tuple[Columns, str | None]:
+    """The columns of a dataset's first Parquet file, and why its authors are of no use, if they are not."""
+    from compliance_frames.corpus.dataset import list_files, opened
+    from compliance_frames.corpus.told import Sight
 
     listing = list_files(source)
-    first = next(file.path for file in listing.files if file.parquet)
-    try:
-        return pq.read_schema(listing.root / first)
-    except (pa.ArrowException, OSError) as error:
-        raise PlanError(f"{first} cannot be read as Parquet: is it whole? Its end holds no readable schema") from error
+    first = next(file for file in listing.files if file.parquet)
+    with opened(listing.root, first) as file:
+        sight = Sight.of(file, said)
+        found, why = sight.within(file)
+        return found, why and f"column {sight.columns.author_id!r} {why}"
+
+
+def _is_one_column(source: Path) -> bool:
+    from compliance_frames.ids.files import parquet_schema
+
+    schema = parquet_schema(source)
+    return schema is not None and len(schema.names) == 1
 
 
 def ask(display: Display, source: Path, question: Question, ledger: Path, asking: Asking) -> pa.Table:

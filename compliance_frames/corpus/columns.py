@@ -6,46 +6,52 @@ a flattened table has such a name), or else the way down through structs (``"use
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from compliance_frames.corpus.ecosystems import (
+    HASHED,
+    QUOTED,
+    QUOTES,
+    REFERENCE_LISTS,
+    REPEATED,
+    RETWEETS,
+    TEXTS,
+    TIMES,
+    WRAPPERS,
+)
+from compliance_frames.corpus.ecosystems import is_place as is_place
+from compliance_frames.corpus.flat import is_flat, quoted, repeated
+from compliance_frames.corpus.paths import Names
+from compliance_frames.corpus.paths import column_at as column_at
+from compliance_frames.corpus.paths import field_at as field_at
+from compliance_frames.corpus.paths import hint as _hint
+from compliance_frames.corpus.paths import holds_ids as holds_ids
+from compliance_frames.corpus.paths import is_list as is_list
+from compliance_frames.corpus.paths import is_text as is_text
+from compliance_frames.corpus.paths import steps_to as steps_to
 from compliance_frames.errors import PlanError
+from compliance_frames.ids.naming import AUTHORS, TWEETS, plain, rivals
 
-#: A tweet may be wrapped whole in a struct of one of these names, as the service's answers are.
-_WRAPPERS = ("", "data", "tweet", "status")
-#: Text before numbers: where both are there, it is the number that a reader may have rounded (IDs above 2^53).
-_ID_NAMES = ("id_str", "id", "tweet_id", "tweet_id_str", "status_id", "status_id_str")
-_AUTHOR_NAMES = (
-    *("author_id", "user.id_str", "user.id", "author.id", "user_id_str", "user_id", "author_id_str"),
-    *("user_id_string", "from_user_id_str", "from_user_id"),
-)
-_TIME_NAMES = ("created_at",)
-_GEO_NAMES = (
-    *("geo", "coordinates", "place", "place_id", "place_full_name", "place_name", "place_type", "place_url"),
-    *("latitude", "longitude", "lat", "lon", "lng", "long", "bbox_coords", "geo_coords", "coords_coords"),
-    "includes.places",
-)
-_GEO_PREFIXES = ("geo.", "geo_", "coordinates.", "coordinates_", "place.", "place_", "includes.places.")
-_REFERENCE_LISTS = ("referenced_tweets",)
-#: Flat columns with the ID of the tweet that a row repeats word for word.
-_RETWEET_IDS = (
-    *("retweeted_status_id_str", "retweeted_status_id", "retweet_status_id", "retweeted_tweet_id", "retweet_id"),
-    *("retweeted_status.id_str", "retweeted_status.id", "referenced_tweets.retweeted.id"),
-)
-_RETWEETS = ("retweeted_status", "retweeted_tweet", "retweetedTweet")
-_QUOTES = ("quoted_status", "quoted_tweet", "quotedTweet")
-_TEXTS = ("text", "full_text", "rawContent", "content")
+
+class _Unsaid(tuple[str, ...]):
+    """No columns, because nobody said anything of them: ``[]`` in its place says that there are none."""
+
+    __slots__ = ()
+
+
+_UNSAID = _Unsaid()
 
 
 @dataclass(frozen=True)
 class Columns:
     """The columns of one file or frame that compliance looks at, each named by its path.
+
+    Given to ``plan(…, columns=…)`` they tell it what is where; what is left out is found by name.
 
     Attributes:
         id: the tweet's ID.
@@ -53,15 +59,33 @@ class Columns:
         created_at: when it was written, or None; shown, not used to decide.
         geo: the columns that say where it was written. ``()``: told that there are none; None: none was found.
         references: lists of ``{type, id}``, and flat columns with the ID of the tweet that a row retweets.
-        embedded: structs, or lists of structs, that hold other tweets whole.
+        embedded: structs, or lists of structs, that hold other tweets whole; of flat tables the columns that hold
+            what another tweet says.
     """
 
     id: str
     author_id: str | None = None
     created_at: str | None = None
     geo: tuple[str, ...] | None = None
-    references: tuple[str, ...] = ()
-    embedded: tuple[str, ...] = ()
+    references: tuple[str, ...] = _UNSAID
+    embedded: tuple[str, ...] = _UNSAID
+
+    def __post_init__(self) -> None:
+        for name in ("geo", "references", "embedded"):
+            paths = getattr(self, name)
+            if isinstance(paths, str):
+                raise PlanError(f"{name}={paths!r} is one name; give a list of columns: {name}=[{paths!r}]")
+            if paths is not None and not isinstance(paths, tuple):
+                object.__setattr__(self, name, tuple(paths))
+
+    def says(self, name: str) -> bool:
+        """Whether anybody said which columns these are, or that there are none.
+
+        >>> Columns("id").says("references"), Columns("id", references=()).says("references")
+        (False, True)
+        """
+        value = getattr(self, name)
+        return value is not None and not isinstance(value, _Unsaid)
 
 
 def find_columns(
@@ -70,6 +94,7 @@ def find_columns(
     id_column: str | None = None,
     author_column: str | None = None,
     geo: Sequence[str] | None = None,
+    columns: Columns | None = None,
 ) -> Columns:
     """Find the columns that compliance looks at, or take those that were told.
 
@@ -78,99 +103,60 @@ def find_columns(
         id_column: path of the tweet IDs; found by its name when None.
         author_column: path of the author IDs; found by its name when None.
         geo: paths of the columns that hold places; found by their names when None, ``[]`` says there are none.
+        columns: all of these at once, and others.
 
     Raises:
-        PlanError: there is no column of tweet IDs, or a told column is not there.
+        PlanError: there is no column of tweet IDs, or more than one that could be it; or a told column is not there.
 
     >>> find_columns(pa.schema({"id": pa.int64(), "geo": pa.string(), "user": pa.struct({"id_str": pa.string()})}))
     Columns(id='id', author_id='user.id_str', created_at=None, geo=('geo',), references=(), embedded=())
     """
     if isinstance(geo, str):
         raise PlanError(f"geo={geo!r} is one name; give a list of columns: geo=[{geo!r}]")
-    identity = _told(schema, id_column, "id_column") if id_column is not None else _find_id(schema)
+    told = _Telling(schema, id_column, author_column, geo, columns)
+    names = Names(schema)
+    identity = told.path("id") or _find_id(names)
     inside = identity.rpartition(".")[0] if schema.get_field_index(identity) < 0 else ""
-    author = (
-        _told(schema, author_column, "author_column")
-        if author_column is not None
-        else _first(schema, _under(inside, _AUTHOR_NAMES), ids=True)
-    )
-    told_geo = None if geo is None else tuple(_told(schema, path, "geo", ids=False) for path in dict.fromkeys(geo))
     return Columns(
         id=identity,
-        author_id=author,
-        created_at=_first(schema, _under(inside, _TIME_NAMES)),
-        geo=_find_geo(schema, inside) if told_geo is None else told_geo,
-        references=tuple(_find_references(schema, inside)),
-        embedded=tuple(_find_embedded(schema, inside)),
+        author_id=told.path("author_id") or names.first(_under(inside, AUTHORS), ids=True),
+        created_at=told.path("created_at", ids=False) or names.first(_under(inside, TIMES)),
+        geo=told.paths("geo", lambda: _find_geo(schema, inside)),
+        references=told.paths("references", lambda: tuple(_find_references(names, inside))) or (),
+        embedded=told.paths("embedded", lambda: tuple(_find_embedded(schema, inside))) or (),
     )
 
 
-def field_at(schema: pa.Schema, path: str) -> pa.Field[Any] | None:
-    """The field that a path names, or None where there is none.
+class _Telling:
+    """What was told of the columns of a schema; each must be there."""
 
-    >>> field_at(pa.schema({"user": pa.struct({"id": pa.int64()})}), "user.id")
-    pyarrow.Field<id: int64>
-    """
-    steps = steps_to(schema, path)
-    if steps is None:
-        return None
-    field = schema.field(steps[0])
-    for step in steps[1:]:
-        field = field.type.field(step)
-    return field
+    def __init__(
+        self,
+        schema: pa.Schema,
+        id_column: str | None,
+        author_column: str | None,
+        geo: Sequence[str] | None,
+        columns: Columns | None,
+    ) -> None:
+        if columns is not None and (id_column, author_column, geo) != (None, None, None):
+            raise PlanError("columns= tells all of them: leave out id_column=, author_column= and geo=")
+        self._schema, self._columns = schema, columns
+        self._one = {"id": id_column, "author_id": author_column}
+        self._geo = geo
+        self._option = {"id": "id_column", "author_id": "author_column"} if columns is None else {}
 
+    def path(self, name: str, *, ids: bool = True) -> str | None:
+        told: str | None = self._one.get(name) if self._columns is None else getattr(self._columns, name)
+        return None if told is None else _told(self._schema, told, self._option.get(name, name), ids=ids)
 
-def steps_to(schema: pa.Schema, path: str) -> tuple[int, ...] | None:
-    """The way to a path's column, as positions: the top-level column first, then struct children.
-
-    >>> steps_to(pa.schema({"text": pa.string(), "user": pa.struct({"id": pa.int64()})}), "user.id")
-    (1, 0)
-    """
-    whole = schema.get_field_index(path)
-    if whole >= 0:
-        return (whole,)
-    names = path.split(".")
-    for cut in range(1, len(names)):
-        head = schema.get_field_index(".".join(names[:cut]))
-        steps = _down(schema.field(head).type, names[cut:]) if head >= 0 else None
-        if steps is not None:
-            return (head, *steps)
-    return None
-
-
-def column_at(table: pa.Table, path: str) -> pa.ChunkedArray[Any]:
-    """A path's values, one for each row: null wherever a struct on the way is null.
-
-    >>> column_at(pa.table({"user": [{"id": 7}, None]}), "user.id").to_pylist()
-    [7, None]
-    """
-    steps = steps_to(table.schema, path)
-    if steps is None:
-        raise PlanError(f"there is no column {path!r}{_hint(table.schema, path)}")
-    column: pa.ChunkedArray[Any] = table.column(steps[0])
-    return pc.struct_field(column, list(steps[1:])) if steps[1:] else column
-
-
-def holds_ids(kind: Any) -> bool:
-    """Whether a column of this type can be one of IDs: integers, text, dictionaries of them, or nothing at all.
-
-    >>> holds_ids(pa.large_string()), holds_ids(pa.float64())
-    (True, False)
-    """
-    kind = kind.value_type if pt.is_dictionary(kind) else kind
-    text = pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind)
-    whole = pt.is_integer(kind) or (pt.is_decimal(kind) and kind.scale == 0)
-    return bool(whole or text or pt.is_null(kind))
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Whether a type is a list of any kind: with offsets, with views, or of a fixed size.
-
-    >>> is_list(pa.list_(pa.int8())), is_list(pa.string())
-    (True, False)
-    """
-    views = pt.is_list_view(kind) or pt.is_large_list_view(kind)
-    return bool(pt.is_list(kind) or pt.is_large_list(kind) or pt.is_fixed_size_list(kind) or views)
+    def paths(self, name: str, find: Callable[[], tuple[str, ...] | None]) -> tuple[str, ...] | None:
+        if self._columns is None:
+            told = self._geo if name == "geo" else None
+        else:
+            told = getattr(self._columns, name) if self._columns.says(name) else None
+        if told is None:
+            return find()
+        return tuple(_told(self._schema, path, name, ids=False) for path in dict.fromkeys(told))
 
 
 def id_in(kind: Any) -> str | None:
@@ -179,7 +165,7 @@ def id_in(kind: Any) -> str | None:
     >>> id_in(pa.struct({"id": pa.int64(), "id_str": pa.string()}))
     'id_str'
     """
-    return _first(pa.schema(list(kind)), ("id_str", "id"), ids=True)
+    return Names(pa.schema(list(kind))).first(("id_str", "id"), ids=True)
 
 
 def author_in(kind: Any) -> str | None:
@@ -188,7 +174,7 @@ def author_in(kind: Any) -> str | None:
     >>> author_in(pa.struct({"id": pa.int64(), "user": pa.struct({"id_str": pa.string()})}))
     'user.id_str'
     """
-    return _first(pa.schema(list(kind)), _AUTHOR_NAMES, ids=True)
+    return Names(pa.schema(list(kind))).first(AUTHORS, ids=True)
 
 
 def geo_in(kind: Any) -> tuple[str, ...]:
@@ -207,7 +193,7 @@ def is_retweet(path: str) -> bool:
     (True, False)
     """
     *outside, name = path.split(".")
-    return name in _RETWEETS and ".".join(outside) in _WRAPPERS
+    return name in RETWEETS and ".".join(outside) in WRAPPERS
 
 
 def unread_columns(schema: pa.Schema) -> list[str]:
@@ -216,7 +202,7 @@ def unread_columns(schema: pa.Schema) -> list[str]:
     >>> unread_columns(pa.schema({"id": pa.int64(), "quoted_status": pa.string()}))
     ['quoted_status']
     """
-    known = {*_REFERENCE_LISTS, *_RETWEETS, *_QUOTES, "includes"}
+    known = {*REFERENCE_LISTS, *RETWEETS, *QUOTES, "includes"} - {"object"}
     return [
         field.name for field in schema if field.name in known and holds_ids(field.type) and not _is_bare(field.type)
     ]
@@ -230,10 +216,38 @@ def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
     >>> top_level(["id", "lang"], told=[])
     ['id']
     """
-    known = {*_ID_NAMES, *_AUTHOR_NAMES, *_TIME_NAMES, *_GEO_NAMES, *_REFERENCE_LISTS, *_RETWEET_IDS, *_WRAPPERS}
-    known |= {*_RETWEETS, *_QUOTES, "includes", *told}
-    heads = {path[:end] for path in known for end in _ends(path)}
-    return [name for name in names if name in heads or name.startswith(_GEO_PREFIXES)]
+    flat = [part for each in (*REPEATED, *QUOTED) for part in (each.id, each.kind, *each.authors)]
+    known = {*TWEETS, *AUTHORS, *TIMES, *REFERENCE_LISTS, *WRAPPERS, *RETWEETS, *QUOTES, *flat, "includes", *told}
+    heads = {plain(path[:end]) for path in known for end in _ends(path)}
+    begins = tuple({each.prefix for each in QUOTED if each.prefix})
+    return [
+        name
+        for name in names
+        if plain(name) in heads or name in told or name == "location" or is_place(name) or name.startswith(begins)
+    ]
+
+
+def hashed_authors(schema: pa.Schema) -> list[str]:
+    """Columns that by their names hold digests of author IDs, which the service does not know.
+
+    >>> hashed_authors(pa.schema({"id": pa.int64(), "author_id_hash": pa.string()}))
+    ['author_id_hash']
+    """
+    return [field.name for field in schema if HASHED.fullmatch(field.name)]
+
+
+def rounded_references(schema: pa.Schema, inside: str) -> list[str]:
+    """Columns of IDs of retweeted tweets that went through floating point: they hold other tweets' IDs, or nobody's.
+
+    >>> rounded_references(pa.schema({"id": pa.int64(), "retweeted_id": pa.float64()}), "")
+    ['retweeted_id']
+    """
+    if any(repeated(schema, inside)):  # beside numbers that were rounded stands the text of them
+        return []
+    names = Names(schema)
+    paths = dict.fromkeys(names.find(name) for name in _under(inside, [each.id for each in REPEATED]))
+    flat = [path for path in paths if path is not None and is_flat(schema, path, inside)]
+    return [path for path in flat if pt.is_floating(names.type(path))]
 
 
 def _is_bare(kind: pa.DataType) -> bool:
@@ -245,25 +259,9 @@ def _ends(path: str) -> Iterator[int]:
     yield len(path)
 
 
-def _down(kind: pa.DataType, names: list[str]) -> tuple[int, ...] | None:
-    if not names:
-        return ()
-    at = kind.get_field_index(names[0]) if pt.is_struct(kind) else -1
-    rest = _down(kind.field(at).type, names[1:]) if at >= 0 else None
-    return None if rest is None else (at, *rest)
-
-
 def _under(inside: str, names: Iterable[str]) -> tuple[str, ...]:
     """Names where the tweet itself is: beside its ID first, then at the top."""
     return (*(f"{inside}.{name}" for name in names), *names) if inside else tuple(names)
-
-
-def _first(schema: pa.Schema, paths: Iterable[str], *, ids: bool = False) -> str | None:
-    for path in paths:
-        field = field_at(schema, path)
-        if field is not None and (not ids or holds_ids(field.type)):
-            return path
-    return None
 
 
 def _told(schema: pa.Schema, path: str, option: str, *, ids: bool = True) -> str:
@@ -275,47 +273,69 @@ def _told(schema: pa.Schema, path: str, option: str, *, ids: bool = True) -> str
     return path
 
 
-def _find_id(schema: pa.Schema) -> str:
-    for wrapper in _WRAPPERS:
-        found = _first(schema, _under(wrapper, _ID_NAMES)[: len(_ID_NAMES)], ids=True)
-        if found is not None:
-            return found
-    for name in _ID_NAMES:
-        field = field_at(schema, name)
-        if field is not None and pt.is_floating(field.type):
-            return name  # whoever reads it says why floats cannot be IDs
-    there = ", ".join(f"{field.name} ({field.type})" if field.name in _ID_NAMES else field.name for field in schema)
+def _find_id(names: Names) -> str:
+    for wrapper in WRAPPERS:
+        usual = _under(wrapper, TWEETS)[: len(TWEETS)]
+        there = [path for name in usual if (path := names.find(name)) is not None and holds_ids(names.type(path))]
+        several = rivals([path.removeprefix(f"{wrapper}.") for path in there])
+        if len(several) > 1:
+            raise PlanError(
+                f"{' and '.join(map(repr, several))} could each be the column of tweet IDs: "
+                f"say which it is, with id_column={several[-1]!r} (command line: --id-column {several[-1]})"
+            )
+        if there:
+            return there[0]
+    for name in TWEETS:
+        path = names.find(name)
+        if path is not None and pt.is_floating(names.type(path)):
+            return path  # whoever reads it says why floats cannot be IDs
+    there_are = ", ".join(
+        f"{field.name} ({field.type})" if field.name in TWEETS else field.name for field in names.schema
+    )
     raise PlanError(
-        f"no column of tweet IDs: looked for integers or text called {', '.join(_ID_NAMES)} among "
-        f"{there or 'no columns'}; say which it is with id_column="
+        f"no column of tweet IDs: looked for integers or text called {', '.join(TWEETS)} among "
+        f"{there_are or 'no columns'}; say which it is with id_column="
     )
 
 
 def _find_geo(schema: pa.Schema, inside: str) -> tuple[str, ...] | None:
-    named = [path for path in dict.fromkeys(_under(inside, _GEO_NAMES)) if field_at(schema, path) is not None]
-    flat = [name for name in schema.names if name.startswith(_GEO_PREFIXES)]
-    found = tuple(dict.fromkeys([*named, *flat]))
-    return tuple(path for path in found if schema.names.count(path) < 2) or None
+    """Beside the tweet's ID and at the top, whatever is called like a place; in ``includes``, the places."""
+    around = [(f"{inside}.", _struct_at(schema, inside))] if inside else []
+    found: list[str] = []
+    for above, fields in (*around, ("", schema)):
+        found += [f"{above}{field.name}" for field in fields if is_place(field.name) or _is_located(field)]
+        includes = f"{above}includes.places"
+        found += [includes] if field_at(schema, includes) is not None else []
+    flat = [name for name in schema.names if name.startswith("includes.places.")]
+    return tuple(path for path in dict.fromkeys([*found, *flat]) if schema.names.count(path) < 2) or None
 
 
-def _find_references(schema: pa.Schema, inside: str) -> Iterator[str]:
-    for path in dict.fromkeys(_under(inside, _REFERENCE_LISTS)):
-        field = field_at(schema, path)
-        if field is not None and is_list(field.type) and pt.is_struct(field.type.value_type):
-            names = {child.name for child in field.type.value_type}
-            if {"type"} <= names and id_in(field.type.value_type):
+def _is_located(field: pa.Field[Any]) -> bool:
+    """A ``location`` in a struct is the tweet's, as Gnip has it; one in words is its author's, as they wrote it."""
+    return field.name == "location" and bool(pt.is_struct(field.type))
+
+
+def _struct_at(schema: pa.Schema, path: str) -> Iterable[pa.Field[Any]]:
+    field = field_at(schema, path)
+    return () if field is None or not pt.is_struct(field.type) else list(field.type)
+
+
+def _find_references(names: Names, inside: str) -> Iterator[str]:
+    for path in dict.fromkeys(filter(None, map(names.find, _under(inside, REFERENCE_LISTS)))):
+        kind = names.type(path)
+        if is_list(kind) and pt.is_struct(kind.value_type):
+            called = {child.name for child in kind.value_type}
+            if "type" in called and id_in(kind.value_type):
                 yield path
-    for path in dict.fromkeys(_under(inside, _RETWEET_IDS)):
-        field = field_at(schema, path)
-        literal = "." not in path.removeprefix(f"{inside}.") or schema.get_field_index(path) >= 0
-        if field is not None and holds_ids(field.type) and literal:  # the others lead into an embedded tweet
-            yield path
+    yield from dict.fromkeys(each.id for each in repeated(names.schema, inside))
 
 
 def _find_embedded(schema: pa.Schema, inside: str) -> Iterator[str]:
     for field in schema:
         if schema.names.count(field.name) == 1:
             yield from _embedded_in(field, "", inside)
+    for each in quoted(schema):
+        yield from each.content
 
 
 def _embedded_in(field: pa.Field[Any], above: str, inside: str) -> Iterator[str]:
@@ -323,7 +343,7 @@ def _embedded_in(field: pa.Field[Any], above: str, inside: str) -> Iterator[str]
     path = f"{above}.{field.name}" if above else field.name
     kind = field.type
     if pt.is_struct(kind):
-        if path != inside and _is_tweet(field.name, kind):
+        if path != inside and _is_tweet(field.name, kind) and (field.name != "object" or above == inside):
             yield path
         for child in kind:
             yield from _embedded_in(child, path, inside)
@@ -333,18 +353,7 @@ def _embedded_in(field: pa.Field[Any], above: str, inside: str) -> Iterator[str]
 
 def _is_tweet(name: str, kind: Any) -> bool:
     """By its name, or because it has both an ID and a text."""
-    texts = {child.name for child in kind} & set(_TEXTS)
-    return bool(id_in(kind) and (texts or name in _RETWEETS or name in _QUOTES))
-
-
-def _hint(schema: pa.Schema, path: str) -> str:
-    known = list(_paths(schema))
-    close = difflib.get_close_matches(path, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(map(repr, known[:20]))}"
-
-
-def _paths(fields: Iterable[pa.Field[Any]], above: str = "") -> Iterator[str]:
-    for field in fields:
-        yield f"{above}{field.name}"
-        if pt.is_struct(field.type):
-            yield from _paths(field.type, f"{above}{field.name}.")
+    names = {child.name for child in kind}
+    if name == "object":
+        return "objectType" in names and id_in(kind) is not None
+    return bool(id_in(kind) and (names & set(TEXTS) or name in RETWEETS or name in QUOTES))

@@ -24,9 +24,11 @@ from compliance_frames.corpus.columns import (
     id_in,
     is_list,
     is_retweet,
+    is_text,
     steps_to,
 )
 from compliance_frames.corpus.erasures import Erasures as Erasures
+from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.parse import parse_ids
 from compliance_frames.ids.slices import IdSet, is_in
@@ -42,7 +44,8 @@ class Counts:
         rows_dropped: rows taken out, those taken out for being unchecked among them.
         rows_scrubbed: kept rows that had a place to null. A row that has none already is not touched, not counted.
         rows_unchecked: rows of tweets that were never asked, or without an ID, which no result drops anyway.
-        cells_nulled: tweets of others that were taken out of kept rows, and places of those that had one.
+        cells_nulled: tweets of others that were taken out of kept rows, and places of those that had one; of a flat
+            table, each of its columns that held something of another tweet.
     """
 
     rows_in: int = 0
@@ -129,10 +132,10 @@ def hits(table: pa.Table, columns: Columns, erasures: Erasures, *, first_row: in
         drop |= _member(authors, erasures.drop_authors)
         scrub |= _member(authors, erasures.scrub_authors)
     for path in columns.references:
-        drop |= _retweets(table, path, erasures)
+        drop |= _retweets(table, path, columns, erasures)
     embedded = {path: _embedded(table, path, erasures) for path in columns.embedded}
     for path, (gone, _) in embedded.items():
-        if is_retweet(path) and not is_list(_type_at(table.schema, path)):
+        if is_retweet(path) and pt.is_struct(_type_at(table.schema, path)):
             drop |= gone > 0
     asked = erasures.asked_tweets
     unchecked = np.zeros(len(table), bool) if asked is None else ~_member(ids, asked) & ~drop
@@ -197,7 +200,7 @@ def erase(table: pa.Table, columns: Columns, erasures: Erasures) -> tuple[pa.Tab
         made = without_places(made, columns, found.scrub[~found.drop])
     for path, cells in found.embedded.items():
         if cells[~found.drop].any():
-            made = without_embedded(made, path, erasures)
+            made = without_embedded(made, path, erasures, where=cells[~found.drop] > 0)
     return made, counts
 
 
@@ -214,8 +217,10 @@ def without_places(table: pa.Table, columns: Columns, where: Mask) -> pa.Table:
     return table
 
 
-def without_embedded(table: pa.Table, path: str, erasures: Erasures) -> pa.Table:
+def without_embedded(table: pa.Table, path: str, erasures: Erasures, *, where: Mask | None = None) -> pa.Table:
     """The table with the embedded tweets at ``path`` taken out that are to be dropped, and places of those to scrub.
+
+    Of a flat column the tweet's ID lies in another one: there, ``where`` says in which rows it is to be nulled.
 
     Raises:
         PlanError: a place inside of an embedded tweet is to be nulled where the schema allows no null.
@@ -226,6 +231,8 @@ def without_embedded(table: pa.Table, path: str, erasures: Erasures) -> pa.Table
     """
     steps = steps_to(table.schema, path)
     assert steps is not None
+    if where is not None and not _holds_tweets(_type_at(table.schema, path)):
+        return _with_column(table, steps[0], nulled(table.column(steps[0]), steps[1:], where))
 
     def edit(leaf: Any) -> Any:
         values = leaf.flatten() if is_list(leaf.type) else leaf
@@ -289,12 +296,43 @@ def _member(values: Any, ids: IdSet) -> Mask:
     return is_in(values.fill_null(0).to_numpy(zero_copy_only=False), ids) & _valid(values)
 
 
-def _retweets(table: pa.Table, path: str, erasures: Erasures) -> Mask:
+def _retweets(table: pa.Table, path: str, columns: Columns, erasures: Erasures) -> Mask:
     """Rows that repeat a tweet which is dropped, by their list of references or a flat ID of the original."""
     column = column_at(table, path)
-    if not is_list(column.type):
-        return _member(ids_at(table, path), erasures.drop_tweets)
-    return _rows(column, lambda values: _is_dropped_original(values, erasures, path)) > 0
+    if is_list(column.type):
+        return _rows(column, lambda values: _is_dropped_original(values, erasures, path)) > 0
+    inside = columns.id.rpartition(".")[0] if table.schema.get_field_index(columns.id) < 0 else ""
+    other = beside_reference(table.schema, path, inside)
+    return _names_one_of(table, other, erasures.drop_tweets, erasures.drop_authors)
+
+
+def _names_one_of(table: pa.Table, other: Beside, tweets: IdSet, authors: IdSet) -> Mask:
+    """Rows of a flat table whose other tweet, or its author, is among some, and that stand to it as is said."""
+    found = np.zeros(len(table), bool)
+    if len(tweets):
+        found |= _member(_ids_if_any(table, other.id), tweets)
+    if other.author is not None and len(authors):
+        found |= _member(_ids_if_any(table, other.author, hashes=True), authors)
+    if other.kind is None or not found.any():
+        return found
+    return found & _bools(pc.equal(words(column_at(table, other.kind)), pa.scalar(other.says)))
+
+
+def _ids_if_any(table: pa.Table, path: str, *, hashes: bool = False) -> Any:
+    """The IDs in a column that most rows have none in; some tools write a word in their place, or hash some."""
+    column: Any = column_at(table, path)
+    if is_text(column.type):
+        column = words(column)
+        bare = pc.utf8_trim_whitespace(column)
+        none = pc.is_in(pc.utf8_lower(bare), pa.array(_NO_ID))
+        if hashes:
+            none = pc.or_kleene(none, pc.invert(pc.match_substring_regex(bare, "[0-9]{1,19}$")))
+        column = pc.if_else(none, pa.scalar(None, pa.string()), column)
+    return parse_ids(column, column=path)
+
+
+#: What stands in text where no ID is.
+_NO_ID = ["", "na", "nan", "none", "null", "<na>", "absent"]
 
 
 def _is_dropped_original(values: Any, erasures: Erasures, path: str) -> Mask:
@@ -307,6 +345,17 @@ def _is_dropped_original(values: Any, erasures: Erasures, path: str) -> Mask:
 def _embedded(table: pa.Table, path: str, erasures: Erasures) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For each row: how many embedded tweets go, and how many stay that have a place that goes."""
     column = column_at(table, path)
+    if not _holds_tweets(column.type):
+        other = beside_content(table.schema, path)
+        if other is None:
+            raise PlanError(
+                f"column {path!r} (told by embedded) is neither a struct with a tweet nor called like the content of "
+                "one beside its ID (quoted_text beside quoted_status_id): whose words it holds cannot be known"
+            )
+        where = _names_one_of(table, other, erasures.drop_tweets, erasures.drop_authors)
+        if path in other.places:
+            where |= _names_one_of(table, other, erasures.scrub_tweets, erasures.scrub_authors)
+        return (where & _valid(column)).astype(np.int64), np.zeros(len(table), np.int64)
     gone = _rows(column, lambda values: _tweets_to_erase(values, erasures, path)[0])
     return gone, _rows(column, lambda values: _tweets_to_erase(values, erasures, path)[1])
 
@@ -345,6 +394,10 @@ def _rows(column: pa.ChunkedArray[Any], flag: Callable[[Any], Mask]) -> NDArray[
     return np.concatenate(found)
 
 
+def _holds_tweets(kind: Any) -> bool:
+    return bool(pt.is_struct(kind.value_type if is_list(kind) else kind))
+
+
 def _type_at(schema: pa.Schema, path: str) -> Any:
     field = field_at(schema, path)
     assert field is not None
@@ -354,9 +407,9 @@ def _type_at(schema: pa.Schema, path: str) -> Any:
 def _must_lose_tweets(schema: pa.Schema, path: str) -> None:
     """Refuse embedded tweets that the schema leaves no way to take out."""
     kind = _type_at(schema, path)
-    if pt.is_fixed_size_list(kind):
+    if pt.is_fixed_size_list(kind) and _holds_tweets(kind):
         raise PlanError(f"column {path!r} has lists of a fixed size, from which no tweet can be taken; use plain lists")
-    if not is_list(kind):
+    if not (is_list(kind) and _holds_tweets(kind)):
         _must_be_nullable(schema, path)
 
 

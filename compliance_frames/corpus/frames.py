@@ -16,6 +16,7 @@ from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.mounts import Change, is_lazy, mounted
 from compliance_frames.corpus.plan import as_results
 from compliance_frames.corpus.policy import Policy
+from compliance_frames.corpus.told import told
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.intake import parse_ids
 from compliance_frames.ids.sets import IdArray
@@ -67,6 +68,7 @@ def apply(
     id_column: str | None = None,
     author_column: str | None = None,
     geo: Sequence[str] | None = None,
+    columns: Columns | None = None,
 ) -> Any:
     """A frame without what was flagged: what ``plan`` and ``clean`` do to a dataset, in memory.
 
@@ -83,6 +85,7 @@ def apply(
         id_column: path of the tweet IDs; found when None.
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
+        columns: all of these at once, and where other tweets are.
 
     Raises:
         PlanError: this is no frame, or a column is not there.
@@ -94,15 +97,18 @@ def apply(
     [{'id': '1', 'text': 'a'}]
     """
     erasures = Erasures.from_results([as_results(result) for result in results], policy)
+    said = told(columns, id_column, author_column, geo)
 
     def applied(whole: Any) -> Any:
         mount = mounted(whole)
-        small = mount.columns([path for path in (id_column, author_column, *(geo or ())) if path])
-        columns = find_columns(small.schema, id_column=id_column, author_column=author_column, geo=geo)
-        _require_author(columns, len(erasures.drop_authors) + len(erasures.scrub_authors))
-        more = erasures.with_dropped([_tweets_of_dropped_authors(small, columns, erasures)])
-        found = masks(small, columns, more)
-        return mount.erased(_changes(small, columns, more, found), ~found.drop)
+        small = mount.columns(said.named)
+        there = find_columns(
+            small.schema, id_column=id_column, author_column=author_column, geo=geo, columns=said.columns
+        )
+        _require_author(there, len(erasures.drop_authors) + len(erasures.scrub_authors))
+        more = erasures.with_dropped([_tweets_of_dropped_authors(small, there, erasures)])
+        found = masks(small, there, more)
+        return mount.erased(_changes(small, there, more, found), ~found.drop)
 
     return _lazily(frame, applied) if is_lazy(frame) else applied(frame)
 
@@ -194,7 +200,7 @@ def _changes(small: pa.Table, columns: Columns, erasures: Erasures, found: Masks
             rows[path] = found.scrub
     for path, cells in found.embedded.items():
         if cells.any():
-            work = without_embedded(work, path, erasures)
+            work = without_embedded(work, path, erasures, where=cells > 0)
             rows[path] = cells > 0
     changed: dict[str, Change] = {}
     for path, where in rows.items():

@@ -12,9 +12,12 @@ import pyarrow.types as pt
 
 from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_in, id_in, is_list
 from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.slices import IdSet, any_between, bounds
 
+#: What some tools write before the digits. What lies between two texts that begin so begins so, too.
+_PREFIXES = ("tag:search.twitter.com,2005:", "object:search.twitter.com,2005:", "id:twitter.com:", "x")
 #: Digits of the largest ID.
 _LONGEST = 19
 _LARGEST = 2**63 - 1
@@ -122,7 +125,11 @@ def _ranges(statistics: Any, digits: Iterable[int]) -> list[tuple[int, int]] | N
         return None
     if isinstance(low, int) and isinstance(high, int):
         return [(min(low, _LARGEST), min(high, _LARGEST))] if 0 <= low <= high else None
-    return text_ranges(_text(low), _text(high), digits)
+    low, high = _text(low), _text(high)
+    if low is None or high is None:
+        return None
+    prefix = next((each for each in _PREFIXES if low.startswith(each) and high.startswith(each)), "")
+    return text_ranges(_number(low[len(prefix) :]), _number(high[len(prefix) :]), digits)
 
 
 def text_ranges(
@@ -149,7 +156,11 @@ def text_ranges(
 
 def _text(bound: Any) -> str | None:
     text = bound.decode("ascii", "replace") if isinstance(bound, bytes) else bound
-    return text if isinstance(text, str) and text.isascii() and text.isdigit() else None
+    return text if isinstance(text, str) else None
+
+
+def _number(text: str) -> str | None:
+    return text if text.isascii() and text.isdigit() else None
 
 
 def _leaf_paths(field: pa.Field[Any], above: str) -> Iterator[str]:
@@ -182,12 +193,19 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
     for path in columns.references:
         kind = _tweet_type(schema, path)
         if kind is None:
-            yield path, tweets[:1]
+            yield from _ids_beside(beside_reference(schema, path, _inside(schema, columns)), tweets[:1], authors[:1])
             continue
         yield f"{path}.type", ()
         yield from _ids_of_tweet(path, kind, tweets[:1], authors[:1])
     for path in columns.embedded:
         kind = _tweet_type(schema, path)
+        if kind is None:
+            yield path, ()
+            other = beside_content(schema, path)
+            if other is not None:
+                which = 2 if path in other.places else 1
+                yield from _ids_beside(other, tweets[:which], authors[:which])
+            continue
         yield from _ids_of_tweet(path, kind, tweets, authors)
         yield from ((f"{path}.{place}", ()) for place in geo_in(kind))
 
@@ -198,6 +216,22 @@ def _ids_of_tweet(
     for name, sets in ((id_in(kind), tweets), (author_in(kind), authors)):
         if name is not None:
             yield f"{path}.{name}", sets
+
+
+def _ids_beside(
+    other: Beside, tweets: tuple[IdSet, ...], authors: tuple[IdSet, ...]
+) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
+    """What of a flat table tells whether another tweet is flagged."""
+    yield other.id, tweets
+    if other.author is not None and any(map(len, authors)):
+        yield other.author, authors
+    if other.kind is not None:
+        yield other.kind, ()
+
+
+def _inside(schema: pa.Schema, columns: Columns) -> str:
+    """The struct that holds the row's tweet, or an empty text."""
+    return columns.id.rpartition(".")[0] if schema.get_field_index(columns.id) < 0 else ""
 
 
 def _tweet_type(schema: pa.Schema, path: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from compliance_frames.corpus.answers import Answers
 from compliance_frames.corpus.authors import tweets_of_dropped_authors
-from compliance_frames.corpus.columns import Columns, field_at, find_columns, unread_columns
+from compliance_frames.corpus.columns import Columns, unread_columns
 from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
@@ -30,6 +29,7 @@ from compliance_frames.corpus.policy import Policy
 from compliance_frames.corpus.soundness import must_be_sound
 from compliance_frames.corpus.splice import splicing
 from compliance_frames.corpus.threads import in_order
+from compliance_frames.corpus.told import Sight, Told, told
 from compliance_frames.errors import FooterError, PlanError, UncheckedIdsError
 from compliance_frames.ids.slices import HELD, IdSet, Spill
 from compliance_frames.progress import Progress, ProgressCallback, silent
@@ -42,24 +42,6 @@ _HEAVY: Final = 1 << 20
 _STALE = "its dictionaries list values that no row has"
 
 
-@dataclass(frozen=True)
-class _Named:
-    """Which columns the caller named."""
-
-    id_column: str | None
-    author_column: str | None
-    geo: Sequence[str] | None
-
-    def columns(self, schema: pa.Schema) -> Columns:
-        """Those of one file. Of told columns of places it may lack some, as files of other years do."""
-        geo = self.geo
-        if geo is not None and not isinstance(geo, str):
-            here = [path for path in geo if field_at(schema, path) is not None]
-            geo = here if here or not geo else None
-        found = find_columns(schema, id_column=self.id_column, author_column=self.author_column, geo=geo)
-        return dataclasses.replace(found, geo=None) if self.geo and geo is None else found
-
-
 def plan(
     dataset: str | os.PathLike[str],
     *results: Any,
@@ -69,6 +51,7 @@ def plan(
     id_column: str | None = None,
     author_column: str | None = None,
     geo: Sequence[str] | None = None,
+    columns: Columns | None = None,
     held: int = HELD,
     progress: ProgressCallback = silent,
 ) -> Plan:
@@ -91,6 +74,8 @@ def plan(
         id_column: path of the tweet IDs (``"id"``, ``"tweet.id_str"``); found when None.
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
+        columns: all of these at once, and where other tweets are: ``Columns(id=…, geo=[…], references=[…],
+            embedded=[…])``. What it leaves out is found by name.
         held: how many IDs of each kind are held in memory, of those that a ledger tells. More of them lie on its disk,
             or on that of ``TMPDIR`` where that is set, in files without a name that end with the plan.
         progress: told after each file.
@@ -110,15 +95,16 @@ def plan(
     (2, 1, 'rewrite')
     """
     chosen = policy or Policy.default()
-    with _told_by(results, ledger, unchecked, held) as told:
+    said = told(columns, id_column, author_column, geo)
+    with _answering(results, ledger, unchecked, held) as given:
         listing = list_files(dataset)
-        asked = told.asked_tweets()  # before the answers, which may grow meanwhile: none is taken for a silence
-        answers = told.answers(chosen)
-        erasures = Erasures(**answers.sets(), asked_tweets=asked, unchecked=told.unchecked)
-    columns, unread = _find_all(listing, _Named(id_column, author_column, geo))
-    _require_authors(columns, erasures)
-    erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, columns, erasures), told.spill)
-    files = tuple(_planned(listing, columns, erasures, progress))
+        asked = given.asked_tweets()  # before the answers, which may grow meanwhile: none is taken for a silence
+        answers = given.answers(chosen)
+        erasures = Erasures(**answers.sets(), asked_tweets=asked, unchecked=given.unchecked)
+    found = _find_all(listing, said, erasures)
+    _require_authors(found, erasures)
+    erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures), given.spill)
+    files = tuple(_planned(listing, found.columns, erasures, progress))
     _require_checked(files, erasures)
     return Plan(
         root=listing.root,
@@ -130,7 +116,7 @@ def plan(
         checked_at=answers.checked_at,
         flagged=answers.flagged(),
         single_file=Path(dataset).is_file(),
-        unread=unread,
+        unread=found.unread,
     )
 
 
@@ -176,7 +162,7 @@ class _Told:
 
 
 @contextmanager
-def _told_by(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | None, held: int) -> Iterator[_Told]:
+def _answering(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | None, held: int) -> Iterator[_Told]:
     """The results: tables given by hand, or those of a ledger, a piece at a time."""
     if ledger is None:
         if not results:
@@ -187,37 +173,46 @@ def _told_by(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | None,
     elif isinstance(ledger, str | os.PathLike):
         from compliance_frames.jobs.ledger import Ledger
 
-        with closing(Ledger.read(Path(ledger))) as opened, _told_by(results, opened, unchecked, held) as told:
-            yield told
+        with closing(Ledger.read(Path(ledger))) as opened, _answering(results, opened, unchecked, held) as given:
+            yield given
     else:
         tables = [as_results(result) for result in results] or ledger.result_batches()
         yield _Told(tables, ledger, unchecked or "error", Spill(ledger.spill_folder, held), once=not results)
 
 
-def _find_all(listing: Listing, told: _Named) -> tuple[dict[str, Columns], tuple[str, ...]]:
-    """The columns of each Parquet file, each found in its own schema; and those that cannot be looked into."""
-    found, seen = {}, BySchema(lambda file: _Seen(told.columns(file.schema_arrow), file.schema_arrow))
-    every: dict[int, _Seen] = {}
+@dataclass(frozen=True)
+class _Found:
+    """The columns of each Parquet file.
+
+    Attributes:
+        columns: each found in the file's own schema.
+        unread: columns that cannot be looked into.
+        unusable: why a file's column of authors is of no use, where it has one that is not.
+    """
+
+    columns: dict[str, Columns]
+    unread: tuple[str, ...]
+    unusable: dict[str, str]
+
+
+def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
+    found, unusable = {}, {}
+    sight = BySchema(lambda file: Sight.of(file, said))
+    every: dict[int, pa.Schema] = {}
+    drops = bool(len(erasures.drop_tweets) or len(erasures.drop_authors))
     for source in listing.files:
         if source.parquet:
             with opened(listing.root, source) as file:
-                here = seen(file)
-            found[source.path] = here.columns
-            every[id(here)] = here
-    schemas = [here.schema for here in every.values()]
-    missing = [path for path in told.geo or () if all(field_at(schema, path) is None for schema in schemas)]
-    if missing:
-        names = sorted({name for schema in schemas for name in schema.names})
-        raise PlanError(f"no file has the column {min(missing)!r} (told by geo); there are {', '.join(names)}")
-    return found, tuple(sorted({name for schema in schemas for name in unread_columns(schema)}))
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """A schema that some files have, and its columns."""
-
-    columns: Columns
-    schema: pa.Schema
+                here = sight(file)
+                found[source.path], why = here.within(file)
+                if drops:
+                    here.must_know_references(file)
+            if why is not None:
+                unusable[source.path] = f"column {here.columns.author_id!r} {why}"
+            every[id(here)] = here.schema
+    schemas = list(every.values())
+    said.must_be_somewhere(schemas)
+    return _Found(found, tuple(sorted({name for schema in schemas for name in unread_columns(schema)})), unusable)
 
 
 def _planned(
@@ -332,13 +327,12 @@ def _why(counts: Counts, groups_read: int) -> str:
     return "nothing to erase among its IDs" if groups_read else "its statistics rule out every flagged ID"
 
 
-def _require_authors(columns: dict[str, Columns], erasures: Erasures) -> None:
+def _require_authors(found: _Found, erasures: Erasures) -> None:
     """Users results reach a row by its author; where there is no such column they would silently do nothing."""
-    for path, found in columns.items() if len(erasures.drop_authors) or len(erasures.scrub_authors) else ():
-        if found.author_id is None:
-            raise PlanError(
-                f"{path}: users were flagged, and no column of author IDs was found; name it with author_column="
-            )
+    for path, columns in found.columns.items() if len(erasures.drop_authors) or len(erasures.scrub_authors) else ():
+        if columns.author_id is None:
+            why = found.unusable.get(path, "no column of author IDs was found")
+            raise PlanError(f"{path}: users were flagged, and {why}; name the one with their IDs with author_column=")
 
 
 def _require_checked(files: Sequence[FilePlan], erasures: Erasures) -> None:

@@ -30,7 +30,7 @@ def text(plan: Plan) -> str:
 
 def html(plan: Plan) -> str:
     """The plan as one HTML fragment; everything that comes from the dataset is escaped."""
-    parts = [f"<p><b>{escape(_title(plan))}</b></p>", *(_html_table(table) for table in _tables(plan))]
+    parts = [f"<p><b>{escape(_title(plan))}</b></p>", *(html_table(table) for table in _tables(plan))]
     return "<div>" + "".join([*parts, *(f"<p>{escape(note)}</p>" for note in _notes(plan))]) + "</div>"
 
 
@@ -118,7 +118,12 @@ def _notes(plan: Plan) -> Iterator[str]:
         )
 
 
-def _html_table(rows: Sequence[Row]) -> str:
+def html_table(rows: Sequence[Row]) -> str:
+    """Rows as a table in HTML, the first as its head; every cell is escaped.
+
+    >>> html_table([("column",), ("a<b",)])
+    '<table><thead><tr><th>column</th></tr></thead><tbody><tr><td>a&lt;b</td></tr></tbody></table>'
+    """
     head, *body = ("".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows)
     lines = "".join(f"<tr>{row}</tr>" for row in body)
     return f"<table><thead><tr>{head.replace('td>', 'th>')}</tr></thead><tbody>{lines}</tbody></table>"

@@ -68,14 +68,30 @@ def _checked(path: Path, pieces: _Pieces) -> _Pieces:
         raise IdError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def _of_directory(folder: Path, told: str | None) -> _Pieces:
-    files = sorted(
+def parquet_schema(path: Path) -> pa.Schema | None:
+    """The schema of a Parquet file, or of the first one of a directory; None where there is none to be read.
+
+    >>> parquet_schema(Path("nowhere.csv"))
+    """
+    files = _parquet_in(path) if path.is_dir() else [path] if path.suffix.lower() in _PARQUET else []
+    try:
+        return pq.read_schema(files[0]) if files else None
+    except (pa.ArrowException, OSError):  # whoever reads it says so
+        return None
+
+
+def _parquet_in(folder: Path) -> list[Path]:
+    return sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in _PARQUET
         and path.is_file()
         and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
     )
+
+
+def _of_directory(folder: Path, told: str | None) -> _Pieces:
+    files = _parquet_in(folder)
     if not files:
         raise IdError(f"There is no Parquet file under {str(folder)!r}.")
     for path in files:

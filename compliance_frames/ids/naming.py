@@ -4,15 +4,52 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from compliance_frames.errors import IdError
 
-#: Names that ID columns go by, the likeliest first.
-USUAL = ("id", "id_str", "tweet_id", "tweetid", "status_id", "user_id", "userid", "author_id", "user.id_str", "user.id")
+#: Names that columns of tweet IDs go by, in the spelling of :func:`plain`, the likeliest first. Text before numbers:
+#: where both are there, it is the number that a reader may have rounded (IDs above 2^53).
+TWEETS: Final = (
+    *("id_str", "id", "tweet_id_str", "tweet_id", "status_id_str", "status_id", "post_id_str", "post_id"),
+    *("id_tweet", "twitter_id"),
+)
+#: Names that columns of their authors' IDs go by.
+AUTHORS: Final = (
+    *("author_id", "author_id_str", "user.id_str", "user.id", "author.id", "author.id_str", "actor.id"),
+    *("user_id_str", "user_id", "user_id_string", "from_user_id_str", "from_user_id", "external_author_id", "actor_id"),
+)
+
+
+def plain(name: str) -> str:
+    """A column's name as it is compared with others: people write ``tweet_id``, ``tweetid``, ``tweetId``, ``Tweet ID``.
+
+    >>> plain("Tweet ID"), plain("user.idStr")
+    ('tweetid', 'user.idstr')
+    """
+    hidden = "_" if name.startswith("_") else ""  # MongoDB's _id is no tweet's
+    return hidden + name.lower().translate(_PLAIN)
+
+
+def rivals(names: Sequence[str]) -> list[str]:
+    """Columns each of which could be the one of tweet IDs, where that is more than a matter of spelling.
+
+    ``id`` beside ``tweet_id`` may be a row's number; ``id`` beside ``id_str`` is the same ID.
+
+    >>> rivals(["id", "id_str", "text"]), rivals(["id", "tweet_id"])
+    (['id_str'], ['id', 'tweet_id'])
+    """
+    spelt = {plain(name): name for name in reversed(names)}
+    same = [[spelt[plain(name)] for name in names_ if plain(name) in spelt] for names_ in _SAME]
+    return [found[0] for found in same if found]
+
+
+#: Names of one thing; of two of these things in one table, nobody knows which is the tweet's ID.
+_SAME: Final = (("id_str", "id"), ("tweet_id_str", "tweet_id"), ("status_id_str", "status_id"))
+_PLAIN = str.maketrans("", "", "_- ")
 
 
 def id_column_of(names: Sequence[str], told: str | None) -> tuple[str, str]:
@@ -35,9 +72,16 @@ def id_column_of(names: Sequence[str], told: str | None) -> tuple[str, str]:
         raise IdError(f"There is no column {told!r}. {hint}", column=told)
     if len(names) == 1:
         return names[0], names[0]
-    for usual in USUAL:
-        if usual in names:
-            return _only(usual, names)
+    found = rivals(names)
+    if len(found) > 1:
+        raise IdError(
+            f"Which column holds the tweet IDs? {' and '.join(map(repr, found))} could both be it: "
+            f"say id_column={found[-1]!r}, or whichever it is."
+        )
+    spelt = [plain(name) for name in names]
+    for usual in (*TWEETS, *AUTHORS):
+        if plain(usual) in spelt:
+            return _only(names[spelt.index(plain(usual))], names)
     raise IdError(f"Which column holds the IDs? Say id_column=…; there are: {_listed(names)}.")
 
 

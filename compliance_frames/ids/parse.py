@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,11 @@ from compliance_frames.errors import IdError
 _LARGEST = 2**63 - 1
 _MOST_DIGITS = 19
 _DIGITS = r"^[0-9]{1,19}$"
+#: What some tools write before the digits: activities of Gnip (tweets, what they share, users), and an ``x`` that
+#: rtweet's CSV files have so that no spreadsheet takes an ID for a number.
+PREFIX = r"^(?:(?:tag|object):search\.(?:twitter|x)\.com,2005:|id:(?:twitter|x)\.com:|x)([0-9]+)$"
+#: Digests in hexadecimal or Base64, and UUIDs: as people replace IDs by them.
+_HASH = r"^(?:[0-9a-fA-F]{20,}|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|[A-Za-z0-9+/_-]{22,}={0,2})$"
 _FLOATS = (
     "holds floating-point numbers, which cannot hold an ID: digits are lost above 2^53. Read the source again with "
     "this column as strings or as 64-bit integers"
@@ -32,7 +38,8 @@ def parse_ids(values: pa.Array | pa.ChunkedArray, *, column: str | None = None, 
 
     Args:
         values: integers of any width, or digit strings (``string``, ``large_string``, ``string_view``; spaces
-            around them are stripped), plain or dictionary-encoded.
+            around them are stripped, and so are the prefixes that Gnip and rtweet write), plain or
+            dictionary-encoded.
         column: the column's name, for messages.
         first_row: the row number of the first value, for messages of streams that come in pieces.
 
@@ -42,6 +49,8 @@ def parse_ids(values: pa.Array | pa.ChunkedArray, *, column: str | None = None, 
 
     >>> parse_ids(pa.array([" 1212161512043446272", None])).to_pylist()
     [1212161512043446272, None]
+    >>> parse_ids(pa.array(["tag:search.twitter.com,2005:20", "id:twitter.com:12", "x21"])).to_pylist()
+    [20, 12, 21]
     """
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if isinstance(array, pa.ChunkedArray):  # no chunk at all, or too much text for one
@@ -62,6 +71,15 @@ def parse_ids(values: pa.Array | pa.ChunkedArray, *, column: str | None = None, 
     if pa.types.is_floating(type) or pa.types.is_decimal(type):
         raise IdError(f"{_the(column)} {_FLOATS}.", column=column)
     raise IdError(f"{_the(column)} is of type {type}; IDs are integers or strings of digits.", column=column)
+
+
+def looks_hashed(text: str) -> bool:
+    """Whether a text is a digest that somebody put in the place of an ID.
+
+    >>> looks_hashed("b94d27b9934d3e08a52e52d7da7dabfa"), looks_hashed("1212161512043446272"), looks_hashed("x")
+    (True, False, False)
+    """
+    return re.match(_HASH, text) is not None and not text.isdigit()
 
 
 def parse_values(values: Iterable[Any], *, column: str | None = None, first_row: int = 0) -> pa.Int64Array:
@@ -132,7 +150,8 @@ def _digits(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Arra
         array = array.cast(pa.large_string())
     if (ids := _bare_digits(array)) is not None:
         return ids
-    bare = pc.utf8_trim_whitespace(array)
+    text = pc.utf8_trim_whitespace(array)
+    bare = pc.replace_substring_regex(text, PREFIX, r"\1")
     wrong = pc.invert(pc.match_substring_regex(bare, _DIGITS))
     first_wrong = pc.index(wrong, True).as_py()
     before = bare if first_wrong < 0 else bare.slice(0, first_wrong)
@@ -140,7 +159,7 @@ def _digits(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Arra
     padded = pc.utf8_lpad(before, width=19, padding="0")
     _refuse(pc.greater(padded, str(_LARGEST)), before, "is larger than 2^63-1", column, first_row)
     if first_wrong >= 0:
-        raise _bad_text(bare, wrong, column, first_row)
+        raise _bad_text(text, wrong, column, first_row)
     return bare.cast(pa.int64())
 
 
@@ -183,6 +202,9 @@ def _bad_text(texts: pa.Array, wrong: pa.BooleanArray, column: str | None, first
     elif pc.match_substring_regex(texts.slice(at, 1), r"^[0-9]+[.,]?[0-9]*([eE][+]?[0-9]+)?$")[0].as_py():
         reason = "is a rounded number: a spreadsheet or a float column took its last digits"
         hint = "Go back to the source and read or import this column as text."
+    elif looks_hashed(str(texts[at].as_py())):
+        reason = "is a hash, not an ID: the service knows originals only"
+        hint = "Take the column, or the key file, that has them; choose another column with id_column=…"
     return IdError(f"{where}: {value!r} {reason}. {hint}", column=column, row=row, value=value)
 
 

@@ -15,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 
 from compliance_frames.errors import IdError
-from compliance_frames.ids.files import batches_of_path
-from compliance_frames.ids.naming import id_column_of, take
+from compliance_frames.ids.files import batches_of_path, parquet_schema
+from compliance_frames.ids.naming import AUTHORS, id_column_of, plain, take
 
 _PIECE = 1 << 20
 
@@ -30,6 +30,35 @@ def pieces_of(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]
     [(None, 1048576), (None, 451424)]
     """
     return ((name, piece) for name, values in _columns(source, told) for piece in _cut(values))
+
+
+def author_column_of(source: Any) -> str | None:
+    """The column of author IDs in a source of tweets, by the names that people use; None where none is to be seen.
+
+    >>> author_column_of(pa.table({"id": ["1"], "user": [{"id_str": "2"}]}))
+    'user.id_str'
+    """
+    spelt = {plain(path): path for path in reversed(list(_paths_in(source)))}
+    return next((spelt[plain(name)] for name in AUTHORS if plain(name) in spelt), None)
+
+
+def _paths_in(source: Any) -> Iterator[str]:
+    """The columns of a source that tells them without being read, and what lies in structs of theirs."""
+    if isinstance(source, str | Path):
+        source = parquet_schema(Path(source))
+    elif isinstance(source, pl.LazyFrame):
+        source = source.collect_schema().to_frame()
+    if isinstance(source, pl.DataFrame):
+        source = source.clear().to_arrow()
+    schema = source if isinstance(source, pa.Schema) else getattr(source, "schema", None)
+    if isinstance(schema, pa.Schema):
+        for field in schema:
+            yield field.name
+            yield from (
+                f"{field.name}.{child.name}" for child in (field.type if pa.types.is_struct(field.type) else ())
+            )
+    elif hasattr(source, "columns"):
+        yield from map(str, source.columns)
 
 
 def _cut(values: Any) -> Iterator[Any]:

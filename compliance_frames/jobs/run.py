@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from compliance_frames.errors import IdError
 from compliance_frames.ids.intake import Ids, read_ids
 from compliance_frames.ids.sets import is_in, without
+from compliance_frames.ids.sources import author_column_of
 from compliance_frames.jobs.database import is_ledger
 from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane
 from compliance_frames.jobs.ledger import Ledger, lock_path
@@ -75,6 +76,7 @@ def check(
     *,
     id_column: str | None = None,
     author_column: str | None = None,
+    columns: Named | None = None,
     ledger: str | os.PathLike[str],
     chunk_size: int = CHUNK_SIZE,
     max_age: timedelta | None = None,
@@ -94,7 +96,8 @@ def check(
         source: whatever holds IDs; see :func:`compliance_frames.ids.intake.read_ids`.
         type: what the IDs are; ``"both"`` asks about tweets and their authors, side by side.
         id_column: the column of IDs (of the tweets, for ``"both"``); left out, it is found by its name.
-        author_column: the column of authors, for ``"both"``; ``author_id`` if left out.
+        author_column: the column of authors, for ``"both"``; left out, it is found by its name.
+        columns: both of them, as ``cf.Columns(id=…, author_id=…)``.
         ledger: a directory that remembers what was asked; made where there is none.
         chunk_size: IDs per job. The fixed cost of a job is minutes, so few large ones.
         max_age: ask again what was answered longer ago; None never does.
@@ -127,7 +130,9 @@ def check(
     (['type', 'id', 'action', 'reason'], True)
     """
     _refuse_early(ledger, chunk_size, wait)
-    questions = _questions(source, type, id_column, author_column, allow_damaged, _beside(Path(ledger)))
+    questions = _questions(
+        source, type, *_told(type, id_column, author_column, columns), allow_damaged, _beside(Path(ledger))
+    )
     since = _since(max_age)
     with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
         planned = _plan(session, questions, chunk_size, since)
@@ -145,6 +150,7 @@ def submit(
     *,
     id_column: str | None = None,
     author_column: str | None = None,
+    columns: Named | None = None,
     ledger: str | os.PathLike[str],
     chunk_size: int = CHUNK_SIZE,
     max_age: timedelta | None = None,
@@ -165,7 +171,9 @@ def submit(
         What was submitted.
     """
     _refuse_early(ledger, chunk_size, wait)
-    questions = _questions(source, type, id_column, author_column, allow_damaged, _beside(Path(ledger)))
+    questions = _questions(
+        source, type, *_told(type, id_column, author_column, columns), allow_damaged, _beside(Path(ledger))
+    )
     with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
         submission = _plan(session, questions, chunk_size, _since(max_age))
         session.work(tuple(questions), WITH_THE_SERVICE)
@@ -286,6 +294,29 @@ class _Session:
         return tell
 
 
+class Named(Protocol):
+    """Something that names the columns of tweets and authors: ``cf.Columns``."""
+
+    @property
+    def id(self) -> str:
+        """The column of tweet IDs."""
+
+    @property
+    def author_id(self) -> str | None:
+        """The column of their authors' IDs."""
+
+
+def _told(
+    type: CheckType, id_column: str | None, author_column: str | None, columns: Named | None
+) -> tuple[str | None, str | None]:
+    """The columns of tweets and of authors, as far as they were told."""
+    if columns is None:
+        return id_column, author_column
+    if id_column is not None or author_column is not None:
+        raise IdError("columns= tells both of them: leave out id_column= and author_column=.")
+    return (None if type == "users" else columns.id), columns.author_id
+
+
 def _questions(
     source: Any, type: CheckType, id_column: str | None, author_column: str | None, allow_damaged: bool, spill: Path
 ) -> dict[JobType, Ids]:
@@ -293,11 +324,14 @@ def _questions(
     if type not in get_args(CheckType):
         raise IdError(f"type={type!r} is none of {', '.join(map(repr, get_args(CheckType)))}.")
     if type != "both":
-        column = id_column if type == "tweets" else (id_column or author_column)
+        column = id_column if type == "tweets" else (id_column or author_column or author_column_of(source))
         return {type: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)}
     if isinstance(source, pa.RecordBatchReader | Iterator):
         raise IdError('A stream can be read once only, and type="both" reads two columns: pass a table or a path.')
-    columns: dict[JobType, str | None] = {"tweets": id_column, "users": author_column or "author_id"}
+    columns: dict[JobType, str | None] = {
+        "tweets": id_column,
+        "users": author_column or author_column_of(source) or "author_id",
+    }
     return {
         kind: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)
         for kind, column in columns.items()

@@ -65,6 +65,7 @@ def ids_in(batch: pa.RecordBatch, layout: Layout, first_row: int = 0) -> Iterato
     here = _Here(rows, _placed(batch, place_columns(batch.schema, layout)))
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         yield from _ids(column, (name,), here, layout)
+    yield from _flat(batch, here, layout)
 
 
 def place_columns(schema: pa.Schema, layout: Layout) -> tuple[Path, ...]:
@@ -193,7 +194,8 @@ def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
         role = layout.role(path, here.embedded)
         if role is not None:
             primary = ".".join(path) == layout.columns.id and here.embedded is None
-            yield Ids(path, role, primary, values, here.rows, here.places)
+            places = np.zeros_like(here.places) if role == "retweet" else here.places  # those beside it are the row's
+            yield Ids(path, role, primary, values, here.rows, places)
 
 
 def _ids_of_struct(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
@@ -220,6 +222,37 @@ def _references(children: dict[str, Any], path: Path, here: _Here) -> Iterator[I
                 chosen = child.filter(pa.array(which))
                 exact: Role = "mention" if role == "mention" else "embedded author" if author else "retweet"
                 yield Ids((*path, name), exact, False, chosen, here.rows[which], here.places[which])
+
+
+def _flat(batch: pa.RecordBatch, here: _Here, layout: Layout) -> Iterator[Ids]:
+    """IDs beside which another column says that the row repeats their tweet, or holds what it says."""
+    names = batch.schema.names
+    others = layout.repeated(names)
+    for name, role, how, says in others:
+        if holds_ids(batch.schema.field(name).type):
+            yield from _chosen(batch.column(name), (name,), role, _so(batch, how, says), here)
+    shared = {name: (how, says) for name, role, how, says in others if role == "retweet" and how is not None}
+    for content, name in layout.quoted(names):
+        column = batch.column(name)
+        if holds_ids(column.type) and not pt.is_struct(batch.schema.field(content).type):
+            which = np.asarray(batch.column(content).is_valid())
+            which = which & ~_so(batch, *shared[name]) if name in shared else which
+            yield from _chosen(column, (name,), "embedded tweet", which, here, place=layout.is_its_place(content))
+
+
+def _so(batch: pa.RecordBatch, how: str | None, says: str) -> NDArray[np.bool_]:
+    """The rows of which a column says so; all of them where no column does."""
+    if how is None:
+        return np.ones(batch.num_rows, bool)
+    return np.asarray(pc.fill_null(pc.equal(_decoded(batch.column(how)).cast(pa.string()), says), False))
+
+
+def _chosen(
+    values: Any, path: Path, role: Role, which: NDArray[np.bool_], here: _Here, *, place: bool = False
+) -> Iterator[Ids]:
+    if which.any():
+        rows = here.rows[which]
+        yield Ids(path, role, False, values.filter(pa.array(which)), rows, np.full_like(rows, int(place)))
 
 
 def _below(values: Any, here: _Here) -> _Here:

@@ -36,10 +36,13 @@ _LOCKED_DOWN: Final[dict[str, str | bool | int | float | list[str]]] = {
     "lock_configuration": "true",
 }
 
-#: Text is an ID when it is digits and nothing else, but for spaces around them.
+#: Text is an ID when it is digits and nothing else, but for spaces around them and what Gnip or rtweet write before.
+_WRITTEN: Final = (
+    r"'^[\s\pZ]*(?:(?:tag|object):search\.(?:twitter|x)\.com,2005:|id:(?:twitter|x)\.com:|x)?([0-9]+)[\s\pZ]*$'"
+)
 _JOIN: Final = r"""
 WITH ids AS (
-    SELECT *, coalesce(number, try_cast(regexp_extract(text, '^[\s\pZ]*([0-9]+)[\s\pZ]*$', 1) AS BIGINT)) AS id
+    SELECT *, coalesce(number, try_cast(regexp_extract(text, $WRITTEN, 1) AS BIGINT)) AS id
     FROM cells
 )
 SELECT
@@ -56,17 +59,20 @@ LEFT JOIN erased AS e ON e.whose = c.whose AND e.id = c.id
 LEFT JOIN asked AS a ON c.own AND a.id = c.id
 GROUP BY ALL
 ORDER BY ALL
-"""
+""".replace("$WRITTEN", _WRITTEN)
 
 #: Tweets and their authors, as they are stored.
 PAIRS: Final = pa.schema([pa.field("tweet", pa.large_string()), pa.field("author", pa.large_string())])
 
 _AUTHORED: Final = r"""
-SELECT DISTINCT try_cast(trim(tweet) AS BIGINT) AS id
-FROM pairs SEMI JOIN authors ON authors.id = try_cast(trim(author) AS BIGINT)
-WHERE try_cast(trim(tweet) AS BIGINT) IS NOT NULL
-ORDER BY id
-"""
+WITH ids AS (
+    SELECT
+        try_cast(regexp_extract(tweet, $WRITTEN, 1) AS BIGINT) AS id,
+        try_cast(regexp_extract(author, $WRITTEN, 1) AS BIGINT) AS author
+    FROM pairs
+)
+SELECT DISTINCT ids.id FROM ids SEMI JOIN authors ON authors.id = ids.author WHERE ids.id IS NOT NULL ORDER BY ids.id
+""".replace("$WRITTEN", _WRITTEN)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,8 @@ def unused_entries(entries: Any, leaf: Any) -> int:
             kind = f"i{listed.dtype.itemsize}"
             kept, listed = kept.view(kind), listed.view(kind)
         return int(np.sum(~np.isin(np.unique(listed), kept.astype(listed.dtype))))
+    if not len(present):  # of a column without a type, nothing can be counted
+        return len(stored)
     return max(0, len(stored) - int(pc.count_distinct(present).as_py()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -23,12 +24,39 @@ _BARE: Final = {"id", "id_str"}
 _AUTHOR: Final = {
     *("author_id", "author_id_str", "user_id", "user_id_str", "user_id_string", "from_user_id", "from_user_id_str"),
 }
-_USER: Final = {"user", "author"}
+_USER: Final = {"user", "author", "actor"}
 _WRAPPERS: Final = {"data", "tweet", "status"}
-_EMBEDDED: Final = re.compile(r"(retweeted|quoted)_?(status|tweet)", re.IGNORECASE)
+_EMBEDDED: Final = re.compile(r"(retweeted|quoted|twitter_quoted)_?(status|tweet)", re.IGNORECASE)
 _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
-_TEXTS: Final = {"text", "full_text", "rawContent", "content"}
-_RETWEET: Final = re.compile(r"retweet(ed)?(_status|_tweet)?_id(_str)?")
+_TEXTS: Final = {"text", "full_text", "rawContent", "content", "body"}
+_RETWEET: Final = re.compile(r"retweet(ed)?(_status|_tweet)?_id(_str)?|retweet_tweetid")
+#: Flat columns of IDs whose rows stand to the other tweet as another column says, and what it says of a retweet.
+_SAYS_HOW: Final = {
+    "sourcetweet_id": ("sourcetweet_type", "retweeted"),
+    "retweet_or_quote_id": ("tweet_type", "retweet"),
+    "object.id": ("verb", "share"),
+}
+#: Flat columns of authors of tweets that rows repeat, and what the column of that tweet's ID may be called.
+_REPEATED_AUTHORS: Final = {
+    "retweet_user_id": ("retweet_status_id", "retweet_id"),
+    "retweet_userid": ("retweet_tweetid",),
+    "retweeted_user_id": (
+        *("retweeted_id", "retweeted_tweet_id", "retweeted_status_id", "retweeted_status_id_str"),
+        "referenced_tweets.retweeted.id",
+    ),
+    "retweeted_status.user.id_str": ("retweeted_status.id_str", "retweeted_status.id"),
+    "sourcetweet_author_id": ("sourcetweet_id",),
+    "retweet_or_quote_user_id": ("retweet_or_quote_id",),
+    "object.actor.id": ("object.id",),
+}
+#: What names of flat columns begin with that hold what a quoted tweet says, and endings of the one with its ID.
+_QUOTED: Final = {
+    "quoted_status.": ("id_str", "id"),
+    "quotedTweet.": ("id",),
+    "twitter_quoted_status.": ("id",),
+    "sourcetweet_": ("id",),
+    "quoted_": ("status_id_str", "status_id", "tweet_id", "id"),
+}
 _ID: Final = re.compile(r"(.*[_.])?ids?(_str|_string)?|.*[a-z](Id|ID)s?(Str|_str)?", re.DOTALL)
 _PERSON: Final = re.compile(r"user|author|mention|member|follow|contributor", re.IGNORECASE)
 _PLACE_PREFIX: Final = re.compile(r"(geo|coordinates?|places?|bbox|geocoordinates)([._].*)?|(coords|geo)_?coords", re.I)
@@ -72,6 +100,8 @@ class Layout:
             return "tweet"
         if dotted == self.columns.author_id:
             return "author"
+        if dotted in _SAYS_HOW:
+            return "mention"  # whether the row repeats it stands in another column
         if dotted in self.columns.references or _RETWEET.fullmatch(path[-1]):
             return "retweet"
         return _own_role(self._within(path)) or _mention(path)
@@ -97,6 +127,47 @@ class Layout:
         names = {child.name for child in kind}
         called = ".".join(path) in self.columns.references or bool(_REFERENCES.fullmatch(path[-1]))
         return called and "type" in names and bool(names & _BARE)
+
+    def repeated(self, names: Sequence[str]) -> list[tuple[str, Role, str | None, str]]:
+        """Flat columns with IDs of tweets that some rows repeat or of their authors; what tells which rows, and how.
+
+        >>> Layout(ColumnPaths("id")).repeated(["sourcetweet_id", "sourcetweet_type"])
+        [('sourcetweet_id', 'retweet', 'sourcetweet_type', 'retweeted')]
+        """
+        found: list[tuple[str, Role, str | None, str]] = []
+        for id, (how, says) in _SAYS_HOW.items():
+            if id in names and (how in names or id in self.columns.references):
+                found.append((id, "retweet", how if how in names else None, says))
+        for author, called in _REPEATED_AUTHORS.items():
+            id = next((each for each in called if each in self.columns.references), "")
+            told: tuple[str | None, str] = _SAYS_HOW.get(id, (None, ""))
+            if author in names and id and (told[0] is None or told[0] in names):
+                found.append((author, "embedded author", *told))
+        return found
+
+    def quoted(self, names: Sequence[str]) -> list[tuple[str, str]]:
+        """Flat columns with what another tweet says, by the manifest, each with the column of that tweet's ID.
+
+        >>> Layout(ColumnPaths("id", embedded=("quoted_text",))).quoted(["id", "quoted_id", "quoted_text"])
+        [('quoted_text', 'quoted_id')]
+        """
+        found = []
+        for name in names if self.columns.embedded else ():
+            prefix = next((each for each in _QUOTED if name.startswith(each)), None)
+            if prefix is not None and name in self.columns.embedded:
+                ids = [prefix + end for end in _QUOTED[prefix] if prefix + end in names]
+                found += [(name, ids[0])] if ids else []
+        return found
+
+    def is_its_place(self, name: str) -> bool:
+        """Whether a flat column with content of another tweet says where that was written.
+
+        >>> layout = Layout(ColumnPaths("id"))
+        >>> layout.is_its_place("quoted_status.place.name"), layout.is_its_place("quoted_status.user.name")
+        (True, False)
+        """
+        prefix = next((each for each in _QUOTED if name.startswith(each)), "")
+        return is_place(name.removeprefix(prefix))
 
     def _within(self, path: Path) -> Path:
         """The path as seen from the row's tweet."""

@@ -245,7 +245,7 @@ def test_nothing_to_plan_with_is_refused(write: Write) -> None:
 
 def test_bad_ids_name_file_column_and_value(write: Write, flag: Flag) -> None:
     """An ID column that holds something else is named with its file."""
-    root = write({"a.parquet": pa.table({"id": ["1", "1", "1", "x7"]})}, row_group_size=2)
+    root = write({"a.parquet": pa.table({"id": ["1", "1", "1", "y7"]})}, row_group_size=2)
     with pytest.raises(IdError, match=r"a\.parquet: .*id") as caught:
         plan(root, flag("deleted", [1]))
     assert (caught.value.column, caught.value.row) == ("id", 3)

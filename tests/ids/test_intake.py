@@ -260,7 +260,7 @@ def test_the_usual_names_are_found() -> None:
         ([1, True], {}, "row 1.*bool"),
         (pa.array([True]), {}, "type bool"),
         (pa.array([[1]]), {}, "type list"),
-        (["20", "x21"], {}, "row 1: 'x21' is not a string of digits"),
+        (["20", "y21"], {}, "row 1: 'y21' is not a string of digits"),
         (["20", "0x14"], {}, "row 1: '0x14' is not a string of digits"),
         (pa.array(["20", "21", "0x14"]).slice(1), {}, "row 1: '0x14' is not a string of digits"),
         (["20", "0" * 19 + "5"], {}, "row 1: '0{19}5' has more than 19 digits"),

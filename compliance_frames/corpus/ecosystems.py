@@ -1,0 +1,128 @@
+"""What the tools call their columns that people collect tweets with: names as data."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+#: A tweet may be wrapped whole in a struct of one of these names, as the service's answers are.
+WRAPPERS: Final = ("", "data", "tweet", "status")
+TIMES: Final = (
+    *("created_at", "parsed_created_at", "timestamp_utc", "tweet_time", "postedTime", "publish_date"),
+    *("date", "time", "timestamp"),
+)
+#: Lists of ``{type, id}``.
+REFERENCE_LISTS: Final = ("referenced_tweets",)
+#: Structs with the tweet that a row repeats; a row is nothing without it. Gnip's ``object`` is one where it is shared.
+RETWEETS: Final = ("retweeted_status", "retweeted_tweet", "retweetedTweet", "object")
+QUOTES: Final = ("quoted_status", "quoted_tweet", "quotedTweet", "twitter_quoted_status")
+TEXTS: Final = ("text", "full_text", "rawContent", "content", "body")
+
+#: Columns in which the tools themselves put where a tweet was written.
+PLACE: Final = re.compile(
+    r"(geo|coordinates?|places?|bbox|geocoordinates)([._].*)?|(coords|geo|bbox)_?coords|lat|lon|lng|long|latitude|longitude",
+    re.IGNORECASE | re.DOTALL,
+)
+#: Columns that people compute from those: cells of a grid, the country, a point under another name.
+DERIVED: Final = re.compile(
+    r"((tweet|status|centroid|point)[._]?)?"
+    r"(lat|lon|lng|latitude|longitude|geohash|h3|s2|s2_?cell|quadkey|plus_?code|country|geometry|geom|wkt|wkb)"
+    r"([._]?(id|index|cell|code|name|iso|res|level|\d+))*",
+    re.IGNORECASE,
+)
+#: Names of columns in which somebody put digests of author IDs.
+HASHED: Final = re.compile(
+    r".*(author|user|actor).*(hash|sha\d|md5|anon|pseudo).*|(hash|anon|pseudo).*(author|user).*", re.IGNORECASE
+)
+
+
+def is_place(name: str) -> bool:
+    """Whether a column says where a tweet was written, or was computed from that, by its name.
+
+    >>> is_place("place_full_name"), is_place("h3_index"), is_place("user_location")
+    (True, True, False)
+    """
+    return bool(PLACE.fullmatch(name) or DERIVED.fullmatch(name))
+
+
+@dataclass(frozen=True)
+class Flat:
+    """How a flat table tells of another tweet: with its ID in one column, and what else there is in others.
+
+    Attributes:
+        id: the column with the other tweet's ID.
+        authors: names of the column with the other tweet's author; the first that is there counts.
+        kind: the column that says how the row stands to the other tweet, if it can do so in several ways.
+        says: what stands in ``kind`` where it stands so.
+        prefix: what names of columns begin with that hold the other tweet's content; none where there is none.
+    """
+
+    id: str
+    authors: tuple[str, ...] = ()
+    kind: str = ""
+    says: str = ""
+    prefix: str = ""
+
+
+#: The tweet whose words a row repeats. The row goes with it.
+REPEATED: Final = (
+    Flat("retweeted_status_id_str", ("retweeted_status_user_id_str", "retweeted_status_user_id", "retweeted_user_id")),
+    Flat("retweeted_status_id", ("retweeted_status_user_id", "retweeted_user_id")),
+    Flat("retweet_status_id", ("retweet_user_id",)),  # rtweet
+    Flat("retweeted_tweet_id", ("retweeted_user_id",)),
+    Flat("retweet_id", ("retweet_user_id",)),
+    Flat("retweeted_id", ("retweeted_user_id",)),  # gazouilloire
+    Flat("retweet_tweetid", ("retweet_userid",)),  # X's information operations
+    Flat("referenced_tweets.retweeted.id", ("retweeted_user_id",)),  # twarc-csv
+    Flat("sourcetweet_id", ("sourcetweet_author_id",), "sourcetweet_type", "retweeted"),  # academictwitteR
+    Flat("retweet_or_quote_id", ("retweet_or_quote_user_id",), "tweet_type", "retweet"),  # twarc 1
+    Flat("retweeted_status.id_str", ("retweeted_status.user.id_str", "retweeted_status.user.id")),
+    Flat("retweeted_status.id", ("retweeted_status.user.id_str", "retweeted_status.user.id")),
+    Flat("retweetedTweet.id", ("retweetedTweet.user.id",)),
+    Flat("object.id", ("object.actor.id",), "verb", "share"),  # activities, flattened
+)
+#: A tweet that a row quotes. The row stays; what it holds of the other tweet goes.
+QUOTED: Final = (
+    Flat("quoted_status_id_str", ("quoted_user_id_str", "quoted_user_id"), prefix="quoted_"),
+    Flat("quoted_status_id", ("quoted_user_id",), prefix="quoted_"),  # rtweet
+    Flat("quoted_tweet_id", ("quoted_user_id",), prefix="quoted_"),
+    Flat("quoted_id", ("quoted_user_id",), prefix="quoted_"),
+    Flat("sourcetweet_id", ("sourcetweet_author_id",), "sourcetweet_type", "quoted", "sourcetweet_"),
+    Flat("quoted_status.id_str", ("quoted_status.user.id_str", "quoted_status.user.id"), prefix="quoted_status."),
+    Flat("quoted_status.id", ("quoted_status.user.id_str", "quoted_status.user.id"), prefix="quoted_status."),
+    Flat("quotedTweet.id", ("quotedTweet.user.id",), prefix="quotedTweet."),
+    Flat("twitter_quoted_status.id", ("twitter_quoted_status.actor.id",), prefix="twitter_quoted_status."),
+)
+
+
+@dataclass(frozen=True)
+class Ecosystem:
+    """A tool, or a format of X's own, and the columns by which a table of it is known.
+
+    Attributes:
+        name: as its users call it.
+        marks: all of these are there.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+
+
+#: The more telling ones first: a table can have the marks of several.
+ECOSYSTEMS: Final = (
+    Ecosystem("Gnip activities", ("verb", "actor.id", "postedTime")),
+    Ecosystem("X information operations", ("tweetid", "userid", "tweet_time")),
+    Ecosystem("twarc-csv", ("author_id", "referenced_tweets.retweeted.id")),
+    Ecosystem("twarc 1 CSV", ("parsed_created_at", "tweet_type", "user_id")),
+    Ecosystem("gazouilloire", ("timestamp_utc", "to_tweetid", "user_id")),
+    Ecosystem("DMI-TCAT", ("from_user_id", "from_user_name")),
+    Ecosystem("academictwitteR", ("tweet_id", "author_id", "user_username")),
+    Ecosystem("rtweet", ("status_id", "user_id", "screen_name")),
+    Ecosystem("twscrape", ("id_str", "rawContent", "user.id")),
+    Ecosystem("snscrape", ("renderedContent", "user.id")),
+    Ecosystem("X API v1.1", ("id_str", "user.id_str")),
+    Ecosystem("X API v1.1", ("id", "user.id")),
+    Ecosystem("X API v2", ("id", "author_id")),
+    Ecosystem("X API v2", ("data.id", "data.author_id")),
+)
