@@ -9,22 +9,22 @@ from typing import Any, Final
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from compliance_frames.proof.erased import Erased
 from compliance_frames.proof.roles import Whose
 
-#: One row for each ID that is looked at. ``number`` or ``text`` holds it, as it was stored.
+#: One row for each ID that is looked at.
 CELLS: Final = pa.schema(
     [
-        pa.field("spot", pa.int64(), nullable=False),
-        pa.field("whose", pa.string(), nullable=False),
+        pa.field("spot", pa.int32(), nullable=False),
+        pa.field("author", pa.bool_(), nullable=False),
         pa.field("own", pa.bool_(), nullable=False),
         pa.field("row", pa.int64(), nullable=False),
         pa.field("places", pa.int64(), nullable=False),
-        pa.field("number", pa.int64()),
-        pa.field("text", pa.large_string()),
+        pa.field("id", pa.int64()),
     ]
 )
 
@@ -36,12 +36,7 @@ _LOCKED_DOWN: Final[dict[str, str | bool | int | float | list[str]]] = {
     "lock_configuration": "true",
 }
 
-#: Text is an ID when it is digits and nothing else, but for spaces around them.
-_JOIN: Final = r"""
-WITH ids AS (
-    SELECT *, coalesce(number, try_cast(regexp_extract(text, '^[\s\pZ]*([0-9]+)[\s\pZ]*$', 1) AS BIGINT)) AS id
-    FROM cells
-)
+_JOIN: Final = """
 SELECT
     c.spot,
     e.treatment,
@@ -51,21 +46,20 @@ SELECT
     min(c.row) FILTER (WHERE c.places <> 0) AS first_placed,
     bit_or(c.places) AS places,
     count(*) FILTER (WHERE c.own AND a.id IS NULL) AS unasked
-FROM ids AS c
-LEFT JOIN erased AS e ON e.whose = c.whose AND e.id = c.id
+FROM cells AS c
+LEFT JOIN erased AS e ON e.author = c.author AND e.id = c.id
 LEFT JOIN asked AS a ON c.own AND a.id = c.id
+WHERE e.id IS NOT NULL OR (c.own AND a.id IS NULL)
 GROUP BY ALL
 ORDER BY ALL
 """
 
 #: Tweets and their authors, as they are stored.
-PAIRS: Final = pa.schema([pa.field("tweet", pa.large_string()), pa.field("author", pa.large_string())])
+PAIRS: Final = pa.schema([pa.field("tweet", pa.int64()), pa.field("author", pa.int64())])
 
-_AUTHORED: Final = r"""
-SELECT DISTINCT try_cast(trim(tweet) AS BIGINT) AS id
-FROM pairs SEMI JOIN authors ON authors.id = try_cast(trim(author) AS BIGINT)
-WHERE try_cast(trim(tweet) AS BIGINT) IS NOT NULL
-ORDER BY id
+_AUTHORED: Final = """
+SELECT DISTINCT tweet AS id FROM pairs SEMI JOIN authors ON authors.id = pairs.author
+WHERE tweet IS NOT NULL ORDER BY id
 """
 
 
@@ -104,9 +98,10 @@ def rescan(batches: Iterator[pa.RecordBatch], erased: Erased, asked: NDArray[np.
         erased: what to look for.
         asked: the tweets that were asked about.
 
-    >>> found = rescan(iter([cells(0, "tweet", pa.array(["7", " 8 ", "x"]))]), Erased(np.array([8])), np.array([7]))
+    >>> batch = cells(0, "tweet", ids_of(pa.array(["7", " 8 ", "x"])))
+    >>> found = rescan(iter([batch]), Erased(np.array([8])), np.array([7]))
     >>> [(each.treatment, each.looked_at) for each in found]
-    [('drop', 1), (None, 2)]
+    [('drop', 1)]
     """
     with duckdb.connect(":memory:", config=_LOCKED_DOWN) as connection:
         _fill(connection, "erased", erased.table())
@@ -133,16 +128,13 @@ def authored(batches: Iterator[pa.RecordBatch], authors: NDArray[np.int64]) -> N
 
 def pairs(tweets: Any, authors: Any) -> pa.RecordBatch:
     """Tweets and their authors as :func:`authored` wants them."""
-    both = [_stored(values) for values in (tweets, authors)]
-    return pa.record_batch(
-        [(text if text is not None else number.cast(pa.large_string())) for number, text in both], schema=PAIRS
-    )
+    return pa.record_batch([ids_of(tweets), ids_of(authors)], schema=PAIRS)
 
 
 def cells(
     spot: int,
     whose: Whose,
-    values: Any,
+    ids: pa.Array[Any],
     *,
     own: bool = False,
     rows: NDArray[np.int64] | None = None,
@@ -153,40 +145,54 @@ def cells(
     Args:
         spot: a number that stands for the place where they were found.
         whose: whom they name.
-        values: an array of integers, of text or of bytes of text, plain or in a dictionary.
+        ids: as :func:`ids_of` gives them.
         own: whether they are rows' own tweet IDs, which must have been asked about.
         rows: the row of each; 0 where there is none.
         places: bits of places beside each.
     """
-    count = len(values)
-    numbers, texts = _stored(values)
+    count = len(ids)
     zeros = np.zeros(count, np.int64)
     columns: list[Any] = [
-        pa.array(np.full(count, spot, np.int64)),
-        pa.repeat(whose, count),
-        pa.repeat(pa.scalar(own), count),
-        pa.array(zeros if rows is None else rows),
-        pa.array(zeros if places is None else places),
-        pa.nulls(count, pa.int64()) if numbers is None else numbers,
-        pa.nulls(count, pa.large_string()) if texts is None else texts,
+        np.full(count, spot, np.int32),
+        np.full(count, whose == "author"),
+        np.full(count, own),
+        zeros if rows is None else rows,
+        zeros if places is None else places,
     ]
-    return pa.record_batch(columns, schema=CELLS)
+    return pa.record_batch([*map(pa.array, columns), ids], schema=CELLS)
 
 
-def _stored(values: Any) -> tuple[Any, Any]:
-    """IDs as numbers or else as text."""
+def ids_of(values: Any) -> pa.Array[Any]:
+    """IDs as numbers: text is one when it is digits and nothing else, but for spaces around them.
+
+    Args:
+        values: an array of integers, of text or of bytes of text, plain or in a dictionary.
+
+    >>> ids_of(pa.array([" 08 ", "x", None, "1" * 20])).to_pylist()
+    [8, None, None, None]
+    """
     if pt.is_dictionary(values.type):
-        values = values.dictionary.take(values.indices)
+        return ids_of(values.dictionary).take(values.indices)
     kind = values.type
-    if pt.is_integer(kind) and not pt.is_uint64(kind):
-        return values.cast(pa.int64()), None
-    if pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind):
-        try:
-            return None, values.cast(pa.large_string())
-        except pa.ArrowInvalid:  # some of it is no text
-            plain = [None if each is None else each.decode(errors="replace") for each in values.to_pylist()]
-            return None, pa.array(plain, pa.large_string())
-    return None, values.cast(pa.large_string())
+    if pt.is_uint64(kind):
+        values = pc.if_else(pc.less_equal(values, pa.scalar(2**63 - 1, kind)), values, pa.scalar(None, kind))
+    if pt.is_integer(kind):
+        return values.cast(pa.int64())
+    text = values.cast(options=pc.CastOptions(pa.large_string(), allow_invalid_utf8=True))
+    try:
+        return text.cast(pa.int64())
+    except pa.ArrowInvalid:  # some of it is no number
+        return _spelled(text)
+
+
+def _spelled(text: Any) -> pa.Array[Any]:
+    """The numbers among texts of every kind."""
+    bare = pc.ascii_ltrim(pc.replace_substring_regex(text, r"^[\s\pZ]*([0-9]+)[\s\pZ]*$", r"\1"), "0")
+    fits = pc.or_(
+        pc.match_substring_regex(bare, "^[0-9]{1,18}$"),
+        pc.and_(pc.match_substring_regex(bare, "^[0-9]{19}$"), pc.less_equal(bare, str(2**63 - 1))),
+    )
+    return pc.if_else(fits, bare, pa.scalar(None, bare.type)).cast(pa.int64())
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

@@ -16,9 +16,11 @@ from compliance_frames.errors import VerificationError
 from compliance_frames.progress import ProgressCallback, silent
 from compliance_frames.proof import inventory, statement
 from compliance_frames.proof.erased import Answers, Erased, erased_by, read_answers
+from compliance_frames.proof.group import Sought
 from compliance_frames.proof.proof import Check as Check
 from compliance_frames.proof.proof import Proof as Proof
 from compliance_frames.proof.rescan import Found, rescan
+from compliance_frames.proof.search import Needles
 from compliance_frames.proof.source import source_problems, tweets_of_authors
 from compliance_frames.proof.survey import Survey
 
@@ -109,7 +111,8 @@ def verify(
     _inventory(root, told, problems)
     gone = erased if source is None else _gone_by_source(Path(source), told, erased, problems)
     must_erase = len(erased) > 0 or any(record.rows_dropped for record in told.files)
-    survey = Survey(root, told, must_erase=must_erase, problems=problems, progress=progress)
+    sought = Sought(gone, Needles.of(gone), must_erase)
+    survey = Survey(root, told, sought=sought, problems=problems, progress=progress)
     found = rescan(survey.batches(), gone, answers.asked.get("tweets", np.empty(0, np.int64)))
     counted = _judged(found, survey, told, answers, problems)
     problems.settle(root)
@@ -126,12 +129,6 @@ def _gone_by_source(source: Path, manifest: Manifest, erased: Erased, problems: 
 def _inventory(root: Path, manifest: Manifest, problems: _Problems) -> None:
     problems.all_of(inventory.record_problems(manifest))
     problems.all_of(inventory.strays(root, manifest))
-    for record in manifest.files:
-        found = inventory.file_problem(
-            root / record.path, record.path, size=record.bytes, sha256=record.sha256, whose="cleaned"
-        )
-        if found is not None:
-            problems(found)
 
 
 def _judged(
@@ -174,6 +171,6 @@ def _proof(
         job_ids=answers.job_ids or manifest.job_ids,
         verified_at=datetime.now(UTC).replace(microsecond=0),
         checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),
-        not_checked=tuple(statement.not_checked(manifest, survey.unplaced, answers, with_source=with_source)),
+        not_checked=tuple(statement.not_checked(manifest, survey, answers, with_source=with_source)),
         statement=statement.statement(root, manifest, answers, erased),
     )
