@@ -60,7 +60,8 @@ def not_checked(manifest: Manifest, survey: Survey, answers: Answers, *, with_so
     yield "text that is encoded otherwise than as itself, such as base64 or a picture in a column"
     other = sum(record.columns is None for record in manifest.files)
     if other:
-        yield f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet: only the digest"
+        kind = f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet"
+        yield f"what {kind} {'says' if other == 1 else 'say'} by anything but IDs: only those were looked for"
     if survey.unplaced:
         named = ", ".join(repr(name) for name in sorted(survey.unplaced))
         yield f"columns that look like places, where it was told that there are none: {named}"
@@ -78,6 +79,8 @@ def _residue(counted: Counter[str], must_erase: bool) -> Iterator[Check]:
     yield Check("pages", searched, counted["bytes"])
     bounds = "smallest and largest values in footers, pages and page indexes: none had to go, and rows have them"
     yield Check("statistics", bounds, counted["statistics"])
+    if counted["others"]:
+        yield Check("other files", "files that are not Parquet, unpacked and searched for IDs: none", counted["others"])
     names = counted["metadata"] + counted["names"]
     yield Check("metadata", "numbers in metadata and in names of files that can be IDs: none had to go", names)
     yield Check("Bloom filters", "Bloom filters made again from the rows: no bit more is set", counted["blooms"])

@@ -14,12 +14,14 @@ import pyarrow.parquet as pq
 from compliance_frames.corpus.manifest import FileRecord, Manifest
 from compliance_frames.progress import Progress, ProgressCallback
 from compliance_frames.proof.findings import Findings, Spot, number
-from compliance_frames.proof.footer import MAGIC, read_footer
+from compliance_frames.proof.footer import read_footer
 from compliance_frames.proof.group import GroupLook, OpenedFile, Sought
+from compliance_frames.proof.inventory import other_directories
+from compliance_frames.proof.others import look_at_other
 from compliance_frames.proof.rescan import Found, cells
 from compliance_frames.proof.roles import Layout
 from compliance_frames.proof.threads import in_order
-from compliance_frames.proof.whole import look_at_file, look_at_footer
+from compliance_frames.proof.whole import look_at_file, look_at_footer, name_cells
 
 #: What a role is called where an ID of it was found.
 _CALLED: Final[dict[str, str]] = {
@@ -106,6 +108,8 @@ class Survey:
 
     def _tasks(self) -> Iterator[_Task]:
         """What is to be done, file by file; each is opened when its turn comes."""
+        for directory in other_directories(self.root, self.manifest):
+            yield partial(Findings, cells=list(name_cells(directory)))
         for record in self.manifest.files:
             path = self.root / record.path
             yield partial(look_at_file, path, record)
@@ -114,12 +118,13 @@ class Survey:
             yield partial(Findings, done=record.path)
 
     def _file(self, path: Path, record: FileRecord) -> Iterator[_Task]:
+        if record.columns is None:
+            yield partial(look_at_other, path, record, self._sought.needles)
+            return
         try:
             opened = self._opened(path, record)
         except _UNREADABLE as error:
             yield partial(Findings, [_unreadable(record, error)])
-            return
-        if opened is None:
             return
         yield partial(_with_file, path, opened, lambda file, opened: look_at_footer(file, opened, self._sought))
         for group in range(len(opened.footer.groups)):
@@ -128,12 +133,8 @@ class Survey:
     def _group(self, file: BinaryIO, opened: OpenedFile, *, group: int) -> Findings:
         return GroupLook(file, opened, group, self._sought).look()
 
-    def _opened(self, path: Path, record: FileRecord) -> OpenedFile | None:
+    def _opened(self, path: Path, record: FileRecord) -> OpenedFile:
         with path.open("rb") as file:
-            if record.columns is None:
-                if file.read(4) == MAGIC:
-                    self._tell(f"{record.path}: it is Parquet, and was not looked into when the dataset was cleaned")
-                return None
             footer = read_footer(file)
             file.seek(0)
             with pq.ParquetFile(file, pre_buffer=False) as parquet:

@@ -214,7 +214,7 @@ def test_a_proof_says_what_it_claims_and_nothing_more(cleaned: Cleaned) -> None:
     assert proof.statement.startswith("As of job 7, asked at 2024-05-09 12:00 UTC, for the 3 IDs flagged, no ")
     assert "1 tweet or 1 author that had to go" in proof.statement
     left = " ".join(proof.not_checked)
-    assert "1 file that is not Parquet" in left
+    assert "what 1 file that is not Parquet says by anything but IDs" in left
     assert "the source" in left
     for shown in (str(proof), proof._repr_html_(), json.dumps(proof.to_dict())):
         assert "compliant" not in shown
