@@ -63,8 +63,7 @@ class Needles:
 
         Args:
             data: any buffer of bytes.
-            foreign: of a format that is not known: digits of one value may follow those of another without anything
-                between them, and numbers may begin with their highest byte.
+            foreign: of a format that is not known: numbers may begin with their highest byte.
         """
         if not len(self.ids):
             return self.ids
@@ -73,7 +72,7 @@ class Needles:
             each
             for block in _blocks(whole)
             for each in (
-                self._digits(block, foreign),
+                self._digits(block),
                 *(self._words(block, order) for order in ("<>" if foreign else "<")),
             )
         ]
@@ -81,12 +80,10 @@ class Needles:
 
     def where(self, data: Any) -> tuple[IdArray, NDArray[np.int64]]:
         """Which IDs stand in bytes as digits, each as often as it does, and where each begins."""
-        whole = np.frombuffer(data, np.uint8)
-        starts, ends = _runs(whole)
-        short = ends - starts <= _MOST_DIGITS
-        values = _numbers(whole, starts[short], ends[short])
+        both = list(self._spelled(np.frombuffer(data, np.uint8)))
+        values, starts = (np.concatenate(parts) for parts in zip(*both, strict=True))
         kept = np.isin(values, self.among(values))
-        return values[kept], starts[short][kept]
+        return values[kept], starts[kept]
 
     def _slots(self, values: NDArray[np.int64]) -> NDArray[np.uint64]:
         return (values.view(np.uint64) * _MIX) >> self._shift
@@ -103,19 +100,22 @@ class Needles:
         words = np.ndarray(len(block) - 7, f"{order}u8", block, strides=(1,))[likely].astype(np.int64)
         return self.among(words[(words >= self.ids[0]) & (words <= self.ids[-1])])
 
-    def _digits(self, block: _Bytes, foreign: bool) -> IdArray:
+    def _digits(self, block: _Bytes) -> IdArray:
+        return self.among(np.concatenate([values for values, _ in self._spelled(block)]))
+
+    def _spelled(self, block: _Bytes) -> Iterator[tuple[IdArray, NDArray[np.int64]]]:
+        """The numbers that digits spell, and where each begins.
+
+        Where there are more digits than any number has, those of one value follow those of another: every number of
+        the length of an ID counts.
+        """
         starts, ends = _runs(block)
-        lengths = ends - starts
-        exact = lengths <= _MOST_DIGITS
-        found = self.among(_numbers(block, starts[exact], ends[exact]))
-        if not foreign or exact.all():
-            return found
-        inside = [
-            self.among(_numbers(block, at - length, at))
-            for length in self.lengths
-            for at in (_within(starts[~exact] + length, ends[~exact]),)
-        ]
-        return np.unique(np.concatenate([found, *inside]))
+        exact = ends - starts <= _MOST_DIGITS
+        yield _numbers(block, starts[exact], ends[exact]), starts[exact]
+        if not exact.all():
+            for length in self.lengths:
+                at = _within(starts[~exact] + length, ends[~exact])
+                yield _numbers(block, at - length, at), at - length
 
 
 class Search:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +14,7 @@ from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.proof import residue
 from compliance_frames.proof.bloom import BloomError, bloom_span
 from compliance_frames.proof.cells import looks_placed
+from compliance_frames.proof.erased import IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.footer import Footer, Span
 from compliance_frames.proof.group import OpenedFile, Sought
@@ -54,6 +56,11 @@ def look_at_footer(file: BinaryIO, opened: OpenedFile, sought: Sought) -> Findin
     findings.counted["metadata"] = len(numbers)
     findings.cells += [Cells(Spot(name, "its key-value metadata"), each, ids_of(numbers)) for each in _BOTH if numbers]
     findings.problems += [f"{name}: {problem}" for problem in _footer_problems(footer, sought)]
+    packed = np.setdiff1d(_packed(footer, sought), np.asarray(ids_of(numbers)))
+    if len(packed):
+        findings.problems.append(
+            f"{name}: {number(len(packed), 'ID')} of what had to go in its key-value metadata, in base64"
+        )
     if sought.must_erase:
         _unclaimed(file, opened, sought, findings)
     if footer.rows != opened.record.rows_kept:
@@ -73,6 +80,17 @@ def _footer_problems(footer: Footer, sought: Sought) -> Iterator[str]:
     hits = np.setdiff1d(hits, needles.in_bytes(b"\n".join(fields)))
     if len(hits):
         yield f"{number(len(hits), 'ID')} of what had to go in its footer, in no field that is known"
+
+
+def _packed(footer: Footer, sought: Sought) -> IdArray:
+    """IDs in values of metadata that are base64, as Arrow's schema is."""
+    found = [sought.needles.ids[:0]]
+    for _, value in footer.key_values:
+        try:
+            found.append(sought.needles.in_bytes(base64.b64decode(value, validate=True)))
+        except ValueError:
+            continue
+    return np.unique(np.concatenate(found))
 
 
 def _unclaimed(file: BinaryIO, opened: OpenedFile, sought: Sought, findings: Findings) -> None:
