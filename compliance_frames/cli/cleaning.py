@@ -77,11 +77,13 @@ def _must_be_free(dest: Path, wait: bool) -> None:
         must_be_free(lock_path(target), f"The destination {dest}")
 
 
-def _prove(display: Display, dest: Path, ledger: Path, source: Path | None = None) -> Proof:
+def _prove(
+    display: Display, dest: Path, ledger: Path, source: Path | None = None, sample: float | None = None
+) -> Proof:
     from compliance_frames.proof.verify import verify as prove
 
     with display.progress() as told:
-        return prove(dest, ledger=ledger, source=source, progress=told)
+        return prove(dest, ledger=ledger, source=source, sample=sample, progress=told)
 
 
 def _prove_and_report(display: Display, dest: Path, ledger: Path, source: Path | None, output: Path | None) -> Any:
@@ -186,8 +188,16 @@ def clean(
     "--source", type=options.PATH, metavar="CORPUS", help="Also look in the cleaned copy for text of erased rows."
 )
 @click.option("--certificate", type=options.PATH, metavar="FILE", help="Write what was verified, as JSON.")
+@click.option(
+    "--sample",
+    type=options.Fraction(),
+    metavar="PART",
+    help="Look into a part (10%) of the row groups, and say so.",
+)
 @options.output
-def verify(dest: Path, ledger: Path, source: Path | None, certificate: Path | None, display: Display) -> None:
+def verify(
+    dest: Path, ledger: Path, source: Path | None, certificate: Path | None, sample: float | None, display: Display
+) -> None:
     """Prove that DEST holds nothing that had to go, by code that shares nothing with clean.
 
     Exit code 3, and one line for each thing found, when it does.
@@ -198,7 +208,7 @@ def verify(dest: Path, ledger: Path, source: Path | None, certificate: Path | No
       compliance-frames verify clean/ --ledger corpus.ledger --certificate c.json
     """
     options.keep_apart(certificate, "--certificate", dest)
-    proof = _prove(display, dest, ledger, source)
+    proof = _prove(display, dest, ledger, source, sample)
     told = proof.to_dict()
     if certificate:
         certificate.write_text(json.dumps(told, indent=2, default=jsonable) + "\n", encoding="utf-8")

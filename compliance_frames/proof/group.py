@@ -22,7 +22,7 @@ from compliance_frames.proof.rescan import ids_of
 from compliance_frames.proof.roles import Layout, Path, Role, whose
 from compliance_frames.proof.search import Needles
 from compliance_frames.proof.texts import held_in_json, ids_inside, is_text
-from compliance_frames.proof.values import LeafValues
+from compliance_frames.proof.values import LeafValues, bound_texts
 
 #: Rows that are held in memory at once.
 _ROWS: Final = 1 << 16
@@ -116,7 +116,6 @@ class GroupLook:
             rows += batch.num_rows
         if wanted and rows != self._opened.footer.groups[self._group].rows:
             self._tell(f"a row group has {rows:,} rows, and says {self._opened.footer.groups[self._group].rows:,}")
-        self.findings.counted["rows"] += self._opened.footer.groups[self._group].rows
         for at, values in columns.items():
             self._beside(at, values)
 
@@ -232,9 +231,7 @@ class GroupLook:
     def _bounds(self, name: str, path: Path, role: Role | None, values: LeafValues) -> None:
         told = values.bound_texts()
         self.findings.counted["statistics"] += len(told)
-        if role is not None and role != "mention" and len(told):
-            spot = Spot(self._name, f"the statistics of {name!r}", name, role)
-            self._add(Cells(spot, whose(role, path), ids_of(told)))
+        self.findings.cells += _bounds(self._name, path, role, told)
         foreign = values.foreign_bounds()
         if foreign:
             self._tell(f"the statistics of {name!r} have {number(foreign, 'value')} that no row has")
@@ -261,3 +258,16 @@ class GroupLook:
                 f"a Bloom filter of {name!r} has {number(foreign, 'bit')} that no row sets: "
                 "it still answers for values that are gone"
             )
+
+
+def bounds_cells(opened: OpenedFile, group: int) -> Iterator[Cells]:
+    """The IDs in the footer's statistics of a row group that is not looked into."""
+    columns = stored_columns(opened.schema, opened.layout)
+    for (path, role), chunk in zip(columns, opened.footer.groups[group].chunks, strict=False):
+        yield from _bounds(opened.record.path, path, role, bound_texts(list(chunk.bounds), chunk.physical))
+
+
+def _bounds(file: str, path: Path, role: Role | None, told: pa.Array[Any]) -> Iterator[Cells]:
+    if role is not None and role != "mention" and len(told):
+        name = ".".join(path)
+        yield Cells(Spot(file, f"the statistics of {name!r}", name, role), whose(role, path), ids_of(told))

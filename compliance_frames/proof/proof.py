@@ -8,6 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
+from compliance_frames.proof.sampling import Sample
+
 
 @dataclass(frozen=True)
 class Check:
@@ -40,6 +42,7 @@ class Proof:
         not_checked: what was not; one sentence each.
         statement: what was found, in one sentence.
         verified: true: whoever holds a proof was not told of a problem.
+        sample: the part of the row groups that was looked into; None for all of them.
     """
 
     destination: Path
@@ -53,6 +56,7 @@ class Proof:
     not_checked: tuple[str, ...]
     statement: str
     verified: Literal[True] = True
+    sample: Sample | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The proof as JSON has it; job IDs as text, as numbers of their size lose digits in some readers."""

@@ -10,15 +10,17 @@ from pathlib import Path
 from compliance_frames.corpus.manifest import Manifest
 from compliance_frames.proof.erased import Answers, Erased
 from compliance_frames.proof.proof import Check
+from compliance_frames.proof.sampling import Sample
 from compliance_frames.proof.survey import Survey
 
 
-def statement(root: Path, manifest: Manifest, answers: Answers, erased: Erased) -> str:
+def statement(root: Path, manifest: Manifest, answers: Answers, erased: Erased, sample: Sample | None = None) -> str:
     """What a proof claims, in one sentence; it never says more than what was looked for."""
     gone = [(len(erased.drop_tweets), "tweet"), (len(erased.drop_authors), "author")]
     bare = len(erased.scrub_tweets) + len(erased.scrub_authors)
+    where = f"no Parquet file under {root}" if sample is None else f"none of a sample of {sample}, under {root},"
     claim = (
-        f"no Parquet file under {root} contains a row, a retweet or an embedded copy of the "
+        f"{where} contains a row, a retweet or an embedded copy of the "
         f"{' or '.join(_number(count, what) for count, what in gone)} that had to go, "
         f"or a place of the {_number(bare, 'tweet or author', 'tweets or authors')} that had to lose theirs"
     )
@@ -53,8 +55,13 @@ def checks(
     yield from _residue(counted, len(erased) > 0)
 
 
-def not_checked(manifest: Manifest, survey: Survey, answers: Answers, *, with_source: bool) -> Iterator[str]:
+def not_checked(
+    manifest: Manifest, survey: Survey, answers: Answers, sample: Sample | None, *, with_source: bool
+) -> Iterator[str]:
     """What a reader might think was checked, and was not."""
+    if sample is not None and sample.groups < sample.of:
+        rest = _number(sample.of - sample.groups, "row group")
+        yield f"the rows and pages of {rest}: this is a sample of {sample}"
     yield "numbers of less than 11 digits in texts, metadata and names, unless a key there says that they are IDs"
     yield "what is only named: an ID or a name written in a tweet's text, or a link to it"
     yield "text that is encoded otherwise than as itself, such as base64 or a picture in a column"

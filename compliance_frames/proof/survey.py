@@ -15,11 +15,12 @@ from compliance_frames.corpus.manifest import FileRecord, Manifest
 from compliance_frames.progress import Progress, ProgressCallback
 from compliance_frames.proof.findings import Findings, Spot, number
 from compliance_frames.proof.footer import read_footer
-from compliance_frames.proof.group import GroupLook, OpenedFile, Sought
+from compliance_frames.proof.group import GroupLook, OpenedFile, Sought, bounds_cells
 from compliance_frames.proof.inventory import other_directories
 from compliance_frames.proof.others import look_at_other
 from compliance_frames.proof.rescan import Found, cells
 from compliance_frames.proof.roles import Layout
+from compliance_frames.proof.sampling import Sample
 from compliance_frames.proof.threads import in_order
 from compliance_frames.proof.whole import look_at_file, look_at_footer, name_cells
 
@@ -50,6 +51,7 @@ class Survey:
         root: the dataset.
         manifest: of it.
         sought: what is looked for.
+        sample: which row groups to look into; None for all.
         problems: told of each problem.
         progress: told after each file.
     """
@@ -60,6 +62,7 @@ class Survey:
         manifest: Manifest,
         *,
         sought: Sought,
+        sample: Sample | None,
         problems: Callable[[str], None],
         progress: ProgressCallback,
     ) -> None:
@@ -70,7 +73,7 @@ class Survey:
         self.mentioned: set[str] = set()
         self.unlooked: set[str] = set()
         self._numbers: dict[Spot, int] = {}
-        self._sought, self._tell, self._progress = sought, problems, progress
+        self._sought, self._sample, self._tell, self._progress = sought, sample, problems, progress
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Every ID of every file, for :func:`~compliance_frames.proof.rescan.rescan`."""
@@ -128,6 +131,11 @@ class Survey:
             return
         yield partial(_with_file, path, opened, lambda file, opened: look_at_footer(file, opened, self._sought))
         for group in range(len(opened.footer.groups)):
+            self.counted["groups"] += 1
+            if self._sample is not None and not self._sample.takes(record.path, group):
+                yield partial(Findings, cells=list(bounds_cells(opened, group)))
+                continue
+            self.counted["groups looked into"] += 1
             yield partial(_with_file, path, opened, partial(self._group, group=group))
 
     def _group(self, file: BinaryIO, opened: OpenedFile, *, group: int) -> Findings:

@@ -46,7 +46,7 @@ def look_at_footer(file: BinaryIO, opened: OpenedFile, sought: Sought) -> Findin
     """Look for what had to go in the footer of a Parquet file, and between its pages."""
     footer, schema, name = opened.footer, opened.schema, opened.record.path
     findings = Findings(unplaced=set(looks_placed(schema, opened.layout)))
-    findings.counted["parquet"] = 1
+    findings.counted["parquet"], findings.counted["rows"] = 1, footer.rows
     if sought.must_erase:
         findings.problems += [
             f"{name}: its schema lists all categories of {column!r}, erased ones perhaps among them"

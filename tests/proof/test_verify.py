@@ -744,3 +744,40 @@ def test_rows_nobody_asked_about_are_found_where_none_was_to_stay(tmp_path: Path
     assert verify(tmp_path / "clean", ledger=KnownLedger([KEPT])).rows == 1
     with pytest.raises(VerificationError, match="1 row of tweets that were never asked about"):
         verify(tmp_path / "clean", ledger=KnownLedger([PLACED]))
+
+
+# A sample says that it is one.
+
+
+def test_a_sample_says_what_it_looked_into(cleaned: Cleaned) -> None:
+    """The proof names fraction, seed and row groups, its statement calls itself a sample, and it can be had again."""
+    cleaned.put([row(KEPT + each) for each in range(20, 60)], row_group_size=1)
+    proof = cleaned.verify(sample=0.25, seed=3)
+    assert proof.sample is not None
+    assert (proof.sample.fraction, proof.sample.seed, proof.sample.of) == (0.25, 3, 41)
+    assert 0 < proof.sample.groups < 41
+    assert proof.rows == 43
+    assert f"none of a sample of {proof.sample.groups} of 41 row groups" in proof.statement
+    assert "by seed 3" in proof.statement
+    assert any("this is a sample" in each for each in proof.not_checked)
+    assert cleaned.verify(sample=0.25, seed=3).sample == proof.sample
+    assert proof.to_dict()["sample"]["groups"] == proof.sample.groups
+    assert cleaned.verify().to_dict()["sample"] is None
+
+
+def test_a_sample_of_all_finds_all_and_one_of_less_still_reads_every_footer(cleaned: Cleaned) -> None:
+    """What a sample leaves out are rows and pages: digests, names and footers are looked at in every file."""
+    cleaned.put([*(row(KEPT + each) for each in range(20, 60)), row(GONE)], row_group_size=1, write_statistics=False)
+    assert any("1 row that had to go" in each for each in cleaned.problems(sample=1.0))
+    assert cleaned.verify(sample=1e-9).sample.groups == 0
+    cleaned.put([*(row(KEPT + each) for each in range(20, 60)), row(GONE)], row_group_size=1)
+    assert any("in the statistics of 'id'" in each for each in cleaned.problems(sample=1e-9))
+    (cleaned.path / FILE).write_bytes((cleaned.path / FILE).read_bytes().replace(b"PAR1", b"PAR2", 1))
+    assert any("SHA-256" in each for each in cleaned.problems(sample=1e-9))
+
+
+@pytest.mark.parametrize("sample", [0, -0.1, 1.5])
+def test_a_sample_of_nothing_or_of_more_than_all_is_refused(sample: float, cleaned: Cleaned) -> None:
+    """A part is more than nothing, and not more than the whole."""
+    with pytest.raises(VerificationError, match=r"0\.1 for a tenth"):
+        cleaned.verify(sample=sample)
