@@ -62,6 +62,7 @@ class Findings:
         unplaced: columns that look like places, where it was told that there are none.
         mentioned: columns in whose texts and numbers something stands that had to go, kept by policy.
         unlooked: what could not be looked into, a sentence for each.
+        unasked: for a file, how many rows were never asked about.
         done: the path of a file that is done with this.
     """
 
@@ -71,6 +72,7 @@ class Findings:
     unplaced: set[str] = field(default_factory=set)
     mentioned: set[str] = field(default_factory=set)
     unlooked: set[str] = field(default_factory=set)
+    unasked: Counter[str] = field(default_factory=Counter)
     done: str | None = None
 
 

@@ -8,19 +8,21 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.proof.bloom import BloomError, bloom_span, foreign_bits
 from compliance_frames.proof.cells import Ids, ids_in, leaves, place_columns, stored_columns
 from compliance_frames.proof.chunk import ChunkFacts, look_at_chunk
-from compliance_frames.proof.erased import Erased
+from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.footer import Footer
 from compliance_frames.proof.pages import PageError
 from compliance_frames.proof.rescan import ids_of
 from compliance_frames.proof.roles import Layout, Path, Role, whose
-from compliance_frames.proof.search import Needles
+from compliance_frames.proof.search import Likely, Needles
 from compliance_frames.proof.texts import held_in_json, ids_inside, is_text
 from compliance_frames.proof.values import LeafValues, bound_texts
 
@@ -40,11 +42,15 @@ class Sought:
     Attributes:
         erased: what must be gone, by what it is.
         needles: the same, to be found in bytes.
+        likely: the same and what had to lose its places, to leave most of the others aside.
+        asked: the tweets that were asked about, sorted; None where nobody knows.
         must_erase: whether anything had to go.
     """
 
     erased: Erased
     needles: Needles
+    likely: Likely
+    asked: IdArray | None
     must_erase: bool
 
 
@@ -165,7 +171,12 @@ class GroupLook:
         own = ids.role in ("tweet", "author")
         spot = Spot(self._name, None, ".".join(ids.path), ids.role, places if own else (), ids.primary)
         self.findings.counted[ids.role] += len(ids.values) - ids.values.null_count
-        self._add(Cells(spot, whose(ids.role, ids.path), ids_of(ids.values), ids.rows, ids.places))
+        numbers = np.asarray(pc.fill_null(ids_of(ids.values), -1))
+        if ids.primary and self._sought.asked is not None:
+            self.findings.unasked[self._name] += int(np.sum(~_are_in(numbers, self._sought.asked)))
+        at = np.flatnonzero(self._sought.likely.mask(numbers))
+        if len(at):
+            self._add(Cells(spot, whose(ids.role, ids.path), pa.array(numbers[at]), ids.rows[at], ids.places[at]))
 
     def _add(self, cells: Cells) -> None:
         self.findings.cells.append(cells)
@@ -258,6 +269,11 @@ class GroupLook:
                 f"a Bloom filter of {name!r} has {number(foreign, 'bit')} that no row sets: "
                 "it still answers for values that are gone"
             )
+
+
+def _are_in(numbers: IdArray, sorted_ids: IdArray) -> NDArray[np.bool_]:
+    at = np.minimum(np.searchsorted(sorted_ids, numbers), max(len(sorted_ids) - 1, 0))
+    return sorted_ids[at] == numbers if len(sorted_ids) else np.zeros(len(numbers), np.bool_)
 
 
 def bounds_cells(opened: OpenedFile, group: int) -> Iterator[Cells]:

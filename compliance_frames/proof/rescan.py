@@ -21,7 +21,6 @@ CELLS: Final = pa.schema(
     [
         pa.field("spot", pa.int32(), nullable=False),
         pa.field("author", pa.bool_(), nullable=False),
-        pa.field("own", pa.bool_(), nullable=False),
         pa.field("row", pa.int64(), nullable=False),
         pa.field("places", pa.int64(), nullable=False),
         pa.field("id", pa.int64()),
@@ -44,12 +43,8 @@ SELECT
     min(c.row) AS first_row,
     count(*) FILTER (WHERE c.places <> 0) AS placed,
     min(c.row) FILTER (WHERE c.places <> 0) AS first_placed,
-    bit_or(c.places) AS places,
-    count(*) FILTER (WHERE c.own AND a.id IS NULL) AS unasked
-FROM cells AS c
-LEFT JOIN erased AS e ON e.author = c.author AND e.id = c.id
-LEFT JOIN asked AS a ON c.own AND a.id = c.id
-WHERE e.id IS NOT NULL OR (c.own AND a.id IS NULL)
+    bit_or(c.places) AS places
+FROM cells AS c JOIN erased AS e ON e.author = c.author AND e.id = c.id
 GROUP BY ALL
 ORDER BY ALL
 """
@@ -69,26 +64,24 @@ class Found:
 
     Attributes:
         spot: the number that :func:`cells` was given.
-        treatment: what had to happen to these IDs; None for those that nothing was to happen to.
+        treatment: what had to happen to these IDs.
         looked_at: how many they are.
         first_row: the first row they stand in.
         placed: how many have a place beside them.
         first_placed: the first row of those, or None.
         places: the bits of the columns of those places.
-        unasked: how many were never asked about, of rows' own tweets.
     """
 
     spot: int
-    treatment: str | None
+    treatment: str
     looked_at: int
     first_row: int
     placed: int
     first_placed: int | None
     places: int
-    unasked: int
 
 
-def rescan(batches: Iterator[pa.RecordBatch], erased: Erased, asked: NDArray[np.int64]) -> list[Found]:
+def rescan(batches: Iterator[pa.RecordBatch], erased: Erased) -> list[Found]:
     """Join a stream of IDs with those that must be gone.
 
     The batches pass once and are not kept; only the IDs to look for lie in memory.
@@ -96,16 +89,14 @@ def rescan(batches: Iterator[pa.RecordBatch], erased: Erased, asked: NDArray[np.
     Args:
         batches: of the schema ``CELLS``.
         erased: what to look for.
-        asked: the tweets that were asked about.
 
     >>> batch = cells(0, "tweet", ids_of(pa.array(["7", " 8 ", "x"])))
-    >>> found = rescan(iter([batch]), Erased(np.array([8])), np.array([7]))
+    >>> found = rescan(iter([batch]), Erased(np.array([8])))
     >>> [(each.treatment, each.looked_at) for each in found]
     [('drop', 1)]
     """
     with duckdb.connect(":memory:", config=_LOCKED_DOWN) as connection:
         _fill(connection, "erased", erased.table())
-        _fill(connection, "asked", pa.table({"id": pa.array(asked, pa.int64())}))
         connection.register("cells", pa.RecordBatchReader.from_batches(CELLS, batches))
         return [Found(*row) for row in connection.execute(_JOIN).fetchall()]
 
@@ -136,7 +127,6 @@ def cells(
     whose: Whose,
     ids: pa.Array[Any],
     *,
-    own: bool = False,
     rows: NDArray[np.int64] | None = None,
     places: NDArray[np.int64] | None = None,
 ) -> pa.RecordBatch:
@@ -146,7 +136,6 @@ def cells(
         spot: a number that stands for the place where they were found.
         whose: whom they name.
         ids: as :func:`ids_of` gives them.
-        own: whether they are rows' own tweet IDs, which must have been asked about.
         rows: the row of each; 0 where there is none.
         places: bits of places beside each.
     """
@@ -155,7 +144,6 @@ def cells(
     columns: list[Any] = [
         np.full(count, spot, np.int32),
         np.full(count, whose == "author"),
-        np.full(count, own),
         zeros if rows is None else rows,
         zeros if places is None else places,
     ]

@@ -20,6 +20,33 @@ _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _Bytes = NDArray[np.uint8]
 
 
+class Likely:
+    """Tells most numbers from some IDs at once: what it leaves out is none of them, what it takes may be one.
+
+    >>> Likely(np.array([8])).mask(np.array([7, 8])).tolist()
+    [False, True]
+    """
+
+    def __init__(self, ids: IdArray) -> None:
+        bits = min(26, max(10, int(len(ids) * 16).bit_length()))
+        self._shift = np.uint64(64 - bits)
+        self._may_be = np.zeros(1 << bits, np.bool_)
+        self._may_be[self._slots(ids)] = True
+
+    @classmethod
+    def of(cls, erased: Erased) -> Likely:
+        """What must be gone, or must have no place."""
+        parts = (erased.drop_tweets, erased.drop_authors, erased.scrub_tweets, erased.scrub_authors)
+        return cls(np.concatenate(parts))
+
+    def mask(self, values: IdArray) -> NDArray[np.bool_]:
+        """For each value whether it may be one of the IDs."""
+        return self._may_be[self._slots(values)]
+
+    def _slots(self, values: IdArray) -> NDArray[np.uint64]:
+        return (np.ascontiguousarray(values).view(np.uint64) * _MIX) >> self._shift
+
+
 class Needles:
     """IDs, ready to be looked for.
 
@@ -35,10 +62,7 @@ class Needles:
 
     def __init__(self, ids: IdArray) -> None:
         self.ids = np.unique(ids[ids >= 10 ** (FEWEST_DIGITS - 1)])
-        bits = max(10, int(len(self.ids) * 16).bit_length())
-        self._shift = np.uint64(64 - min(bits, 26))
-        self._may_be = np.zeros(1 << (64 - int(self._shift)), np.bool_)
-        self._may_be[self._slots(self.ids)] = True
+        self._likely = Likely(self.ids)
         self.lengths = sorted({len(str(each)) for each in (self.ids[:1].tolist() + self.ids[-1:].tolist())})
         if len(self.lengths) == 2:
             self.lengths = list(range(self.lengths[0], self.lengths[1] + 1))
@@ -54,7 +78,7 @@ class Needles:
     def among(self, values: NDArray[Any]) -> IdArray:
         """Which of some numbers are looked for; sorted, each once."""
         values = values.astype(np.int64, copy=False)
-        likely = np.unique(values[self._may_be[self._slots(values)]])
+        likely = np.unique(values[self._likely.mask(values)])
         at = np.minimum(np.searchsorted(self.ids, likely), max(len(self.ids) - 1, 0))
         return likely[self.ids[at] == likely] if len(self.ids) else likely[:0]
 
@@ -84,9 +108,6 @@ class Needles:
         values, starts = (np.concatenate(parts) for parts in zip(*both, strict=True))
         kept = np.isin(values, self.among(values))
         return values[kept], starts[kept]
-
-    def _slots(self, values: NDArray[np.int64]) -> NDArray[np.uint64]:
-        return (values.view(np.uint64) * _MIX) >> self._shift
 
     def _words(self, block: _Bytes, order: str) -> IdArray:
         """IDs among the numbers of eight bytes that begin at any byte: told by their highest byte first."""

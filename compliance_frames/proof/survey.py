@@ -46,6 +46,7 @@ class Survey:
         unplaced: columns that look like places, where it was told that there are none.
         mentioned: columns in which something is named that had to go, kept by policy.
         unlooked: what could not be looked into, a sentence for each.
+        unasked: for each file, how many rows were never asked about, where it is known what was.
 
     Args:
         root: the dataset.
@@ -72,6 +73,7 @@ class Survey:
         self.unplaced: set[str] = set()
         self.mentioned: set[str] = set()
         self.unlooked: set[str] = set()
+        self.unasked: Counter[str] = Counter()
         self._numbers: dict[Spot, int] = {}
         self._sought, self._sample, self._tell, self._progress = sought, sample, problems, progress
 
@@ -85,9 +87,9 @@ class Survey:
             self.unplaced |= findings.unplaced
             self.mentioned |= findings.mentioned
             self.unlooked |= findings.unlooked
+            self.unasked += findings.unasked
             for each in findings.cells:
-                own = each.spot.own
-                yield cells(self._spot(each.spot), each.whose, each.ids, own=own, rows=each.rows, places=each.places)
+                yield cells(self._spot(each.spot), each.whose, each.ids, rows=each.rows, places=each.places)
             if findings.done is not None:
                 done += 1
                 total = len(self.manifest.files)

@@ -10,19 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.errors import VerificationError
 from compliance_frames.progress import ProgressCallback, silent
 from compliance_frames.proof import inventory, statement
 from compliance_frames.proof.erased import Answers, Erased, erased_by, read_answers
+from compliance_frames.proof.findings import number
 from compliance_frames.proof.group import Sought
 from compliance_frames.proof.proof import Check as Check
 from compliance_frames.proof.proof import Proof as Proof
 from compliance_frames.proof.rescan import Found, rescan
 from compliance_frames.proof.sampling import Sample
-from compliance_frames.proof.search import Needles
+from compliance_frames.proof.search import Likely, Needles
 from compliance_frames.proof.source import source_problems, tweets_of_authors
 from compliance_frames.proof.survey import Survey
 
@@ -119,10 +118,11 @@ def verify(
     _inventory(root, told, problems)
     gone = erased if source is None else _gone_by_source(Path(source), told, erased, problems)
     must_erase = len(erased) > 0 or any(record.rows_dropped for record in told.files)
-    sought = Sought(gone, Needles.of(gone), must_erase)
+    asked = answers.asked.get("tweets") if answers.asked else None
+    sought = Sought(gone, Needles.of(gone), Likely.of(gone), asked, must_erase)
     survey = Survey(root, told, sought=sought, sample=chosen, problems=problems, progress=progress)
-    found = rescan(survey.batches(), gone, answers.asked.get("tweets", np.empty(0, np.int64)))
-    counted = _judged(found, survey, told, answers, problems)
+    found = rescan(survey.batches(), gone)
+    counted = _judged(found, survey, told, problems)
     problems.settle(root)
     return _proof(root, told, answers, erased, counted, survey, chosen, with_source=source is not None)
 
@@ -139,9 +139,7 @@ def _inventory(root: Path, manifest: Manifest, problems: _Problems) -> None:
     problems.all_of(inventory.strays(root, manifest))
 
 
-def _judged(
-    found: list[Found], survey: Survey, manifest: Manifest, answers: Answers, problems: _Problems
-) -> Counter[str]:
+def _judged(found: list[Found], survey: Survey, manifest: Manifest, problems: _Problems) -> Counter[str]:
     """Tell what was found where it must not be, and count what may be there."""
     counted = survey.counted.copy()
     for each in found:
@@ -151,11 +149,9 @@ def _judged(
         spot = survey.spots[each.spot]
         if spot.role == "mention" and each.treatment == "drop":
             counted["mentioned"] += each.looked_at
-        if spot.own and answers.asked:
-            counted["unasked"] += each.unasked
-            if each.unasked and manifest.unchecked != "keep":
-                rows = f"{each.unasked:,} row{'s' * (each.unasked != 1)}"
-                problems(f"{spot.file}: {rows} of tweets that were never asked about, which the plan did not keep")
+    counted["unasked"] = survey.unasked.total()
+    for file, rows in sorted(survey.unasked.items()) if manifest.unchecked != "keep" else ():
+        problems(f"{file}: {number(rows, 'row')} of tweets that were never asked about, which the plan did not keep")
     return counted
 
 
