@@ -28,7 +28,7 @@ CELLS: Final = pa.schema(
 )
 
 #: Nothing outside of memory can be reached: no file, no extension, no setting.
-_LOCKED_DOWN: Final[dict[str, str | bool | int | float | list[str]]] = {
+LOCKED_DOWN: Final[dict[str, str | bool | int | float | list[str]]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -95,7 +95,7 @@ def rescan(batches: Iterator[pa.RecordBatch], erased: Erased) -> list[Found]:
     >>> [(each.treatment, each.looked_at) for each in found]
     [('drop', 1)]
     """
-    with duckdb.connect(":memory:", config=_LOCKED_DOWN) as connection:
+    with duckdb.connect(":memory:", config=LOCKED_DOWN) as connection:
         _fill(connection, "erased", erased.table())
         connection.register("cells", pa.RecordBatchReader.from_batches(CELLS, batches))
         return [Found(*row) for row in connection.execute(_JOIN).fetchall()]
@@ -111,7 +111,7 @@ def authored(batches: Iterator[pa.RecordBatch], authors: NDArray[np.int64]) -> N
     >>> authored(iter([pairs(pa.array([1, 2]), pa.array(["8", "9"]))]), np.array([9]))
     array([2])
     """
-    with duckdb.connect(":memory:", config=_LOCKED_DOWN) as connection:
+    with duckdb.connect(":memory:", config=LOCKED_DOWN) as connection:
         _fill(connection, "authors", pa.table({"id": pa.array(authors, pa.int64())}))
         connection.register("pairs", pa.RecordBatchReader.from_batches(PAIRS, batches))
         return np.asarray(connection.execute(_AUTHORED).fetchnumpy()["id"], dtype=np.int64)

@@ -14,7 +14,7 @@ from compliance_frames.proof.erased import Erased, IdArray
 FEWEST_DIGITS: Final = 11
 _MOST_DIGITS: Final = 19
 #: Bytes that are looked at in one go: what NumPy makes of them stays in the processor's cache.
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 1 << 18
 _OVERLAP: Final = 40
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 _Bytes = NDArray[np.uint8]
@@ -157,6 +157,9 @@ class Search:
 
     def add(self, piece: bytes) -> None:
         """Look into some more bytes, which follow none of the others."""
+        if len(piece) >= _BLOCK // 2:  # not worth a copy
+            self._found.append(self._needles.in_bytes(piece))
+            return
         self._pieces.append(piece)
         self._size += len(piece)
         if self._size >= _BLOCK:

@@ -50,6 +50,10 @@ def checks(
         "files", "the files of the manifest are there, and SHA-256 of each is the manifest's", len(manifest.files)
     )
     if with_source:
+        same = "rows of files made anew are the source's, in order, places and tweets inside of them aside"
+        yield Check("kept rows", same, counted["kept"])
+        texts = "texts of rows that went, a few of each file made anew, searched for in its pages: none"
+        yield Check("erased texts", texts, counted["erased texts"])
         yield Check("source", "files of the source have the digests and rows of the manifest", len(manifest.files))
     yield Check("strays", "other files, links, or leftovers of a run in the dataset or beside it", 0)
     yield from _residue(counted, len(erased) > 0)

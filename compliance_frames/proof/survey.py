@@ -17,6 +17,7 @@ from compliance_frames.proof.findings import Findings, Spot, number
 from compliance_frames.proof.footer import read_footer
 from compliance_frames.proof.group import GroupLook, OpenedFile, Sought, bounds_cells
 from compliance_frames.proof.inventory import other_directories
+from compliance_frames.proof.kept import look_at_kept_rows
 from compliance_frames.proof.others import look_at_other
 from compliance_frames.proof.rescan import Found, cells
 from compliance_frames.proof.roles import Layout
@@ -53,6 +54,7 @@ class Survey:
         manifest: of it.
         sought: what is looked for.
         sample: which row groups to look into; None for all.
+        source: the dataset that this one was made from, where that is known and as it was.
         problems: told of each problem.
         progress: told after each file.
     """
@@ -64,6 +66,7 @@ class Survey:
         *,
         sought: Sought,
         sample: Sample | None,
+        source: Path | None,
         problems: Callable[[str], None],
         progress: ProgressCallback,
     ) -> None:
@@ -75,7 +78,8 @@ class Survey:
         self.unlooked: set[str] = set()
         self.unasked: Counter[str] = Counter()
         self._numbers: dict[Spot, int] = {}
-        self._sought, self._sample, self._tell, self._progress = sought, sample, problems, progress
+        self._sought, self._sample, self._source = sought, sample, source
+        self._tell, self._progress = problems, progress
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Every ID of every file, for :func:`~compliance_frames.proof.rescan.rescan`."""
@@ -120,6 +124,9 @@ class Survey:
             yield partial(look_at_file, path, record)
             if path.is_file() and not path.is_symlink():
                 yield from self._file(path, record)
+                if self._source is not None and record.decision != "copy" and record.columns is not None:
+                    original = self._source if self._source.is_file() else self._source / record.path
+                    yield partial(look_at_kept_rows, original, path, record, self.manifest)
             yield partial(Findings, done=record.path)
 
     def _file(self, path: Path, record: FileRecord) -> Iterator[_Task]:

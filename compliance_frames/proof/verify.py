@@ -120,7 +120,8 @@ def verify(
     must_erase = len(erased) > 0 or any(record.rows_dropped for record in told.files)
     asked = answers.asked.get("tweets") if answers.asked else None
     sought = Sought(gone, Needles.of(gone), Likely.of(gone), asked, must_erase)
-    survey = Survey(root, told, sought=sought, sample=chosen, problems=problems, progress=progress)
+    same = None if source is None or problems.count else Path(source)
+    survey = Survey(root, told, sought=sought, sample=chosen, source=same, problems=problems, progress=progress)
     found = rescan(survey.batches(), gone)
     counted = _judged(found, survey, told, problems)
     problems.settle(root)

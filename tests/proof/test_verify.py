@@ -746,6 +746,37 @@ def test_rows_nobody_asked_about_are_found_where_none_was_to_stay(tmp_path: Path
         verify(tmp_path / "clean", ledger=KnownLedger([PLACED]))
 
 
+# With the source, the rows that stayed are its own.
+
+
+@pytest.mark.parametrize("change", ["order", "text", "another"])
+def test_rows_that_are_not_those_of_the_source_are_found(change: str, cleaned: Cleaned) -> None:
+    """Rows in another order, with another word, or instead of others: the count is right, and the rows are not."""
+    first, second, third = cleaned.rows()
+    changed = {
+        "order": [second, first, third],
+        "text": [first, {**second, "text": "other words"}, third],
+        "another": [first, second, row(KEPT + 30)],
+    }
+    cleaned.put(changed[change])
+    cleaned.vouch(FILE, rows=3, rows_in=6, rows_dropped=3)
+    assert cleaned.verify().verified
+    assert cleaned.problems(source=cleaned.source) == (
+        f"{FILE}: its rows are not those of the source, in their order, without some",
+    )
+
+
+def test_the_text_of_a_row_that_went_is_found_in_another_column(make: Make) -> None:
+    """Words of an erased row are known by the source, and searched for in every page of text."""
+    words = "the very words that somebody wished to have forgotten"
+    cleaned = make({FILE: pa.Table.from_pylist([row(GONE, text=words), row(KEPT), row(KEPT + 1)], schema=SCHEMA)})
+    checks = {check.name: check.counted for check in cleaned.verify(source=cleaned.source).checks}
+    assert (checks["kept rows"], checks["erased texts"]) == (2, 1)
+    cleaned.put([row(KEPT, geo={"place_id": words}), row(KEPT + 1)])
+    cleaned.vouch(FILE, rows=2, rows_in=3, rows_dropped=1)
+    assert cleaned.problems(source=cleaned.source) == (f"{FILE}: 1 text of rows that went, in pages of text",)
+
+
 # A sample says that it is one.
 
 
