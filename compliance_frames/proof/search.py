@@ -191,9 +191,17 @@ def _runs(block: _Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         edges = np.flatnonzero(digit[1:] != digit[:-1])
         starts, ends = edges[::2], edges[1::2]
     else:
-        starts, ends = _around(block, sparse)
+        starts, ends = _around(block, _long(block, sparse))
     enough = ends - starts >= FEWEST_DIGITS
     return starts[enough], ends[enough]
+
+
+def _long(block: _Bytes, at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places that may be in a run of eleven digits: of two that are eleven apart around them, it has one."""
+    for back, ahead in ((5, 5), (8, 3), (3, 8), (2, 9), (9, 2)):
+        before, after = block[np.maximum(at - back, 0)], block[np.minimum(at + ahead, len(block) - 1)]
+        at = at[(before - 48 < 10) | (after - 48 < 10)]
+    return at
 
 
 def _around(block: _Bytes, at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
