@@ -104,8 +104,8 @@ def _take(facts: ChunkFacts, page: Page, starts: list[int]) -> None:
 
 
 def _stands_in(value: bytes, data: bytes) -> bool:
-    """Whether a value of text is one of a page: a long one may have been cut, and its last byte made larger."""
-    return (value[:-1] if len(value) > 15 else len(value).to_bytes(4, "little") + value) in data
+    """Whether a value of text is one of a page: a long one may have been cut, and its last letter made larger."""
+    return (value[:-4] if len(value) > 15 else len(value).to_bytes(4, "little") + value) in data
 
 
 def _column_index(file: BinaryIO, chunk: Chunk) -> list[Bounds]:

@@ -6,11 +6,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from compliance_frames.progress import awaited
 
 _Result = TypeVar("_Result")
+
+#: Tasks of each thread that may be begun before their turn: most are small, and what they bring is too.
+_AHEAD: Final = 8
 
 
 def in_order(tasks: Iterable[Callable[[], _Result]]) -> Iterator[_Result]:
@@ -25,7 +28,7 @@ def in_order(tasks: Iterable[Callable[[], _Result]]) -> Iterator[_Result]:
     try:
         for task in tasks:
             waiting.append(threads.submit(task))
-            if len(waiting) > workers:
+            if len(waiting) > _AHEAD * workers:
                 yield awaited(waiting.popleft())
         while waiting:
             yield awaited(waiting.popleft())

@@ -176,8 +176,8 @@ def unused_entries(entries: Any, present: Any) -> int:
 
 
 def _begins(value: bytes, values: Any) -> bool:
-    """Whether some value begins like a bound that may have been cut, and whose last bytes may have been made larger."""
-    stem = value[:-1]
+    """Whether some value begins like a bound that may have been cut, its last letter made larger."""
+    stem = value[:-4] if len(value) > 15 else value[:-1]
     if not stem:
         return not len(value)
     return bool(pc.any(pc.starts_with(values, pattern=stem)).as_py())
