@@ -2,9 +2,9 @@
 
     python benchmarks/verify.py --rows 4_000_000 --rounds 7 --json verify.json
 
-``verify`` re-reads every file for erased IDs, in rows, dictionary pages, statistics and metadata, and hashes it against
-the manifest. Beside it DuckDB reads all columns and makes nothing of them but one number; and it does the least that
-one would do by hand, a join of the tweet IDs with the results.
+``verify`` re-reads every file for erased IDs, in rows, all pages, statistics, indexes, Bloom filters and metadata, and
+hashes it against the manifest. Beside it DuckDB reads every column to its last leaf and makes nothing of them but one
+number; and it does the least that one would do by hand, a join of the tweet IDs with the results.
 """
 
 from __future__ import annotations

@@ -64,6 +64,22 @@ class Duration(click.ParamType[timedelta]):
         return length
 
 
+class Fraction(click.ParamType[float]):
+    """The type of an option that takes a part of a whole: ``10%`` or ``0.1``."""
+
+    name = "part"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The part that a text spells."""
+        try:
+            part = float(str(value).removesuffix("%")) / (100 if str(value).endswith("%") else 1)
+        except ValueError:
+            part = 0
+        if not 0 < part <= 1:
+            self.fail(f"{value!r}: write a part of a whole, as 10% or 0.1", param, ctx)
+        return part
+
+
 class Treat(click.ParamType[tuple[str, str]]):
     """The type of ``--treat``: a reason and what becomes of its rows."""
 

@@ -52,11 +52,13 @@ def _public_key(path: Path | None) -> PublicKey | None:
         raise click.UsageError(f"--public-key: {error}") from None
 
 
-def _prove(display: Display, dest: Path, ledger: Path, source: Path | None = None) -> Proof:
+def _prove(
+    display: Display, dest: Path, ledger: Path, source: Path | None = None, sample: float | None = None
+) -> Proof:
     from compliance_frames.proof.verify import verify as prove
 
     with display.progress() as told:
-        return prove(dest, ledger=ledger, source=source, progress=told)
+        return prove(dest, ledger=ledger, source=source, sample=sample, progress=told)
 
 
 def _recheck(
@@ -121,6 +123,12 @@ def _certified(
     metavar="FILE",
     help="A certificate that is there is checked, and never written over. Where there is none, one is written.",
 )
+@click.option(
+    "--sample",
+    type=options.Fraction(),
+    metavar="PART",
+    help="Look into a part (10%) of the row groups, and say so.",
+)
 @options.sign_key
 @click.option(
     "--public-key",
@@ -134,6 +142,7 @@ def verify(
     ledger: Path | None,
     source: Path | None,
     certificate: Path | None,
+    sample: float | None,
     sign_key: Path | None,
     public_key: Path | None,
     display: Display,
@@ -153,9 +162,12 @@ def verify(
     """
     options.keep_apart(certificate, "--certificate", dest)
     is_there = certificate is not None and certificate.exists()
-    _must_make_sense(is_there, ledger, source, certificate, sign_key, public_key)
+    _must_make_sense(is_there, ledger, certificate, sign_key, public_key)
+    for option, given in (("--source", source), ("--sample", sample)) if ledger is None else ():
+        if given is not None:
+            raise click.UsageError(f"{option} is for verifying by the results of a ledger: give --ledger DIR too.")
     key, trusted = signing_key(sign_key), _public_key(public_key)
-    proof = None if ledger is None else _prove(display, dest, ledger, source)
+    proof = None if ledger is None else _prove(display, dest, ledger, source, sample)
     told: dict[str, Any] = {"command": "verify", "ledger": None if ledger is None else str(ledger)}
     if proof is not None:
         display.show(str(proof))
@@ -175,7 +187,6 @@ def verify(
 def _must_make_sense(
     is_there: bool,
     ledger: Path | None,
-    source: Path | None,
     certificate: Path | None,
     sign_key: Path | None,
     public_key: Path | None,
@@ -192,8 +203,6 @@ def _must_make_sense(
         from compliance_frames.proof.certificate import problem
 
         raise problem(f"there is no certificate {certificate} to check; with --ledger DIR, one is written")
-    if ledger is None and source is not None:
-        raise click.UsageError("--source is looked into by the results of a ledger: give --ledger DIR too.")
     if sign_key is not None and (certificate is None or is_there):
         why = f"{certificate} exists, and is not written over" if is_there else "give --certificate FILE too"
         raise click.UsageError(f"--sign-key signs a certificate that is written: {why}.")

@@ -296,4 +296,4 @@ def leaves(values: Any) -> Iterator[Any]:
     elif _is_list(kind):
         yield from leaves(values.flatten())
     else:
-        yield _decoded(values)
+        yield values

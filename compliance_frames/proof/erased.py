@@ -74,7 +74,9 @@ class Erased:
     def table(self) -> pa.Table:
         """One row for each ID: whose it is, what had to happen, and the ID."""
         parts = [
-            pa.table({"whose": pa.repeat(whose, len(ids)), "treatment": pa.repeat(done, len(ids)), "id": ids})
+            pa.table(
+                {"author": np.full(len(ids), whose == "author"), "treatment": pa.repeat(done, len(ids)), "id": ids}
+            )
             for whose, done, ids in (
                 ("tweet", "drop", self.drop_tweets),
                 ("author", "drop", self.drop_authors),

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from compliance_frames.corpus.manifest import FileRecord, Manifest
 
@@ -27,6 +27,14 @@ def strays(destination: Path, manifest: Manifest) -> Iterator[str]:
     for left in (f".{destination.name}.compliance-frames", f".{destination.name}.manifest.json.part"):
         if os.path.lexists(destination.with_name(left)):
             yield f"{left}, beside the dataset, was left by a run that did not end: it may hold what was erased"
+
+
+def other_directories(destination: Path, manifest: Manifest) -> Iterator[str]:
+    """Directories in which no file of the manifest lies: only their names can say anything."""
+    known = {parent.as_posix() for record in manifest.files for parent in PurePosixPath(record.path).parents}
+    for path, state in entries_below(destination):
+        if stat.S_ISDIR(state.st_mode) and path not in known:
+            yield path
 
 
 def entries_below(root: Path) -> Iterator[tuple[str, os.stat_result]]:

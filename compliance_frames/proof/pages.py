@@ -1,4 +1,4 @@
-"""Read the dictionary page of a column chunk from its bytes, which no library offers to show as it lies there.
+"""Read the pages of a column chunk from their bytes, which no library offers to show as they lie there.
 
 A page is a header in Thrift's compact protocol and a body, perhaps compressed. The bytes are not trusted: every
 length is held against what is there, nesting is bounded, and whatever does not fit is a :class:`PageError`.
@@ -7,17 +7,23 @@ length is held against what is there, nesting is bounded, and whatever does not 
 from __future__ import annotations
 
 import struct
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
 
+from compliance_frames.proof.footer import Bounds, Chunk, bounds_of
+from compliance_frames.proof.thrift import CutShort, ThriftError, parsed
+
 #: A header is some dozens of bytes; with statistics of long texts it may be more.
 _HEADER_BYTES: Final = 4096
 _LARGEST_HEADER: Final = 1 << 24
 _LARGEST_PAGE: Final = 1 << 31
-_DEEPEST: Final = 24
+#: What is read at once of a chunk whose pages are small.
+_WINDOW: Final = 1 << 20
 
 _DICTIONARY_PAGE: Final = 2
 _PLAIN_ENCODINGS: Final = (0, 2)  # PLAIN, and PLAIN_DICTIONARY, which version 1 calls it
@@ -37,9 +43,13 @@ class PageHeader:
         kind: 0 data, 1 index, 2 dictionary, 3 data of version 2.
         bytes: of the body in the file.
         plain_bytes: of the body once it is decompressed.
-        values: entries of a dictionary; None for other pages.
-        encoding: of a dictionary's entries; None for other pages.
+        values: of the page, or entries of a dictionary; None where it does not say.
+        encoding: of the values; None where it does not say.
         length: of the header itself, in bytes.
+        levels: bytes of a body of version 2 that are never compressed.
+        compressed: whether the rest of a body of version 2 is.
+        checksum: CRC-32 of the body in the file, or None.
+        bounds: statistics of a data page.
     """
 
     kind: int
@@ -48,6 +58,27 @@ class PageHeader:
     values: int | None
     encoding: int | None
     length: int
+    levels: int = 0
+    compressed: bool = True
+    checksum: int | None = None
+    bounds: tuple[Bounds, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, decompressed.
+
+    Attributes:
+        header: what stands before it.
+        raw_header: the same, as bytes.
+        start: where it begins in the file.
+        data: its body.
+    """
+
+    header: PageHeader
+    raw_header: bytes
+    start: int
+    data: bytes
 
 
 def page_header(data: bytes) -> PageHeader:
@@ -56,52 +87,73 @@ def page_header(data: bytes) -> PageHeader:
     Raises:
         PageError: they do not begin with one, or end within it.
 
-    >>> page_header(bytes([0x15, 0x04, 0x15, 0x10, 0x15, 0x10, 0x4C, 0x15, 0x02, 0x15, 0x00, 0x00, 0x00]))
-    PageHeader(kind=2, bytes=8, plain_bytes=8, values=1, encoding=0, length=13)
+    >>> header = page_header(bytes([0x15, 4, 0x15, 16, 0x15, 16, 0x4C, 0x15, 2, 0x15, 0, 0, 0]))
+    >>> header.kind, header.bytes, header.plain_bytes, header.values, header.encoding, header.length
+    (2, 8, 8, 1, 0, 13)
     """
-    reader = _Compact(data)
-    told = reader.struct()
-    kind, plain, stored = (told.get(field) for field in (1, 2, 3))
-    if not (isinstance(kind, int) and isinstance(plain, int) and isinstance(stored, int)):
+    try:
+        told, end = parsed(data)
+    except CutShort as error:
+        raise _CutShort(f"a page header cannot be read: {error}") from error
+    except ThriftError as error:
+        raise PageError(f"a page header cannot be read: {error}") from error
+    kind, plain, stored = (_whole(told.get(field)) for field in (1, 2, 3))
+    if kind is None or plain is None or stored is None:
         raise PageError("a page header lacks its kind or its sizes")
     if not (0 <= plain < _LARGEST_PAGE and 0 <= stored < _LARGEST_PAGE):
         raise PageError(f"a page cannot have {stored} bytes for {plain}")
-    about = told.get(7)
+    about = told.get({0: 5, 2: 7, 3: 8}.get(kind, 0))
     about = about if isinstance(about, dict) else {}
-    return PageHeader(kind, stored, plain, _whole(about.get(1)), _whole(about.get(2)), reader.at)
+    second = kind == 3
+    levels = (_whole(about.get(5)) or 0) + (_whole(about.get(6)) or 0) if second else 0
+    if not 0 <= levels <= min(stored, plain):
+        raise PageError("a page's levels are longer than the page")
+    return PageHeader(
+        kind,
+        stored,
+        plain,
+        _whole(about.get(1)),
+        _whole(about.get(4 if second else 2)),
+        end,
+        levels,
+        about.get(7) is not False if second else True,
+        _whole(told.get(4)),
+        bounds_of(about.get(8 if second else 5)) if kind in (0, 3) else (),
+    )
 
 
-def dictionary_page(
-    file: BinaryIO, start: int, limit: int, *, codec: str, physical: str, width: int = 0
-) -> pa.Array[Any] | None:
-    """The entries of a column chunk's dictionary, or None where its first page is no dictionary.
+def pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
+    """Every page of a column chunk, in order.
 
-    Args:
-        file: an open Parquet file.
-        start: where the chunk's first page begins.
-        limit: how many bytes the chunk has.
-        codec: the chunk's compression, as its metadata name it (``"SNAPPY"``).
-        physical: the column's physical type (``"BYTE_ARRAY"``).
-        width: bytes of each value of a ``FIXED_LEN_BYTE_ARRAY``.
+    Raises:
+        PageError: its bytes are no row of pages from its first to its last byte.
+    """
+    window = _Window(file, chunk.span.end)
+    at = chunk.span.start
+    while at < chunk.span.end:
+        header = _header_at(window, at)
+        body = window.read(at + header.length, header.bytes)
+        if len(body) < header.bytes:
+            raise PageError("a page is longer than its column chunk")
+        if header.checksum is not None and zlib.crc32(body) != header.checksum & 0xFFFFFFFF:
+            raise PageError("a page's checksum is not that of its bytes")
+        yield Page(header, window.read(at, header.length), at, _body(body, header, chunk.codec))
+        at += header.length + header.bytes
+
+
+def dictionary_values(page: Page, chunk: Chunk) -> pa.Array[Any]:
+    """The entries of a dictionary page.
 
     Returns:
         ``int32``, ``int64``, ``float32`` or ``float64``, else ``large_binary`` (also for text, whose bytes they are).
 
     Raises:
-        PageError: the bytes there are no page, or are compressed or encoded as nobody knows.
+        PageError: they are encoded as nobody knows.
     """
-    header = _header_at(file, start, limit)
-    if header.kind != _DICTIONARY_PAGE:
-        return None
-    if header.values is None or header.values < 0 or header.encoding not in _PLAIN_ENCODINGS:
+    count = page.header.values
+    if count is None or count < 0 or page.header.encoding not in _PLAIN_ENCODINGS:
         raise PageError("a dictionary page does not say how many values it has, or in which encoding")
-    if header.length + header.bytes > limit:
-        raise PageError("a dictionary page is longer than its column chunk")
-    file.seek(start + header.length)
-    body = file.read(header.bytes)
-    if len(body) < header.bytes:
-        raise PageError("the file ends within a dictionary page")
-    return plain_values(_decompressed(body, header.plain_bytes, codec), header.values, physical, width)
+    return plain_values(page.data, count, chunk.physical, chunk.width)
 
 
 def plain_values(data: bytes, count: int, physical: str, width: int = 0) -> pa.Array[Any]:
@@ -153,29 +205,46 @@ def _must_have(data: bytes, size: int) -> None:
         raise PageError(f"a dictionary page of {len(data)} bytes cannot hold {size} bytes of values")
 
 
-def _header_at(file: BinaryIO, start: int, limit: int) -> PageHeader:
+class _Window:
+    """Reads of a file that lie near to each other, of which most are answered from memory."""
+
+    def __init__(self, file: BinaryIO, end: int) -> None:
+        self._file, self._end = file, end
+        self._at, self._data = 0, b""
+
+    def read(self, at: int, size: int) -> bytes:
+        """Bytes at a place; fewer where the end is nearer."""
+        size = max(0, min(size, self._end - at))
+        if not self._at <= at <= at + size <= self._at + len(self._data):
+            self._file.seek(at)
+            self._at, self._data = at, self._file.read(min(max(size, _WINDOW), self._end - at))
+        return self._data[at - self._at : at - self._at + size]
+
+
+def _header_at(window: _Window, at: int) -> PageHeader:
     """The header at a place in a file; more is read only where it is a long one."""
-    size = min(_HEADER_BYTES, limit)
+    size = _HEADER_BYTES
     while True:
-        file.seek(start)
-        data = file.read(size)
+        data = window.read(at, size)
         try:
             return page_header(data)
         except _CutShort:
-            if size >= min(limit, _LARGEST_HEADER) or len(data) < size:
+            if len(data) < size or size >= _LARGEST_HEADER:
                 raise
-            size = min(16 * size, limit, _LARGEST_HEADER)
+            size *= 16
 
 
-def _decompressed(body: bytes, size: int, codec: str) -> bytes:
+def _body(body: bytes, header: PageHeader, codec: str) -> bytes:
     """The body as it was before it was compressed, of exactly the size that the header says."""
+    levels, rest, size = body[: header.levels], body[header.levels :], header.plain_bytes - header.levels
+    plain = codec == "UNCOMPRESSED" or not header.compressed or (header.kind == 3 and not size)
     try:
-        plain = body if codec == "UNCOMPRESSED" else _decompress(body, size, codec)
+        rest = rest if plain else _decompress(rest, size, codec)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise PageError(f"a dictionary page cannot be decompressed ({codec})") from error
-    if len(plain) != size:
-        raise PageError(f"a dictionary page has {len(plain)} bytes once it is decompressed, and says {size}")
-    return plain
+        raise PageError(f"a page cannot be decompressed ({codec})") from error
+    if len(rest) != size:
+        raise PageError(f"a page has {len(rest)} bytes once it is decompressed, and says {size}")
+    return levels + rest if levels else rest
 
 
 def _decompress(body: bytes, size: int, codec: str) -> bytes:
@@ -212,79 +281,3 @@ def _whole(value: Any) -> int | None:
 
 class _CutShort(PageError):
     """The bytes end too early: with more of them it may be a header."""
-
-
-class _Compact:
-    """A reader of Thrift's compact protocol: structs become dictionaries by field number."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.at = 0
-
-    def struct(self, depth: int = 0) -> dict[int, Any]:
-        found: dict[int, Any] = {}
-        field = 0
-        while head := self._byte():
-            step, kind = head >> 4, head & 15
-            field = field + step if step else self._zigzag()
-            found[field] = kind == 1 if kind in (1, 2) else self._value(kind, depth)
-        return found
-
-    def _value(self, kind: int, depth: int) -> Any:
-        if depth > _DEEPEST:
-            raise PageError("a page header is nested too deeply")
-        if kind in (1, 2, 3):  # within a list, a boolean is a byte
-            return self._byte()
-        if kind in (4, 5, 6):
-            return self._zigzag()
-        if kind == 7:
-            return self._take(8)
-        if kind == 8:
-            return self._take(self._varint())
-        if kind in (9, 10):
-            return self._list(depth)
-        if kind == 11:
-            return self._map(depth)
-        if kind == 12:
-            return self.struct(depth + 1)
-        raise PageError(f"a page header has a field of the unknown type {kind}")
-
-    def _list(self, depth: int) -> list[Any]:
-        head = self._byte()
-        size = self._varint() if head >> 4 == 15 else head >> 4
-        return [self._value(head & 15, depth + 1) for _ in range(self._counted(size))]
-
-    def _map(self, depth: int) -> list[Any]:
-        size = self._counted(self._varint())
-        kinds = self._byte() if size else 0
-        return [(self._value(kinds >> 4, depth + 1), self._value(kinds & 15, depth + 1)) for _ in range(size)]
-
-    def _counted(self, size: int) -> int:
-        """A number of elements, each of which takes a byte at least."""
-        if size > len(self._data) - self.at:
-            raise _CutShort("a list in a page header is longer than the header")
-        return size
-
-    def _byte(self) -> int:
-        return self._take(1)[0]
-
-    def _take(self, size: int) -> bytes:
-        end = self.at + size
-        if end > len(self._data):
-            raise _CutShort("the bytes end within a page header")
-        taken = self._data[self.at : end]
-        self.at = end
-        return taken
-
-    def _varint(self) -> int:
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-        raise PageError("a number in a page header has no end")
-
-    def _zigzag(self) -> int:
-        value = self._varint()
-        return (value >> 1) ^ -(value & 1)

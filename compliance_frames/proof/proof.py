@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from compliance_frames.proof.evidence import Evidence
     from compliance_frames.proof.signature import SigningKey
 
+from compliance_frames.proof.sampling import Sample
+
 
 @dataclass(frozen=True)
 class Check:
@@ -47,6 +49,7 @@ class Proof:
         statement: what was found, in one sentence.
         verified: true: whoever holds a proof was not told of a problem.
         evidence: what a certificate is made of.
+        sample: the part of the row groups that was looked into; None for all of them.
     """
 
     destination: Path
@@ -60,6 +63,7 @@ class Proof:
     not_checked: tuple[str, ...]
     statement: str
     verified: Literal[True] = True
+    sample: Sample | None = None
     evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     def certify(

@@ -9,42 +9,33 @@ from typing import Any, Final
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from compliance_frames.proof.erased import Erased
 from compliance_frames.proof.roles import Whose
 
-#: One row for each ID that is looked at. ``number`` or ``text`` holds it, as it was stored.
+#: One row for each ID that is looked at.
 CELLS: Final = pa.schema(
     [
-        pa.field("spot", pa.int64(), nullable=False),
-        pa.field("whose", pa.string(), nullable=False),
-        pa.field("own", pa.bool_(), nullable=False),
+        pa.field("spot", pa.int32(), nullable=False),
+        pa.field("author", pa.bool_(), nullable=False),
         pa.field("row", pa.int64(), nullable=False),
         pa.field("places", pa.int64(), nullable=False),
-        pa.field("number", pa.int64()),
-        pa.field("text", pa.large_string()),
+        pa.field("id", pa.int64()),
     ]
 )
 
 #: Nothing outside of memory can be reached: no file, no extension, no setting.
-_LOCKED_DOWN: Final[dict[str, str | bool | int | float | list[str]]] = {
+LOCKED_DOWN: Final[dict[str, str | bool | int | float | list[str]]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "lock_configuration": "true",
 }
 
-#: Text is an ID when it is digits and nothing else, but for spaces around them and what Gnip or rtweet write before.
-_WRITTEN: Final = (
-    r"'^[\s\pZ]*(?:(?:tag|object):search\.(?:twitter|x)\.com,2005:|id:(?:twitter|x)\.com:|x)?([0-9]+)[\s\pZ]*$'"
-)
-_JOIN: Final = r"""
-WITH ids AS (
-    SELECT *, coalesce(number, try_cast(regexp_extract(text, $WRITTEN, 1) AS BIGINT)) AS id
-    FROM cells
-)
+_JOIN: Final = """
 SELECT
     c.spot,
     e.treatment,
@@ -52,27 +43,24 @@ SELECT
     min(c.row) AS first_row,
     count(*) FILTER (WHERE c.places <> 0) AS placed,
     min(c.row) FILTER (WHERE c.places <> 0) AS first_placed,
-    bit_or(c.places) AS places,
-    count(*) FILTER (WHERE c.own AND a.id IS NULL) AS unasked
-FROM ids AS c
-LEFT JOIN erased AS e ON e.whose = c.whose AND e.id = c.id
-LEFT JOIN asked AS a ON c.own AND a.id = c.id
+    bit_or(c.places) AS places
+FROM cells AS c JOIN erased AS e ON e.author = c.author AND e.id = c.id
 GROUP BY ALL
 ORDER BY ALL
-""".replace("$WRITTEN", _WRITTEN)
+"""
+
+#: Text is an ID when it is digits and nothing else, but for spaces around them and what Gnip or rtweet write before.
+_WRITTEN: Final = (
+    r"^[\s\pZ]*(?:(?:tag|object):search\.(?:twitter|x)\.com,2005:|id:(?:twitter|x)\.com:|x)?([0-9]+)[\s\pZ]*$"
+)
 
 #: Tweets and their authors, as they are stored.
-PAIRS: Final = pa.schema([pa.field("tweet", pa.large_string()), pa.field("author", pa.large_string())])
+PAIRS: Final = pa.schema([pa.field("tweet", pa.int64()), pa.field("author", pa.int64())])
 
-_AUTHORED: Final = r"""
-WITH ids AS (
-    SELECT
-        try_cast(regexp_extract(tweet, $WRITTEN, 1) AS BIGINT) AS id,
-        try_cast(regexp_extract(author, $WRITTEN, 1) AS BIGINT) AS author
-    FROM pairs
-)
-SELECT DISTINCT ids.id FROM ids SEMI JOIN authors ON authors.id = ids.author WHERE ids.id IS NOT NULL ORDER BY ids.id
-""".replace("$WRITTEN", _WRITTEN)
+_AUTHORED: Final = """
+SELECT DISTINCT tweet AS id FROM pairs SEMI JOIN authors ON authors.id = pairs.author
+WHERE tweet IS NOT NULL ORDER BY id
+"""
 
 
 @dataclass(frozen=True)
@@ -81,26 +69,24 @@ class Found:
 
     Attributes:
         spot: the number that :func:`cells` was given.
-        treatment: what had to happen to these IDs; None for those that nothing was to happen to.
+        treatment: what had to happen to these IDs.
         looked_at: how many they are.
         first_row: the first row they stand in.
         placed: how many have a place beside them.
         first_placed: the first row of those, or None.
         places: the bits of the columns of those places.
-        unasked: how many were never asked about, of rows' own tweets.
     """
 
     spot: int
-    treatment: str | None
+    treatment: str
     looked_at: int
     first_row: int
     placed: int
     first_placed: int | None
     places: int
-    unasked: int
 
 
-def rescan(batches: Iterator[pa.RecordBatch], erased: Erased, asked: NDArray[np.int64]) -> list[Found]:
+def rescan(batches: Iterator[pa.RecordBatch], erased: Erased) -> list[Found]:
     """Join a stream of IDs with those that must be gone.
 
     The batches pass once and are not kept; only the IDs to look for lie in memory.
@@ -108,15 +94,14 @@ def rescan(batches: Iterator[pa.RecordBatch], erased: Erased, asked: NDArray[np.
     Args:
         batches: of the schema ``CELLS``.
         erased: what to look for.
-        asked: the tweets that were asked about.
 
-    >>> found = rescan(iter([cells(0, "tweet", pa.array(["7", " 8 ", "x"]))]), Erased(np.array([8])), np.array([7]))
+    >>> batch = cells(0, "tweet", ids_of(pa.array(["7", " 8 ", "x"])))
+    >>> found = rescan(iter([batch]), Erased(np.array([8])))
     >>> [(each.treatment, each.looked_at) for each in found]
-    [('drop', 1), (None, 2)]
+    [('drop', 1)]
     """
-    with duckdb.connect(":memory:", config=_LOCKED_DOWN) as connection:
+    with duckdb.connect(":memory:", config=LOCKED_DOWN) as connection:
         _fill(connection, "erased", erased.table())
-        _fill(connection, "asked", pa.table({"id": pa.array(asked, pa.int64())}))
         connection.register("cells", pa.RecordBatchReader.from_batches(CELLS, batches))
         return [Found(*row) for row in connection.execute(_JOIN).fetchall()]
 
@@ -131,7 +116,7 @@ def authored(batches: Iterator[pa.RecordBatch], authors: NDArray[np.int64]) -> N
     >>> authored(iter([pairs(pa.array([1, 2]), pa.array(["8", "9"]))]), np.array([9]))
     array([2])
     """
-    with duckdb.connect(":memory:", config=_LOCKED_DOWN) as connection:
+    with duckdb.connect(":memory:", config=LOCKED_DOWN) as connection:
         _fill(connection, "authors", pa.table({"id": pa.array(authors, pa.int64())}))
         connection.register("pairs", pa.RecordBatchReader.from_batches(PAIRS, batches))
         return np.asarray(connection.execute(_AUTHORED).fetchnumpy()["id"], dtype=np.int64)
@@ -139,18 +124,14 @@ def authored(batches: Iterator[pa.RecordBatch], authors: NDArray[np.int64]) -> N
 
 def pairs(tweets: Any, authors: Any) -> pa.RecordBatch:
     """Tweets and their authors as :func:`authored` wants them."""
-    both = [_stored(values) for values in (tweets, authors)]
-    return pa.record_batch(
-        [(text if text is not None else number.cast(pa.large_string())) for number, text in both], schema=PAIRS
-    )
+    return pa.record_batch([ids_of(tweets), ids_of(authors)], schema=PAIRS)
 
 
 def cells(
     spot: int,
     whose: Whose,
-    values: Any,
+    ids: pa.Array[Any],
     *,
-    own: bool = False,
     rows: NDArray[np.int64] | None = None,
     places: NDArray[np.int64] | None = None,
 ) -> pa.RecordBatch:
@@ -159,40 +140,52 @@ def cells(
     Args:
         spot: a number that stands for the place where they were found.
         whose: whom they name.
-        values: an array of integers, of text or of bytes of text, plain or in a dictionary.
-        own: whether they are rows' own tweet IDs, which must have been asked about.
+        ids: as :func:`ids_of` gives them.
         rows: the row of each; 0 where there is none.
         places: bits of places beside each.
     """
-    count = len(values)
-    numbers, texts = _stored(values)
+    count = len(ids)
     zeros = np.zeros(count, np.int64)
     columns: list[Any] = [
-        pa.array(np.full(count, spot, np.int64)),
-        pa.repeat(whose, count),
-        pa.repeat(pa.scalar(own), count),
-        pa.array(zeros if rows is None else rows),
-        pa.array(zeros if places is None else places),
-        pa.nulls(count, pa.int64()) if numbers is None else numbers,
-        pa.nulls(count, pa.large_string()) if texts is None else texts,
+        np.full(count, spot, np.int32),
+        np.full(count, whose == "author"),
+        zeros if rows is None else rows,
+        zeros if places is None else places,
     ]
-    return pa.record_batch(columns, schema=CELLS)
+    return pa.record_batch([*map(pa.array, columns), ids], schema=CELLS)
 
 
-def _stored(values: Any) -> tuple[Any, Any]:
-    """IDs as numbers or else as text."""
+def ids_of(values: Any) -> pa.Array[Any]:
+    """IDs as numbers: text is one when it is digits and nothing else, but for spaces around them.
+
+    Args:
+        values: an array of integers, of text or of bytes of text, plain or in a dictionary.
+
+    >>> ids_of(pa.array([" 08 ", "x", None, "1" * 20])).to_pylist()
+    [8, None, None, None]
+    """
     if pt.is_dictionary(values.type):
-        values = values.dictionary.take(values.indices)
+        return ids_of(values.dictionary).take(values.indices)
     kind = values.type
-    if pt.is_integer(kind) and not pt.is_uint64(kind):
-        return values.cast(pa.int64()), None
-    if pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind):
-        try:
-            return None, values.cast(pa.large_string())
-        except pa.ArrowInvalid:  # some of it is no text
-            plain = [None if each is None else each.decode(errors="replace") for each in values.to_pylist()]
-            return None, pa.array(plain, pa.large_string())
-    return None, values.cast(pa.large_string())
+    if pt.is_uint64(kind):
+        values = pc.if_else(pc.less_equal(values, pa.scalar(2**63 - 1, kind)), values, pa.scalar(None, kind))
+    if pt.is_integer(kind):
+        return values.cast(pa.int64())
+    text = values.cast(options=pc.CastOptions(pa.large_string(), allow_invalid_utf8=True))
+    try:
+        return text.cast(pa.int64())
+    except pa.ArrowInvalid:  # some of it is no number
+        return _spelled(text)
+
+
+def _spelled(text: Any) -> pa.Array[Any]:
+    """The numbers among texts of every kind."""
+    bare = pc.ascii_ltrim(pc.replace_substring_regex(text, _WRITTEN, r"\1"), "0")
+    fits = pc.or_(
+        pc.match_substring_regex(bare, "^[0-9]{1,18}$"),
+        pc.and_(pc.match_substring_regex(bare, "^[0-9]{19}$"), pc.less_equal(bare, str(2**63 - 1))),
+    )
+    return pc.if_else(fits, bare, pa.scalar(None, bare.type)).cast(pa.int64())
 
 
 def _fill(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 from compliance_frames.corpus.manifest import Manifest
 from compliance_frames.proof.erased import Answers, Erased
 from compliance_frames.proof.proof import Check
+from compliance_frames.proof.sampling import Sample
+from compliance_frames.proof.survey import Survey
 
 
-def statement(root: Path, manifest: Manifest, answers: Answers, erased: Erased) -> str:
+def statement(root: Path, manifest: Manifest, answers: Answers, erased: Erased, sample: Sample | None = None) -> str:
     """What a proof claims, in one sentence; it never says more than what was looked for."""
     gone = [(len(erased.drop_tweets), "tweet"), (len(erased.drop_authors), "author")]
     bare = len(erased.scrub_tweets) + len(erased.scrub_authors)
+    where = f"no Parquet file under {root}" if sample is None else f"none of a sample of {sample}, under {root},"
     claim = (
-        f"no Parquet file under {root} contains a row, a retweet or an embedded copy of the "
+        f"{where} contains a row, a retweet or an embedded copy of the "
         f"{' or '.join(_number(count, what) for count, what in gone)} that had to go, "
         f"or a place of the {_number(bare, 'tweet or author', 'tweets or authors')} that had to lose theirs"
     )
@@ -37,6 +40,9 @@ def checks(
     yield Check("places", "tweets and authors that had to lose their places: every column of places is null", places)
     kept = f"bare IDs of other tweets and users, kept by policy; {counted['mentioned']:,} of them name what had to go"
     yield Check("mentions", kept, counted["mention"])
+    yield Check(
+        "texts", "texts and numbers of other columns that name what had to go, kept by policy", counted["texts"]
+    )
     if answers.asked:
         yield Check("unchecked", "rows of tweets that were never asked about, kept by plan", counted["unasked"])
     yield Check("rows", "each file has the rows of the manifest, and what came in was kept or dropped", counted["rows"])
@@ -44,22 +50,33 @@ def checks(
         "files", "the files of the manifest are there, and SHA-256 of each is the manifest's", len(manifest.files)
     )
     if with_source:
+        same = "rows of files made anew are the source's, in order, places and tweets inside of them aside"
+        yield Check("kept rows", same, counted["kept"])
+        texts = "texts of rows that went, a few of each file made anew, searched for in its pages: none"
+        yield Check("erased texts", texts, counted["erased texts"])
         yield Check("source", "files of the source have the digests and rows of the manifest", len(manifest.files))
     yield Check("strays", "other files, links, or leftovers of a run in the dataset or beside it", 0)
     yield from _residue(counted, len(erased) > 0)
 
 
-def not_checked(manifest: Manifest, unplaced: Iterable[str], answers: Answers, *, with_source: bool) -> Iterator[str]:
+def not_checked(
+    manifest: Manifest, survey: Survey, answers: Answers, sample: Sample | None, *, with_source: bool
+) -> Iterator[str]:
     """What a reader might think was checked, and was not."""
-    yield "text inside of text: JSON in a column, an ID or a name written in a tweet"
-    yield "page indexes, and bytes of a file that no column claims"
-    yield "numbers of less than 11 digits in metadata and names, unless a partition's key says that they are IDs"
+    if sample is not None and sample.groups < sample.of:
+        rest = _number(sample.of - sample.groups, "row group")
+        yield f"the rows and pages of {rest}: this is a sample of {sample}"
+    yield "numbers of less than 11 digits in texts, metadata and names, unless a key there says that they are IDs"
+    yield "what is only named: an ID or a name written in a tweet's text, or a link to it"
+    yield "text that is encoded otherwise than as itself, such as base64 or a picture in a column"
     other = sum(record.columns is None for record in manifest.files)
     if other:
-        yield f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet: only the digest"
-    if unplaced:
-        named = ", ".join(repr(name) for name in sorted(unplaced))
+        kind = f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet"
+        yield f"what {kind} {'says' if other == 1 else 'say'} by anything but IDs: only those were looked for"
+    if survey.unplaced:
+        named = ", ".join(repr(name) for name in sorted(survey.unplaced))
         yield f"columns that look like places, where it was told that there are none: {named}"
+    yield from sorted(survey.unlooked)
     if not with_source:
         yield "the source: whether it is unchanged, and retweets of tweets whose author had to go"
     if not answers.asked:
@@ -69,21 +86,15 @@ def not_checked(manifest: Manifest, unplaced: Iterable[str], answers: Answers, *
 def _residue(counted: Counter[str], must_erase: bool) -> Iterator[Check]:
     unused = "every entry is the value of some row" if must_erase else "nothing had to go, so entries were not compared"
     yield Check("dictionaries", f"dictionary pages decoded: {unused}", counted["dictionaries"])
-    yield Check("dictionary IDs", "IDs in dictionaries of ID columns: none had to go", counted["a dictionary"])
-    yield Check("statistics", "smallest and largest IDs in statistics: none had to go", counted["the statistics"])
+    searched = "bytes of pages decompressed and searched for IDs, in digits and in eight bytes: none but those of rows"
+    yield Check("pages", searched, counted["bytes"])
+    bounds = "smallest and largest values in footers, pages and page indexes: none had to go, and rows have them"
+    yield Check("statistics", bounds, counted["statistics"])
+    if counted["others"]:
+        yield Check("other files", "files that are not Parquet, unpacked and searched for IDs: none", counted["others"])
     names = counted["metadata"] + counted["names"]
-    yield Check("metadata", "numbers in metadata and in file names that can be IDs: none had to go", names)
-    blooms = counted["blooms rewritten"] + counted["blooms spliced"] + counted["blooms copied"]
-    spliced = (
-        f"{counted['blooms spliced']:,} of spliced files, made anew with their column chunks or copied with those from "
-        "which nothing was taken, "
-    )
-    what = (
-        f"Bloom filters: {counted['blooms rewritten']:,} made anew when their files were rewritten, "
-        f"{spliced if counted['blooms spliced'] else ''}"
-        f"{counted['blooms copied']:,} of the source's own files, from which nothing was taken"
-    )
-    yield Check("Bloom filters", what, blooms)
+    yield Check("metadata", "numbers in metadata and in names of files that can be IDs: none had to go", names)
+    yield Check("Bloom filters", "Bloom filters made again from the rows: no bit more is set", counted["blooms"])
 
 
 def _jobs(jobs: tuple[int, ...]) -> str:

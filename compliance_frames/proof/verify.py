@@ -10,17 +10,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.errors import VerificationError
 from compliance_frames.progress import ProgressCallback, silent
 from compliance_frames.proof import inventory, statement
 from compliance_frames.proof.erased import Answers, Erased, erased_by, read_answers
 from compliance_frames.proof.evidence import Evidence
+from compliance_frames.proof.findings import number
+from compliance_frames.proof.group import Sought
 from compliance_frames.proof.proof import Check as Check
 from compliance_frames.proof.proof import Proof as Proof
 from compliance_frames.proof.rescan import Found, rescan
+from compliance_frames.proof.sampling import Sample
+from compliance_frames.proof.search import Likely, Needles
 from compliance_frames.proof.source import source_problems, tweets_of_authors
 from compliance_frames.proof.survey import Survey
 
@@ -65,6 +67,8 @@ def verify(
     source: str | os.PathLike[str] | None = None,
     ledger: Any = None,
     manifest: str | os.PathLike[str] | None = None,
+    sample: float | None = None,
+    seed: int = 0,
     progress: ProgressCallback = silent,
 ) -> Proof:
     """Look into every file of a cleaned dataset for what had to go.
@@ -81,6 +85,9 @@ def verify(
         ledger: path of a ledger (or the ledger itself): it tells what was asked and, where no results are given,
             the results.
         manifest: where the manifest lies, if not beside the dataset.
+        sample: look into this part of the row groups only (``0.1``: one in ten), and say so. Files are hashed, and
+            their names and footers looked at, all the same.
+        seed: of the choice of row groups.
         progress: told after each file.
 
     Returns:
@@ -101,6 +108,7 @@ def verify(
     >>> proof.verified, proof.files, proof.rows
     (True, 1, 1)
     """
+    chosen = None if sample is None else Sample(sample, seed)
     root = Path(os.path.abspath(destination))  # noqa: PTH100 - resolve() would follow a link to another's manifest
     told = Manifest.read(Path(manifest) if manifest is not None else manifest_path(root))
     if not root.is_dir():
@@ -111,11 +119,14 @@ def verify(
     _inventory(root, told, problems)
     gone = erased if source is None else _gone_by_source(Path(source), told, erased, problems)
     must_erase = len(erased) > 0 or any(record.rows_dropped for record in told.files)
-    survey = Survey(root, told, must_erase=must_erase, problems=problems, progress=progress)
-    found = rescan(survey.batches(), gone, answers.asked.get("tweets", np.empty(0, np.int64)))
-    counted = _judged(found, survey, told, answers, problems)
+    asked = answers.asked.get("tweets") if answers.asked else None
+    sought = Sought(gone, Needles.of(gone), Likely.of(gone), asked, must_erase)
+    same = None if source is None or problems.count else Path(source)
+    survey = Survey(root, told, sought=sought, sample=chosen, source=same, problems=problems, progress=progress)
+    found = rescan(survey.batches(), gone)
+    counted = _judged(found, survey, told, problems)
     problems.settle(root)
-    proof = _proof(root, told, answers, erased, counted, survey, with_source=source is not None)
+    proof = _proof(root, told, answers, erased, counted, survey, chosen, with_source=source is not None)
     return replace(proof, evidence=Evidence.of(told, answers, erased, ledger))
 
 
@@ -129,17 +140,9 @@ def _gone_by_source(source: Path, manifest: Manifest, erased: Erased, problems: 
 def _inventory(root: Path, manifest: Manifest, problems: _Problems) -> None:
     problems.all_of(inventory.record_problems(manifest))
     problems.all_of(inventory.strays(root, manifest))
-    for record in manifest.files:
-        found = inventory.file_problem(
-            root / record.path, record.path, size=record.bytes, sha256=record.sha256, whose="cleaned"
-        )
-        if found is not None:
-            problems(found)
 
 
-def _judged(
-    found: list[Found], survey: Survey, manifest: Manifest, answers: Answers, problems: _Problems
-) -> Counter[str]:
+def _judged(found: list[Found], survey: Survey, manifest: Manifest, problems: _Problems) -> Counter[str]:
     """Tell what was found where it must not be, and count what may be there."""
     counted = survey.counted.copy()
     for each in found:
@@ -149,11 +152,9 @@ def _judged(
         spot = survey.spots[each.spot]
         if spot.role == "mention" and each.treatment == "drop":
             counted["mentioned"] += each.looked_at
-        if spot.own and answers.asked:
-            counted["unasked"] += each.unasked
-            if each.unasked and manifest.unchecked != "keep":
-                rows = f"{each.unasked:,} row{'s' * (each.unasked != 1)}"
-                problems(f"{spot.file}: {rows} of tweets that were never asked about, which the plan did not keep")
+    counted["unasked"] = survey.unasked.total()
+    for file, rows in sorted(survey.unasked.items()) if manifest.unchecked != "keep" else ():
+        problems(f"{file}: {number(rows, 'row')} of tweets that were never asked about, which the plan did not keep")
     return counted
 
 
@@ -164,10 +165,13 @@ def _proof(
     erased: Erased,
     counted: Counter[str],
     survey: Survey,
+    sample: Sample | None,
     *,
     with_source: bool,
 ) -> Proof:
     flagged = sum(table.num_rows for table in answers.results)
+    if sample is not None:
+        sample = replace(sample, groups=counted["groups looked into"], of=counted["groups"])
     return Proof(
         destination=root,
         files=len(manifest.files),
@@ -177,6 +181,7 @@ def _proof(
         job_ids=answers.job_ids or manifest.job_ids,
         verified_at=datetime.now(UTC).replace(microsecond=0),
         checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),
-        not_checked=tuple(statement.not_checked(manifest, survey.unplaced, answers, with_source=with_source)),
-        statement=statement.statement(root, manifest, answers, erased),
+        not_checked=tuple(statement.not_checked(manifest, survey, answers, sample, with_source=with_source)),
+        statement=statement.statement(root, manifest, answers, erased, sample),
+        sample=sample,
     )

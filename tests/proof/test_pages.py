@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compliance_frames.proof.pages import PageError, dictionary_page, page_header, plain_values
-from compliance_frames.proof.residue import bounds_of, entries_of, unused_entries
+from compliance_frames.proof.footer import Chunk, FooterError, read_footer
+from compliance_frames.proof.pages import PageError, dictionary_values, page_header, pages, plain_values
+from compliance_frames.proof.values import bound_texts, unused_entries
 
 CODECS = ["none", "snappy", "gzip", "brotli", "zstd", "lz4"]
 
@@ -22,9 +23,14 @@ def written(values: pa.Array[Any], **options: Any) -> io.BytesIO:
     return file
 
 
+def chunk_of(file: io.BytesIO) -> Chunk:
+    return read_footer(file).groups[0].chunks[0]
+
+
 def entries(file: io.BytesIO) -> pa.Array[Any] | None:
-    parquet = pq.ParquetFile(file)
-    return entries_of(file, parquet.metadata.row_group(0).column(0), parquet.schema.column(0).length or 0)
+    chunk = chunk_of(file)
+    first, *_ = pages(file, chunk)
+    return dictionary_values(first, chunk) if first.header.kind == 2 else None
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -90,18 +96,35 @@ def test_values_are_compared_as_they_are_stored(values: pa.Array[Any], unused: i
 def test_cut_or_changed_bytes_are_refused_and_never_loop() -> None:
     """Whatever is done to a file's bytes, a dictionary is read or refused, quickly and with a sentence."""
     file = written(pa.array([f"word {number % 50}" for number in range(500)]), compression="snappy")
-    chunk = pq.ParquetFile(file).metadata.row_group(0).column(0)
-    start, size = chunk.dictionary_page_offset, chunk.total_compressed_size
+    chunk = chunk_of(file)
     data, chance = file.getvalue(), random.Random(5)
     refused = 0
     for _ in range(1500):
-        hurt = bytearray(data[: chance.choice([len(data), start + chance.randrange(1, size)])])
+        hurt = bytearray(data[: chance.choice([len(data), chance.randrange(chunk.span.start + 1, chunk.span.end)])])
         for _ in range(chance.randrange(1, 4)):
-            at = min(start + chance.randrange(60), len(hurt) - 1)
+            at = min(chunk.span.start + chance.randrange(60), len(hurt) - 1)
             hurt[at] = chance.randrange(256)
         try:
-            dictionary_page(io.BytesIO(bytes(hurt)), start, size, codec="SNAPPY", physical="BYTE_ARRAY")
+            for page in pages(io.BytesIO(bytes(hurt)), chunk):
+                if page.header.kind == 2:
+                    dictionary_values(page, chunk)
         except PageError as error:
+            refused += bool(str(error))
+    assert refused > 300
+
+
+def test_cut_or_changed_footers_are_refused_and_never_loop() -> None:
+    """Whatever is done to a footer's bytes, it is read or refused, quickly and with a sentence."""
+    file = written(pa.array([f"word {number % 50}" for number in range(500)]), compression="snappy")
+    span, data, chance = read_footer(file).span, file.getvalue(), random.Random(6)
+    refused = 0
+    for _ in range(1500):
+        hurt = bytearray(data)
+        for _ in range(chance.randrange(1, 4)):
+            hurt[chance.randrange(span.start, len(hurt))] = chance.randrange(256)
+        try:
+            read_footer(io.BytesIO(bytes(hurt)))
+        except FooterError as error:
             refused += bool(str(error))
     assert refused > 300
 
@@ -136,8 +159,7 @@ def test_more_values_than_bytes_are_refused(count: int) -> None:
 
 def test_the_bounds_of_text_and_numbers_are_text() -> None:
     """Statistics come as text, whatever the column is; none where there are none."""
-    for values, both in ((pa.array(["7", "9"]), ["7", "9"]), (pa.array([7, 9]), ["7", "9"])):
-        file = written(values)
-        assert bounds_of(pq.ParquetFile(file).metadata.row_group(0).column(0)).to_pylist() == both
-    bare = written(pa.array([7]), write_statistics=False)
-    assert bounds_of(pq.ParquetFile(bare).metadata.row_group(0).column(0)).to_pylist() == []
+    for values in (pa.array(["7", "9"]), pa.array([7, 9]), pa.array([7, 9], pa.int8())):
+        chunk = chunk_of(written(values))
+        assert bound_texts(list(chunk.bounds), chunk.physical).to_pylist() == ["7", "9"]
+    assert chunk_of(written(pa.array([7]), write_statistics=False)).bounds == ()

@@ -24,6 +24,8 @@ from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.corpus.plan import plan
 from compliance_frames.errors import VerificationError
 from compliance_frames.progress import Progress
+from compliance_frames.proof.bloom import bloom_span
+from compliance_frames.proof.footer import Span, read_footer
 from compliance_frames.proof.verify import MOST_PROBLEMS, Proof, verify
 from compliance_frames.schemas import RESULTS
 
@@ -183,6 +185,14 @@ def cleaned(make: Callable[..., Cleaned]) -> Cleaned:
 Make = Callable[..., Cleaned]
 
 
+def bloom_of(path: Path) -> tuple[Span, int]:
+    """Where the one Bloom filter of a file lies."""
+    with path.open("rb") as file:
+        footer = read_footer(file)
+        (chunk,) = [chunk for chunk in footer.groups[0].chunks if chunk.bloom]
+        return bloom_span(file, footer, chunk)
+
+
 # What is clean is proven.
 
 
@@ -204,7 +214,7 @@ def test_a_proof_says_what_it_claims_and_nothing_more(cleaned: Cleaned) -> None:
     assert proof.statement.startswith("As of job 7, asked at 2024-05-09 12:00 UTC, for the 3 IDs flagged, no ")
     assert "1 tweet or 1 author that had to go" in proof.statement
     left = " ".join(proof.not_checked)
-    assert "1 file that is not Parquet" in left
+    assert "what 1 file that is not Parquet says by anything but IDs" in left
     assert "the source" in left
     for shown in (str(proof), proof._repr_html_(), json.dumps(proof.to_dict())):
         assert "compliant" not in shown
@@ -514,14 +524,21 @@ def test_categories_of_an_enum_in_a_schema_are_found(cleaned: Cleaned) -> None:
     assert cleaned.problems() == (f"{FILE}: its schema lists all categories of 'lang', erased ones perhaps among them",)
 
 
-def test_bloom_filters_are_vouched_for_or_found(cleaned: Cleaned) -> None:
-    """A Bloom filter is as good as the file it is in: rewritten, or the source's own bytes; else it is a problem."""
-    options = {"bloom_filter_options": {"id": {"ndv": 10, "fpp": 0.01}}}
+@pytest.mark.parametrize("column", ["id", "text"])
+def test_a_bloom_filter_that_answers_for_others_is_found(column: str, cleaned: Cleaned) -> None:
+    """A Bloom filter is made again from the rows; one that has more bits holds somebody who is gone."""
+    options = {"bloom_filter_options": {column: {"ndv": 10, "fpp": 0.01}}}
     cleaned.put(CLEAN_ROWS, **options)
     (check,) = [check for check in cleaned.verify().checks if check.name == "Bloom filters"]
-    assert (check.counted, "1 made anew" in check.what) == (1, True)
-    cleaned.vouch(FILE, rows=3, decision="copy")
-    assert any("a Bloom filter that nobody vouches for" in each for each in cleaned.problems())
+    assert check.counted == 1
+    clean, (span, bits) = (cleaned.path / FILE).read_bytes(), bloom_of(cleaned.path / FILE)
+    cleaned.put([*CLEAN_ROWS, row(GONE)], **options)
+    _, (other, at) = (cleaned.path / FILE).read_bytes(), bloom_of(cleaned.path / FILE)
+    planted = (cleaned.path / FILE).read_bytes()[at : other.end]
+    (cleaned.path / FILE).write_bytes(clean[:bits] + planted + clean[span.end :])
+    cleaned.vouch(FILE, rows=3)
+    (problem,) = cleaned.problems()
+    assert f"{FILE}: a Bloom filter of {column!r} has " in problem
 
 
 # Files are those of the manifest, and no others.
@@ -690,7 +707,7 @@ def test_problems_are_bounded_and_counted(make: Make) -> None:
     table = pa.table({"id": [str(KEPT)], "author_id": ["5"]})
     cleaned = make({f"{number:03}.parquet": table for number in range(60)})
     found = cleaned.problems(flagged("deleted", [KEPT]))
-    assert (len(found), found[-1]) == (MOST_PROBLEMS + 1, "and 80 more")
+    assert (len(found), found[-1]) == (MOST_PROBLEMS + 1, "and 20 more")
 
 
 class KnownLedger:
@@ -735,3 +752,71 @@ def test_rows_nobody_asked_about_are_found_where_none_was_to_stay(tmp_path: Path
     assert verify(tmp_path / "clean", ledger=KnownLedger([KEPT])).rows == 1
     with pytest.raises(VerificationError, match="1 row of tweets that were never asked about"):
         verify(tmp_path / "clean", ledger=KnownLedger([PLACED]))
+
+
+# With the source, the rows that stayed are its own.
+
+
+@pytest.mark.parametrize("change", ["order", "text", "another"])
+def test_rows_that_are_not_those_of_the_source_are_found(change: str, cleaned: Cleaned) -> None:
+    """Rows in another order, with another word, or instead of others: the count is right, and the rows are not."""
+    first, second, third = cleaned.rows()
+    changed = {
+        "order": [second, first, third],
+        "text": [first, {**second, "text": "other words"}, third],
+        "another": [first, second, row(KEPT + 30)],
+    }
+    cleaned.put(changed[change])
+    cleaned.vouch(FILE, rows=3, rows_in=6, rows_dropped=3)
+    assert cleaned.verify().verified
+    assert cleaned.problems(source=cleaned.source) == (
+        f"{FILE}: its rows are not those of the source, in their order, without some",
+    )
+
+
+def test_the_text_of_a_row_that_went_is_found_in_another_column(make: Make) -> None:
+    """Words of an erased row are known by the source, and searched for in every page of text."""
+    words = "the very words that somebody wished to have forgotten"
+    cleaned = make({FILE: pa.Table.from_pylist([row(GONE, text=words), row(KEPT), row(KEPT + 1)], schema=SCHEMA)})
+    checks = {check.name: check.counted for check in cleaned.verify(source=cleaned.source).checks}
+    assert (checks["kept rows"], checks["erased texts"]) == (2, 1)
+    cleaned.put([row(KEPT, geo={"place_id": words}), row(KEPT + 1)])
+    cleaned.vouch(FILE, rows=2, rows_in=3, rows_dropped=1)
+    assert cleaned.problems(source=cleaned.source) == (f"{FILE}: 1 text of rows that went, in pages of text",)
+
+
+# A sample says that it is one.
+
+
+def test_a_sample_says_what_it_looked_into(cleaned: Cleaned) -> None:
+    """The proof names fraction, seed and row groups, its statement calls itself a sample, and it can be had again."""
+    cleaned.put([row(KEPT + each) for each in range(20, 60)], row_group_size=1)
+    proof = cleaned.verify(sample=0.25, seed=3)
+    assert proof.sample is not None
+    assert (proof.sample.fraction, proof.sample.seed, proof.sample.of) == (0.25, 3, 41)
+    assert 0 < proof.sample.groups < 41
+    assert proof.rows == 43
+    assert f"none of a sample of {proof.sample.groups} of 41 row groups" in proof.statement
+    assert "by seed 3" in proof.statement
+    assert any("this is a sample" in each for each in proof.not_checked)
+    assert cleaned.verify(sample=0.25, seed=3).sample == proof.sample
+    assert proof.to_dict()["sample"]["groups"] == proof.sample.groups
+    assert cleaned.verify().to_dict()["sample"] is None
+
+
+def test_a_sample_of_all_finds_all_and_one_of_less_still_reads_every_footer(cleaned: Cleaned) -> None:
+    """What a sample leaves out are rows and pages: digests, names and footers are looked at in every file."""
+    cleaned.put([*(row(KEPT + each) for each in range(20, 60)), row(GONE)], row_group_size=1, write_statistics=False)
+    assert any("1 row that had to go" in each for each in cleaned.problems(sample=1.0))
+    assert cleaned.verify(sample=1e-9).sample.groups == 0
+    cleaned.put([*(row(KEPT + each) for each in range(20, 60)), row(GONE)], row_group_size=1)
+    assert any("in the statistics of 'id'" in each for each in cleaned.problems(sample=1e-9))
+    (cleaned.path / FILE).write_bytes((cleaned.path / FILE).read_bytes().replace(b"PAR1", b"PAR2", 1))
+    assert any("SHA-256" in each for each in cleaned.problems(sample=1e-9))
+
+
+@pytest.mark.parametrize("sample", [0, -0.1, 1.5])
+def test_a_sample_of_nothing_or_of_more_than_all_is_refused(sample: float, cleaned: Cleaned) -> None:
+    """A part is more than nothing, and not more than the whole."""
+    with pytest.raises(VerificationError, match=r"0\.1 for a tenth"):
+        cleaned.verify(sample=sample)

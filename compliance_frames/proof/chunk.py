@@ -1,0 +1,138 @@
+"""Look at one column chunk as it lies in the file: its pages, its page indexes, the statistics of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import BinaryIO, Final
+
+import numpy as np
+
+from compliance_frames.proof.erased import IdArray
+from compliance_frames.proof.footer import Bounds, Chunk, Span
+from compliance_frames.proof.pages import Page, PageError, pages
+from compliance_frames.proof.search import Needles, Search
+from compliance_frames.proof.thrift import ThriftError, parsed
+
+PLAIN: Final = 0
+_DICTIONARY_ENCODINGS: Final = (2, 8)
+_DATA: Final = (0, 3)
+_TEXTS: Final = "BYTE_ARRAY"
+
+
+@dataclass(eq=False)
+class ChunkFacts:
+    """What the pages of a column chunk hold, beside the values that a reader gives.
+
+    Attributes:
+        chunk: as the footer has it.
+        dictionary: its dictionary page, or None.
+        encodings: of its data pages.
+        values: how many its data pages say they have.
+        hits: erased IDs that stand somewhere in its pages or their headers.
+        bounds: all statistics about it: the chunk's, the pages', the column index's.
+        sought: bounds of text that stand in no PLAIN page, as far as was looked.
+        searched: bytes of pages.
+        problems: what is wrong by itself.
+    """
+
+    chunk: Chunk
+    dictionary: Page | None = None
+    encodings: set[int] = field(default_factory=set)
+    values: int = 0
+    hits: IdArray = field(default_factory=lambda: np.empty(0, np.int64))
+    bounds: list[Bounds] = field(default_factory=list)
+    sought: set[bytes] = field(default_factory=set)
+    searched: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def plain(self) -> bool:
+        """Whether its values lie in its pages one after the other, as they are."""
+        return self.dictionary is None and self.encodings <= {PLAIN}
+
+    @property
+    def indexed(self) -> bool:
+        """Whether all values are entries of its dictionary."""
+        return self.dictionary is not None and self.encodings <= set(_DICTIONARY_ENCODINGS)
+
+
+def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles) -> ChunkFacts:
+    """Read every page of a column chunk, and its page indexes.
+
+    Args:
+        file: the open file.
+        chunk: as its footer has it.
+        needles: what is looked for.
+    """
+    facts = ChunkFacts(chunk, bounds=list(chunk.bounds))
+    search = Search(needles)
+    starts: list[int] = []
+    try:
+        facts.bounds += _column_index(file, chunk)
+        facts.sought = {value for each in facts.bounds for value in each if chunk.physical == _TEXTS}
+        for page in pages(file, chunk):
+            search.add(page.raw_header)
+            search.add(page.data)
+            facts.searched += len(page.data)
+            _take(facts, page, starts)
+        _offset_index(file, chunk, starts, facts)
+    except PageError as error:
+        facts.problems.append(f"a page of {{column}} cannot be read ({error})")
+    if facts.values != chunk.values and not facts.problems:
+        facts.problems.append(
+            f"the pages of {{column}} have {facts.values:,} values, and {chunk.values:,} by the footer"
+        )
+    facts.hits = search.found()
+    return facts
+
+
+def _take(facts: ChunkFacts, page: Page, starts: list[int]) -> None:
+    header = page.header
+    if header.kind in _DATA:
+        starts.append(page.start)
+        facts.encodings.add(-1 if header.encoding is None else header.encoding)
+        facts.values += header.values or 0
+        new = [each for each in header.bounds if each not in facts.bounds]
+        facts.bounds += new
+        facts.sought |= {value for each in new for value in each if facts.chunk.physical == _TEXTS}
+        if header.encoding == PLAIN:
+            facts.sought = {value for value in facts.sought if not _stands_in(value, page.data)}
+    elif header.kind == 2 and facts.dictionary is None and not starts:
+        facts.dictionary = page
+    else:
+        raise PageError(f"a page of kind {header.kind} stands where none may be")
+
+
+def _stands_in(value: bytes, data: bytes) -> bool:
+    """Whether a value of text is one of a page: a long one may have been cut, and its last letter made larger."""
+    return (value[:-4] if len(value) > 15 else len(value).to_bytes(4, "little") + value) in data
+
+
+def _column_index(file: BinaryIO, chunk: Chunk) -> list[Bounds]:
+    told = _index(file, chunk.column_index)
+    empty, lows, highs = (told.get(at, []) for at in (1, 2, 3))
+    if not len(empty) == len(lows) == len(highs):
+        raise PageError("its column index has bounds for some pages only")
+    return [Bounds(low, high) for none, low, high in zip(empty, lows, highs, strict=True) if none != 1]
+
+
+def _offset_index(file: BinaryIO, chunk: Chunk, starts: list[int], facts: ChunkFacts) -> None:
+    if chunk.offset_index is None:
+        return
+    places = [place.get(1) for place in _index(file, chunk.offset_index).get(1, [])]
+    if places != starts:
+        facts.problems.append("the offset index of {column} names other pages than there are")
+
+
+def _index(file: BinaryIO, span: Span | None) -> dict[int, list]:  # type: ignore[type-arg]
+    if span is None:
+        return {}
+    file.seek(span.start)
+    data = file.read(span.end - span.start)
+    try:
+        told, end = parsed(data)
+    except ThriftError as error:
+        raise PageError(f"a page index cannot be read: {error}") from error
+    if end != len(data):
+        raise PageError("after a page index there are bytes that are no part of it")
+    return {at: value for at, value in told.items() if isinstance(value, list)}

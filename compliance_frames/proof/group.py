@@ -1,0 +1,289 @@
+"""Look into one row group: each ID that its rows have, and each thing that lies beside the rows, held against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from compliance_frames.corpus.manifest import FileRecord
+from compliance_frames.proof.bloom import BloomError, bloom_span, foreign_bits
+from compliance_frames.proof.cells import Ids, ids_in, leaves, place_columns, stored_columns
+from compliance_frames.proof.chunk import ChunkFacts, look_at_chunk
+from compliance_frames.proof.erased import Erased, IdArray
+from compliance_frames.proof.findings import Cells, Findings, Spot, number
+from compliance_frames.proof.footer import Footer
+from compliance_frames.proof.pages import PageError
+from compliance_frames.proof.rescan import ids_of
+from compliance_frames.proof.roles import Layout, Path, Role, whose
+from compliance_frames.proof.search import Likely, Needles
+from compliance_frames.proof.texts import held_in_json, ids_inside, is_text
+from compliance_frames.proof.values import LeafValues, bound_texts
+
+#: Rows that are held in memory at once.
+_ROWS: Final = 1 << 16
+_HELD: Final = {
+    "embedded tweet": "hold a tweet that had to go",
+    "embedded author": "hold a tweet of an author who had to go",
+    "retweet": "repeat a tweet that had to go",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Sought:
+    """What is looked for.
+
+    Attributes:
+        erased: what must be gone, by what it is.
+        needles: the same, to be found in bytes.
+        likely: the same and what had to lose its places, to leave most of the others aside.
+        asked: the tweets that were asked about, sorted; None where nobody knows.
+        must_erase: whether anything had to go.
+    """
+
+    erased: Erased
+    needles: Needles
+    likely: Likely
+    asked: IdArray | None
+    must_erase: bool
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedFile:
+    """A file that is looked into, row group by row group.
+
+    Attributes:
+        record: what the manifest says of it.
+        layout: where its IDs are.
+        footer: its footer, as the proof reads it.
+        metadata: the same, as pyarrow needs it to read rows.
+        schema: of all its columns.
+    """
+
+    record: FileRecord
+    layout: Layout
+    footer: Footer
+    metadata: Any
+    schema: pa.Schema
+
+
+class GroupLook:
+    """One look at a row group.
+
+    Args:
+        file: the open file.
+        opened: what is known of it.
+        group: the row group's number.
+        sought: what is looked for.
+    """
+
+    def __init__(self, file: BinaryIO, opened: OpenedFile, group: int, sought: Sought) -> None:
+        self._file, self._opened, self._group, self._sought = file, opened, group, sought
+        self._name = opened.record.path
+        self._columns = stored_columns(opened.schema, opened.layout)
+        self.findings = Findings()
+
+    def look(self) -> Findings:
+        """Look at all of it."""
+        group = self._opened.footer.groups[self._group]
+        if len(self._columns) != len(group.chunks):
+            self._tell("its columns are not those that its schema says; its pages were not looked at")
+            return self.findings
+        facts = [look_at_chunk(self._file, chunk, self._sought.needles) for chunk in group.chunks]
+        for (path, _), fact in zip(self._columns, facts, strict=True):
+            self.findings.counted["bytes"] += fact.searched
+            for problem in fact.problems:
+                self._tell(problem.format(column=repr(".".join(path))))
+        self._rows(facts)
+        return self.findings
+
+    def _tell(self, sentence: str) -> None:
+        self.findings.problems.append(f"{self._name}: {sentence}")
+
+    def _rows(self, facts: list[ChunkFacts]) -> None:
+        """Read the rows, once, and hold what was seen in pages against them."""
+        wanted = self._wanted(facts)
+        columns = {at: self._compared(facts[at]) for at in wanted}
+        before = sum(group.rows for group in self._opened.footer.groups[: self._group])
+        rows = 0
+        for batch in self._batches(wanted, facts):
+            self._ids(batch, before + rows)
+            stored = [leaf for column in batch.columns for leaf in leaves(column)]
+            for (at, values), leaf in zip(columns.items(), stored, strict=True):
+                values.add(leaf)
+                if len(facts[at].hits):
+                    self._inside(at, leaf, facts[at])
+            rows += batch.num_rows
+        if wanted and rows != self._opened.footer.groups[self._group].rows:
+            self._tell(f"a row group has {rows:,} rows, and says {self._opened.footer.groups[self._group].rows:,}")
+        for at, values in columns.items():
+            self._beside(at, values)
+
+    def _compared(self, facts: ChunkFacts) -> LeafValues:
+        needed = facts.dictionary is not None or facts.chunk.bloom is not None or bool(facts.bounds)
+        return LeafValues(facts, compare=needed and self._sought.must_erase)
+
+    def _wanted(self, facts: list[ChunkFacts]) -> list[int]:
+        """The stored columns whose values have to be decoded: long texts of nobody, all seen in their pages, do not."""
+        places = {path[0] for path in place_columns(self._opened.schema, self._opened.layout)}
+        seen = [
+            len(path) == 1
+            and len(fact.chunk.path) == 1
+            and role is None
+            and path[0] not in places
+            and fact.plain
+            and fact.chunk.physical == "BYTE_ARRAY"
+            and fact.chunk.bloom is None
+            and not len(fact.hits)
+            and not (fact.sought and self._sought.must_erase)
+            for (path, role), fact in zip(self._columns, facts, strict=True)
+        ]
+        names = [path[0] for path, _ in self._columns]
+        whole = {name for name, each in zip(names, seen, strict=True) if not each}  # a name may stand twice
+        return [at for at, name in enumerate(names) if name in whole]
+
+    def _batches(self, wanted: list[int], facts: list[ChunkFacts]) -> Iterator[pa.RecordBatch]:
+        texts = [".".join(each.chunk.path) for each in facts if each.chunk.physical == "BYTE_ARRAY" and each.indexed]
+        names = list(dict.fromkeys(self._columns[at][0][0] for at in wanted))
+        if not names:
+            return
+        everything = len(wanted) == len(facts)
+        with pq.ParquetFile(
+            self._file, metadata=self._opened.metadata, read_dictionary=texts, pre_buffer=False
+        ) as parquet:
+            yield from parquet.iter_batches(
+                _ROWS, row_groups=[self._group], columns=None if everything else names, use_threads=False
+            )
+
+    def _ids(self, batch: pa.RecordBatch, first_row: int) -> None:
+        layout = self._opened.layout
+        places = tuple(".".join(path) for path in place_columns(batch.schema, layout))
+        for ids in ids_in(batch, layout, first_row):
+            self._cells(ids, places)
+
+    def _cells(self, ids: Ids, places: tuple[str, ...]) -> None:
+        own = ids.role in ("tweet", "author")
+        spot = Spot(self._name, None, ".".join(ids.path), ids.role, places if own else (), ids.primary)
+        self.findings.counted[ids.role] += len(ids.values) - ids.values.null_count
+        numbers = np.asarray(pc.fill_null(ids_of(ids.values), -1))
+        if ids.primary and self._sought.asked is not None:
+            self.findings.unasked[self._name] += int(np.sum(~_are_in(numbers, self._sought.asked)))
+        at = np.flatnonzero(self._sought.likely.mask(numbers))
+        if len(at):
+            self._add(Cells(spot, whose(ids.role, ids.path), pa.array(numbers[at]), ids.rows[at], ids.places[at]))
+
+    def _add(self, cells: Cells) -> None:
+        self.findings.cells.append(cells)
+
+    def _inside(self, at: int, leaf: Any, facts: ChunkFacts) -> None:
+        """Explain erased IDs that were seen in pages by the values that they stand in."""
+        path, role = self._columns[at]
+        found, places = ids_inside(leaf, self._sought.needles)
+        facts.hits = np.setdiff1d(facts.hits, found)
+        if role is not None and role != "mention":
+            return
+        name = ".".join(path)
+        held = self._held(leaf, np.unique(places))
+        for what, count in held.items():
+            self._tell(f"{number(count, 'text')} of JSON in column {name!r} {_HELD[what]}")
+        if len(found) and role is None:
+            self.findings.counted["texts"] += len(np.unique(places))
+            self.findings.mentioned.add(name)
+
+    def _held(self, leaf: Any, places: Any) -> dict[str, int]:
+        if pa.types.is_dictionary(leaf.type):
+            leaf = leaf.dictionary.take(leaf.indices)
+        counted: dict[str, int] = {}
+        for text in leaf.take(pa.array(places)).to_pylist() if is_text(leaf.type) else ():
+            plain = text.decode(errors="replace") if isinstance(text, bytes) else text
+            what = held_in_json(plain, self._sought.erased)
+            if what is not None:
+                counted[what] = counted.get(what, 0) + 1
+        return counted
+
+    def _beside(self, at: int, values: LeafValues) -> None:
+        """What a column chunk holds beside its values."""
+        path, role = self._columns[at]
+        name, facts = ".".join(path), values.facts
+        if len(facts.hits):
+            self._tell(
+                f"{number(len(facts.hits), 'ID')} of what had to go in the pages of {name!r}, where no row has "
+                f"{'it' if len(facts.hits) == 1 else 'them'}"
+            )
+        self._dictionary(name, path, role, values)
+        self._bounds(name, path, role, values)
+        self._bloom(name, values)
+
+    def _dictionary(self, name: str, path: Path, role: Role | None, values: LeafValues) -> None:
+        if values.facts.dictionary is None:
+            return
+        self.findings.counted["dictionaries"] += 1
+        try:
+            unused = values.unused()
+        except PageError as error:
+            self._tell(f"the dictionary of {name!r} cannot be read ({error})")
+            return
+        if unused:
+            self._tell(
+                f"a dictionary of {name!r} lists {number(unused, 'value')} that no row has: "
+                "what was erased may stand there still"
+            )
+            entries = values.entries()
+            if role is not None and role != "mention":
+                spot = Spot(self._name, f"a dictionary of {name!r}", name, role)
+                self._add(Cells(spot, whose(role, path), ids_of(entries)))
+
+    def _bounds(self, name: str, path: Path, role: Role | None, values: LeafValues) -> None:
+        told = values.bound_texts()
+        self.findings.counted["statistics"] += len(told)
+        self.findings.cells += _bounds(self._name, path, role, told)
+        foreign = values.foreign_bounds()
+        if foreign:
+            self._tell(f"the statistics of {name!r} have {number(foreign, 'value')} that no row has")
+
+    def _bloom(self, name: str, values: LeafValues) -> None:
+        if values.facts.chunk.bloom is None:
+            return
+        self.findings.counted["blooms"] += 1
+        try:
+            span, bits = bloom_span(self._file, self._opened.footer, values.facts.chunk)
+        except BloomError as error:
+            self._tell(f"a Bloom filter of {name!r} cannot be looked into: {error}")
+            return
+        if not self._sought.must_erase:
+            return
+        hashes = values.hashes()
+        if hashes is None:
+            self.findings.unlooked.add(f"the Bloom filter of column {name!r}, whose values it holds as nobody says")
+            return
+        self._file.seek(bits)
+        foreign = foreign_bits(self._file.read(span.end - bits), hashes)
+        if foreign:
+            self._tell(
+                f"a Bloom filter of {name!r} has {number(foreign, 'bit')} that no row sets: "
+                "it still answers for values that are gone"
+            )
+
+
+def _are_in(numbers: IdArray, sorted_ids: IdArray) -> NDArray[np.bool_]:
+    at = np.minimum(np.searchsorted(sorted_ids, numbers), max(len(sorted_ids) - 1, 0))
+    return sorted_ids[at] == numbers if len(sorted_ids) else np.zeros(len(numbers), np.bool_)
+
+
+def bounds_cells(opened: OpenedFile, group: int) -> Iterator[Cells]:
+    """The IDs in the footer's statistics of a row group that is not looked into."""
+    columns = stored_columns(opened.schema, opened.layout)
+    for (path, role), chunk in zip(columns, opened.footer.groups[group].chunks, strict=False):
+        yield from _bounds(opened.record.path, path, role, bound_texts(list(chunk.bounds), chunk.physical))
+
+
+def _bounds(file: str, path: Path, role: Role | None, told: pa.Array[Any]) -> Iterator[Cells]:
+    if role is not None and role != "mention" and len(told):
+        name = ".".join(path)
+        yield Cells(Spot(file, f"the statistics of {name!r}", name, role), whose(role, path), ids_of(told))

@@ -1,0 +1,254 @@
+"""Find erased IDs in bytes that nobody has decoded: as decimal digits, and as numbers of eight bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compliance_frames.proof.erased import Erased, IdArray
+
+#: Shorter numbers are sizes and dates far more often than IDs. Tweets since 2010 have 11 digits.
+FEWEST_DIGITS: Final = 11
+_MOST_DIGITS: Final = 19
+#: Bytes that are looked at in one go: what NumPy makes of them stays in the processor's cache.
+_BLOCK: Final = 1 << 18
+_OVERLAP: Final = 40
+_MIX: Final = np.uint64(0x9E3779B97F4A7C15)
+_Bytes = NDArray[np.uint8]
+
+
+class Likely:
+    """Tells most numbers from some IDs at once: what it leaves out is none of them, what it takes may be one.
+
+    >>> Likely(np.array([8])).mask(np.array([7, 8])).tolist()
+    [False, True]
+    """
+
+    def __init__(self, ids: IdArray) -> None:
+        bits = min(26, max(10, int(len(ids) * 16).bit_length()))
+        self._shift = np.uint64(64 - bits)
+        self._may_be = np.zeros(1 << bits, np.bool_)
+        self._may_be[self._slots(ids)] = True
+
+    @classmethod
+    def of(cls, erased: Erased) -> Likely:
+        """What must be gone, or must have no place."""
+        parts = (erased.drop_tweets, erased.drop_authors, erased.scrub_tweets, erased.scrub_authors)
+        return cls(np.concatenate(parts))
+
+    def mask(self, values: IdArray) -> NDArray[np.bool_]:
+        """For each value whether it may be one of the IDs."""
+        return self._may_be[self._slots(values)]
+
+    def _slots(self, values: IdArray) -> NDArray[np.uint64]:
+        return (np.ascontiguousarray(values).view(np.uint64) * _MIX) >> self._shift
+
+
+class Needles:
+    """IDs, ready to be looked for.
+
+    Args:
+        ids: any of them; those of fewer than eleven digits are left out.
+
+    >>> needles = Needles(np.array([1212161512043446272]))
+    >>> needles.in_bytes(b'{"id": "1212161512043446272"}').tolist()
+    [1212161512043446272]
+    >>> needles.in_bytes((1212161512043446272).to_bytes(8, "little")).tolist()
+    [1212161512043446272]
+    """
+
+    def __init__(self, ids: IdArray) -> None:
+        self.ids = np.unique(ids[ids >= 10 ** (FEWEST_DIGITS - 1)])
+        self._likely = Likely(self.ids)
+        self.lengths = sorted({len(str(each)) for each in (self.ids[:1].tolist() + self.ids[-1:].tolist())})
+        if len(self.lengths) == 2:
+            self.lengths = list(range(self.lengths[0], self.lengths[1] + 1))
+
+    @classmethod
+    def of(cls, erased: Erased) -> Needles:
+        """What must be nowhere: tweets and authors that had to go, not those that lost their places."""
+        return cls(np.concatenate([erased.drop_tweets, erased.drop_authors]))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def among(self, values: NDArray[Any]) -> IdArray:
+        """Which of some numbers are looked for; sorted, each once."""
+        values = values.astype(np.int64, copy=False)
+        likely = np.unique(values[self._likely.mask(values)])
+        at = np.minimum(np.searchsorted(self.ids, likely), max(len(self.ids) - 1, 0))
+        return likely[self.ids[at] == likely] if len(self.ids) else likely[:0]
+
+    def in_bytes(self, data: Any, *, foreign: bool = False) -> IdArray:
+        """Which IDs stand in bytes, in any way that can be seen; sorted, each once.
+
+        Args:
+            data: any buffer of bytes.
+            foreign: of a format that is not known: numbers may begin with their highest byte.
+        """
+        if not len(self.ids):
+            return self.ids
+        whole = np.frombuffer(data, np.uint8)
+        found = [
+            each
+            for block in _blocks(whole)
+            for each in (
+                self._digits(block),
+                *(self._words(block, order) for order in ("<>" if foreign else "<")),
+            )
+        ]
+        return np.unique(np.concatenate([self.ids[:0], *found]))
+
+    def where(self, data: Any) -> tuple[IdArray, NDArray[np.int64]]:
+        """Which IDs stand in bytes as digits, each as often as it does, and where each begins."""
+        both = list(self._spelled(np.frombuffer(data, np.uint8)))
+        values, starts = (np.concatenate(parts) for parts in zip(*both, strict=True))
+        kept = np.isin(values, self.among(values))
+        return values[kept], starts[kept]
+
+    def _words(self, block: _Bytes, order: str) -> IdArray:
+        """IDs among the numbers of eight bytes that begin at any byte: told by their highest byte first."""
+        if len(block) < 8:
+            return self.ids[:0]
+        low, high = (np.uint8(int(each) >> 56) for each in (self.ids[0], self.ids[-1]))
+        top = block[7:] if order == "<" else block[:-7]
+        likely = np.flatnonzero(top - low <= high - low)
+        if not len(likely):
+            return self.ids[:0]
+        words = np.ndarray(len(block) - 7, f"{order}u8", block, strides=(1,))[likely].astype(np.int64)
+        return self.among(words[(words >= self.ids[0]) & (words <= self.ids[-1])])
+
+    def _digits(self, block: _Bytes) -> IdArray:
+        return self.among(np.concatenate([values for values, _ in self._spelled(block)]))
+
+    def _spelled(self, block: _Bytes) -> Iterator[tuple[IdArray, NDArray[np.int64]]]:
+        """The numbers that digits spell, and where each begins.
+
+        Where there are more digits than any number has, those of one value follow those of another: every number of
+        the length of an ID counts.
+        """
+        starts, ends = _runs(block)
+        exact = ends - starts <= _MOST_DIGITS
+        yield _numbers(block, starts[exact], ends[exact]), starts[exact]
+        if not exact.all():
+            for length in self.lengths:
+                at = _within(starts[~exact] + length, ends[~exact])
+                yield _numbers(block, at - length, at), at - length
+
+
+class Search:
+    """One search through many pieces of bytes, small ones together: each look costs the same, however little it sees.
+
+    >>> search = Search(Needles(np.array([1212161512043446272])))
+    >>> for piece in (b"12121615", b"1212161512043446272", b"x"):
+    ...     search.add(piece)
+    >>> search.found().tolist()
+    [1212161512043446272]
+    """
+
+    def __init__(self, needles: Needles) -> None:
+        self._needles = needles
+        self._found: list[IdArray] = [needles.ids[:0]]
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, piece: bytes) -> None:
+        """Look into some more bytes, which follow none of the others."""
+        if len(piece) >= _BLOCK // 2:  # not worth a copy
+            self._found.append(self._needles.in_bytes(piece))
+            return
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size >= _BLOCK:
+            self._look()
+
+    def found(self) -> IdArray:
+        """The IDs that stand in any piece; sorted, each once."""
+        self._look()
+        return np.unique(np.concatenate(self._found))
+
+    def _look(self) -> None:
+        self._found.append(self._needles.in_bytes(b"\n".join(self._pieces)))
+        self._pieces, self._size = [], 0
+
+
+def _blocks(whole: _Bytes) -> Iterator[_Bytes]:
+    for at in range(0, max(len(whole), 1), _BLOCK):
+        yield whole[max(0, at - _OVERLAP) : at + _BLOCK + _OVERLAP]
+
+
+def _runs(block: _Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where runs of at least eleven digits begin and end.
+
+    Every such run has a digit at one of each eleven places: in text that is no list of numbers few places are left.
+    """
+    sparse = np.flatnonzero(block[FEWEST_DIGITS - 1 :: FEWEST_DIGITS] - 48 < 10) * FEWEST_DIGITS + FEWEST_DIGITS - 1
+    if len(sparse) * FEWEST_DIGITS * 4 > len(block):
+        digit = np.concatenate([[False], block - 48 < 10, [False]])
+        edges = np.flatnonzero(digit[1:] != digit[:-1])
+        starts, ends = edges[::2], edges[1::2]
+    else:
+        starts, ends = _around(block, _long(block, sparse))
+    enough = ends - starts >= FEWEST_DIGITS
+    return starts[enough], ends[enough]
+
+
+def _long(block: _Bytes, at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The places that may be in a run of eleven digits: of two that are eleven apart around them, it has one."""
+    for back, ahead in ((5, 5), (8, 3), (3, 8), (2, 9), (9, 2)):
+        before, after = block[np.maximum(at - back, 0)], block[np.minimum(at + ahead, len(block) - 1)]
+        at = at[(before - 48 < 10) | (after - 48 < 10)]
+    return at
+
+
+def _around(block: _Bytes, at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the runs of digits around some places begin and end."""
+    starts, ends = at.copy(), at + 1
+    last = len(block) - 1
+    for edge, step, look in ((starts, -1, -1), (ends, 1, 0)):
+        going = np.arange(len(at))
+        while len(going):
+            there = edge[going] + look
+            inside = (there >= 0) & (there <= last)
+            going = going[inside & (block[np.clip(there, 0, last)] - 48 < 10)]
+            edge[going] += step
+    starts, first = np.unique(starts, return_index=True)
+    return starts, ends[first]
+
+
+def _within(firsts: NDArray[np.int64], lasts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Every place from each first to its last."""
+    counts = np.maximum(lasts - firsts + 1, 0)
+    offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    every: NDArray[np.int64] = np.repeat(firsts, counts) + offsets
+    return every
+
+
+def _numbers(block: _Bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> IdArray:
+    """The numbers that runs of up to nineteen digits are, eight digits at a time."""
+    early = ends < 24
+    if early.any():  # so near to the beginning that there are no 24 bytes to read
+        block = np.concatenate([np.zeros(24, np.uint8), block])
+        starts, ends = starts + 24, ends + 24
+    if not len(ends):
+        return np.empty(0, np.int64)
+    words: NDArray[np.uint64] = np.ndarray(len(block) - 7, "<u8", np.ascontiguousarray(block), strides=(1,))
+    value = np.zeros(len(ends), np.uint64)
+    for back, unit in ((24, 10**16), (16, 10**8), (8, 1)):
+        foreign = np.clip(starts - (ends - back), 0, 8).astype(np.uint64)
+        if not (foreign < 8).any():
+            continue
+        kept = np.where(foreign < 8, np.uint64(2**64 - 1) << (foreign & np.uint64(7)) * np.uint64(8), np.uint64(0))
+        value += _eight_digits(words[ends - back] & kept) * np.uint64(unit)
+    return value.astype(np.int64)
+
+
+def _eight_digits(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The numbers that eight digits spell: neighbours are joined to pairs, pairs to fours, fours to eights."""
+    words = words & np.uint64(0x0F0F0F0F0F0F0F0F)
+    words = (words * np.uint64(2561)) >> np.uint64(8) & np.uint64(0x00FF00FF00FF00FF)
+    words = (words * np.uint64(6553601)) >> np.uint64(16) & np.uint64(0x0000FFFF0000FFFF)
+    return (words * np.uint64(42949672960001)) >> np.uint64(32)

@@ -1,0 +1,201 @@
+"""What the rows of one column chunk have, gathered batch by batch, to hold against what lies beside them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from compliance_frames.proof.bloom import hashes_of
+from compliance_frames.proof.chunk import ChunkFacts
+from compliance_frames.proof.footer import Bounds
+from compliance_frames.proof.pages import dictionary_values
+
+_NUMBERS: Final = {"INT32": "<i4", "INT64": "<i8", "FLOAT": "<i4", "DOUBLE": "<i8"}
+
+
+class LeafValues:
+    """The different values of a column chunk.
+
+    Args:
+        facts: of the same chunk.
+        compare: whether what lies beside the rows has to be held against them.
+    """
+
+    def __init__(self, facts: ChunkFacts, *, compare: bool) -> None:
+        self.facts = facts
+        self._compare = compare
+        self._parts: list[Any] = []
+        self._entries: Any = None
+        self._used: np.ndarray[Any, Any] | None = None
+        self._kind: Any = None
+        self._distinct: Any = None
+
+    def add(self, leaf: Any) -> None:
+        """Take the values of one more batch."""
+        if not self._compare:
+            return
+        if not pt.is_dictionary(leaf.type):
+            leaf = _bitwise(leaf.drop_null())
+            self._kind = leaf.type
+            self._parts.append(leaf.unique())
+        elif self._is_the_page(leaf.dictionary):
+            used = leaf.indices.drop_null().to_numpy(zero_copy_only=False)
+            if self._used is None:
+                self._entries, self._used = leaf.dictionary, np.zeros(len(leaf.dictionary), np.bool_)
+            self._used[used] = True
+            self._kind = leaf.dictionary.type
+        else:
+            self._kind = leaf.dictionary.type
+            self._parts.append(leaf.dictionary.take(leaf.indices.drop_null().unique()))
+
+    def _is_the_page(self, dictionary: Any) -> bool:
+        """Whether a dictionary that a reader gives is the page as it lies there, entry by entry."""
+        facts = self.facts
+        same = facts.indexed and facts.dictionary is not None and facts.dictionary.header.values == len(dictionary)
+        return same and (self._entries is None or len(self._entries) == len(dictionary))
+
+    def distinct(self) -> Any:
+        """Every value that some row has, once; asked for when all batches were taken."""
+        if self._distinct is None:
+            self._distinct = self._joined()
+        return self._distinct
+
+    def _joined(self) -> Any:
+        parts = list(self._parts)
+        if self._used is not None:
+            parts.append(self._entries.filter(pa.array(self._used)))
+        if not parts:
+            return pa.array([], self._kind or pa.null())
+        return pa.chunked_array(parts).unique() if len(parts) > 1 else parts[0]
+
+    def unused(self) -> int:
+        """How many entries of the dictionary page no row has.
+
+        Raises:
+            PageError: it cannot be read.
+        """
+        if self.facts.dictionary is None or not self._compare:
+            return 0
+        if self._used is not None and not self._parts:
+            return int(np.sum(~self._used))
+        return unused_entries(dictionary_values(self.facts.dictionary, self.facts.chunk), self.distinct())
+
+    def entries(self) -> Any:
+        """The entries of the dictionary page."""
+        if self._used is not None:
+            return self._entries
+        assert self.facts.dictionary is not None
+        return dictionary_values(self.facts.dictionary, self.facts.chunk)
+
+    def foreign_bounds(self) -> int:
+        """How many statistics of text and of whole numbers are no value of any row, nor the beginning of one."""
+        if not self._compare or not self.facts.bounds:
+            return 0
+        have = self.distinct()
+        if _is_text(have.type):
+            have = _bytes(have)
+            told = {value for each in self.facts.bounds for value in each}
+            bare = pa.array(sorted(told), pa.large_binary())
+            left = bare.filter(pc.invert(pc.is_in(bare, value_set=have))).to_pylist()
+            return sum(not _begins(value, have) for value in left)
+        if pt.is_integer(have.type) and self.facts.chunk.physical in ("INT32", "INT64"):
+            dtype = np.dtype(_NUMBERS[self.facts.chunk.physical])
+            wide = np.asarray(have).astype(dtype)
+            values = [each for each in self._numbers(dtype) if each is not None]
+            return int(np.sum(~np.isin(np.array(values, dtype), wide))) + self._odd(dtype)
+        return 0
+
+    def _numbers(self, dtype: np.dtype[Any]) -> list[Any]:
+        sized = {value for each in self.facts.bounds for value in each if len(value) == dtype.itemsize}
+        return [np.frombuffer(value, dtype)[0] for value in sized]
+
+    def _odd(self, dtype: np.dtype[Any]) -> int:
+        """Bounds of numbers that are not as long as numbers are; an empty one is none."""
+        return sum(len(value) not in (0, dtype.itemsize) for each in self.facts.bounds for value in each)
+
+    def hashes(self) -> Any:
+        """The hashes of the different values as a Bloom filter has them; None where that is not known of their type."""
+        have, physical = self.distinct(), self.facts.chunk.physical
+        if _is_text(have.type) and physical in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
+            return hashes_of(_bytes(have))
+        plain = pt.is_integer(have.type) or pt.is_date32(have.type)
+        plain = plain or (pt.is_timestamp(have.type) and have.type.unit != "s")
+        if physical not in _NUMBERS or not plain:
+            return None
+        dtype = np.dtype(_NUMBERS[physical])
+        if pt.is_timestamp(have.type) or pt.is_date32(have.type):
+            have = have.view(pa.int64() if dtype.itemsize == 8 else pa.int32())
+        return hashes_of(np.asarray(have).astype(dtype))
+
+    def bound_texts(self) -> pa.Array[Any]:
+        """The statistics as IDs could be spelled in them."""
+        return bound_texts(self.facts.bounds, self.facts.chunk.physical)
+
+
+def bound_texts(bounds: list[Bounds], physical: str) -> pa.Array[Any]:
+    """Statistics as text: numbers in digits, bytes as they are; each once.
+
+    >>> bound_texts([Bounds(b"7", b"9"), Bounds(b"7", b"9")], "BYTE_ARRAY").to_pylist()
+    ['7', '9']
+    >>> bound_texts([Bounds((5).to_bytes(8, "little"), None)], "INT64").to_pylist()
+    ['5']
+    """
+    values = dict.fromkeys(value for each in bounds for value in each)
+    if physical in ("INT32", "INT64"):
+        size = np.dtype(_NUMBERS[physical]).itemsize
+        numbers = [str(int.from_bytes(each, "little", signed=True)) for each in values if len(each) == size]
+        return pa.array(numbers, pa.large_string())
+    return pa.array([each.decode(errors="replace") for each in values], pa.large_string())
+
+
+def unused_entries(entries: Any, present: Any) -> int:
+    """How many entries of a dictionary no row has.
+
+    Text, bytes and plain numbers are held against the very values of the rows; of dates, times and decimals, which
+    Arrow holds otherwise than Parquet does, the numbers of different values are compared.
+
+    Args:
+        entries: of the dictionary page.
+        present: values that rows have.
+
+    >>> unused_entries(pa.array([b"here", b"erased"], pa.large_binary()), pa.array(["here", None]))
+    1
+    """
+    present, entries = _bitwise(present.drop_null()), _bitwise(entries)
+    stored = entries.unique()
+    if _is_text(present.type) and pt.is_large_binary(stored.type):
+        return int(np.sum(~np.asarray(pc.is_in(stored, value_set=_bytes(present).unique()))))
+    if pt.is_integer(present.type) and pt.is_integer(stored.type):
+        listed = np.asarray(stored)
+        return int(np.sum(~np.isin(listed, np.asarray(present).astype(listed.dtype))))
+    return max(0, len(stored) - int(pc.count_distinct(present).as_py()))
+
+
+def _begins(value: bytes, values: Any) -> bool:
+    """Whether some value begins like a bound that may have been cut, its last letter made larger."""
+    stem = value[:-4] if len(value) > 15 else value[:-1]
+    if not stem:
+        return not len(value)
+    return bool(pc.any(pc.starts_with(values, pattern=stem)).as_py())
+
+
+def _bitwise(values: Any) -> Any:
+    """Numbers with a point as the bits they are: what is not a number equals nothing, and 0.0 equals -0.0."""
+    kinds = {pa.float16(): pa.int16(), pa.float32(): pa.int32(), pa.float64(): pa.int64()}
+    return values.view(kinds[values.type]) if values.type in kinds else values
+
+
+def _is_text(kind: Any) -> bool:
+    text = pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind)
+    raw = pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind)
+    return bool(text or raw or (pt.is_fixed_size_binary(kind) and not pt.is_decimal(kind)))
+
+
+def _bytes(values: Any) -> Any:
+    if pt.is_string_view(values.type):
+        values = values.cast(pa.large_string())
+    return values.cast(pa.large_binary())
