@@ -172,6 +172,8 @@ def unused_entries(entries: Any, present: Any) -> int:
     if pt.is_integer(present.type) and pt.is_integer(stored.type):
         listed = np.asarray(stored)
         return int(np.sum(~np.isin(listed, np.asarray(present).astype(listed.dtype))))
+    if not len(present):  # of a column without a type, nothing can be counted
+        return len(stored)
     return max(0, len(stored) - int(pc.count_distinct(present).as_py()))
 
 
