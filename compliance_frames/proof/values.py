@@ -167,6 +167,8 @@ def unused_entries(entries: Any, present: Any) -> int:
     """
     present, entries = _bitwise(present.drop_null()), _bitwise(entries)
     stored = entries.unique()
+    if not len(stored):
+        return 0
     if _is_text(present.type) and pt.is_large_binary(stored.type):
         return int(np.sum(~np.asarray(pc.is_in(stored, value_set=_bytes(present).unique()))))
     if pt.is_integer(present.type) and pt.is_integer(stored.type):
