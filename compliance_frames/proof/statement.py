@@ -14,7 +14,7 @@ from compliance_frames.proof.sampling import Sample
 from compliance_frames.proof.survey import Survey
 
 
-def statement(root: Path, manifest: Manifest, answers: Answers, erased: Erased, sample: Sample | None = None) -> str:
+def statement(root: Path, answers: Answers, erased: Erased, sample: Sample | None = None) -> str:
     """What a proof claims, in one sentence; it never says more than what was looked for."""
     gone = [(len(erased.drop_tweets), "tweet"), (len(erased.drop_authors), "author")]
     bare = len(erased.scrub_tweets) + len(erased.scrub_authors)
@@ -24,7 +24,7 @@ def statement(root: Path, manifest: Manifest, answers: Answers, erased: Erased, 
         f"{' or '.join(_number(count, what) for count, what in gone)} that had to go, "
         f"or a place of the {_number(bare, 'tweet or author', 'tweets or authors')} that had to lose theirs"
     )
-    return f"As of {_jobs(answers.job_ids or manifest.job_ids)}{_when(answers, manifest)}, {_asked(answers)}, {claim}."
+    return f"As of {_jobs(answers.job_ids)}{_when(answers)}, {_asked(answers)}, {claim}."
 
 
 def checks(
@@ -79,6 +79,9 @@ def not_checked(
     yield from sorted(survey.unlooked)
     if not with_source:
         yield "the source: whether it is unchanged, and retweets of tweets whose author had to go"
+    unheard = sorted(set(manifest.job_ids) - set(answers.job_ids))
+    if unheard:
+        yield f"what {_jobs(tuple(unheard))} said, by which the dataset was cleaned: no answer of theirs was given"
     if not answers.asked:
         yield "whether every tweet was asked about: only a ledger knows"
 
@@ -105,11 +108,10 @@ def _jobs(jobs: tuple[int, ...]) -> str:
     return f"{'job' if len(jobs) == 1 else 'jobs'} {named}{more}"
 
 
-def _when(answers: Answers, manifest: Manifest) -> str:
-    span = answers.span or manifest.checked_at
-    if span is None:
+def _when(answers: Answers) -> str:
+    if answers.span is None:
         return ""
-    first, last = (_minute(moment) for moment in span)
+    first, last = (_minute(moment) for moment in answers.span)
     return f", asked at {first}" if first == last else f", asked between {first} and {last}"
 
 

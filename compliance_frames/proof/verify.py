@@ -178,10 +178,10 @@ def _proof(
         rows=counted["rows"],
         asked={kind: len(ids) for kind, ids in answers.asked.items()} or None,
         flagged=flagged,
-        job_ids=answers.job_ids or manifest.job_ids,
+        job_ids=answers.job_ids,
         verified_at=datetime.now(UTC).replace(microsecond=0),
         checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),
         not_checked=tuple(statement.not_checked(manifest, survey, answers, sample, with_source=with_source)),
-        statement=statement.statement(root, manifest, answers, erased, sample),
+        statement=statement.statement(root, answers, erased, sample),
         sample=sample,
     )

@@ -1,0 +1,38 @@
+"""What a proof claims is what it has looked at: no answer that it was not given, no part that it did not see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compliance_frames.corpus.manifest import Manifest, manifest_path
+from compliance_frames.proof.verify import verify
+from compliance_frames.schemas import RESULTS
+from tests.proof.test_mutants import ANSWERS, Dataset
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return Dataset(tmp_path)
+
+
+def test_a_proof_names_no_job_whose_answers_it_was_not_given(dataset: Dataset) -> None:
+    """By an empty table nothing was looked for, whatever jobs the manifest tells of."""
+    path = manifest_path(dataset.path)
+    assert Manifest.read(path).job_ids == (7,)
+    proof = verify(dataset.path, RESULTS.empty_table())
+    assert proof.job_ids == ()
+    assert proof.statement.startswith("As of the results given, for the 0 IDs flagged, ")
+    assert any(each.startswith("what job 7 said") for each in proof.not_checked)
+
+
+def test_a_proof_by_the_answers_of_its_jobs_lacks_none(dataset: Dataset) -> None:
+    """Results that were applied are all that has to be given."""
+    proof = verify(dataset.path, *ANSWERS)
+    assert proof.statement.startswith("As of job 7, asked at 2024-05-09 12:00 UTC, ")
+    assert not any("no answer" in each for each in proof.not_checked)
+    told = Manifest.read(manifest_path(dataset.path))
+    replace(told, job_ids=(7, 8)).write(manifest_path(dataset.path))
+    assert any(each.startswith("what job 8 said") for each in verify(dataset.path, *ANSWERS).not_checked)
