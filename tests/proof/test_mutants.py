@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -233,6 +234,30 @@ def text_in_statistics_of_a_plain_column(into: Dataset) -> None:
 def an_id_in_statistics(into: Dataset) -> None:
     into.put(tweets())
     into.footer_replaced((str(FIRST + 1000).encode(), str(GONE).encode()))
+
+
+def in_statistics(kind: Any, here: bytes, erased: bytes, value: Any, **options: Any) -> Plant:
+    """A plant of a value in the footer's statistics of a column of some type, in the place of the one that is there."""
+
+    def planted(into: Dataset) -> None:
+        into.put(tweets(more=pa.array([value] * 40, kind)), **options)
+        into.footer_replaced((here, erased))
+
+    return planted
+
+
+_LONG, _INT, _POINT = struct.Struct("<q").pack, struct.Struct("<i").pack, struct.Struct("<d").pack
+OTHER_STATISTICS: dict[str, Plant] = {
+    "a time": in_statistics(pa.timestamp("ms"), _LONG(1_704_067_200_001), _LONG(7), 1_704_067_200_001),
+    "a date": in_statistics(pa.date32(), _INT(1_900_123), _INT(19_800), 1_900_123),
+    "a latitude": in_statistics(pa.float64(), _POINT(59.914), _POINT(48.137), 59.914),
+    "a decimal": in_statistics(pa.decimal128(19), FIRST.to_bytes(9, "big"), GONE.to_bytes(9, "big"), Decimal(FIRST)),
+    "a short decimal": in_statistics(
+        pa.decimal128(18), _LONG(10**17 + 1), _LONG(10**17), Decimal(10**17 + 1), store_decimal_as_integer=True
+    ),
+}
+for name, planting in OTHER_STATISTICS.items():
+    PLANTS[f"{name} in statistics"] = (planting, "the statistics of 'more' have 1 value that no row has")
 
 
 @plant("the statistics of 'conversation_id' have 1 value that no row has")
