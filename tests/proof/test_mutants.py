@@ -333,6 +333,13 @@ def a_tweet_in_json(into: Dataset) -> None:
 
 
 @plant("1 text of JSON in column 'raw' hold a tweet that had to go")
+def a_tweet_in_json_whose_digits_are_shared(into: Dataset) -> None:
+    told = [json.dumps({"id": str(GONE - 1), "text": "x"})] * 39 + [json.dumps({"id": str(GONE), "text": "x"})]
+    options = {"use_dictionary": False, "column_encoding": {"raw": "DELTA_BYTE_ARRAY"}, "write_statistics": False}
+    into.put(tweets(raw=told), **options)
+
+
+@plant("1 text of JSON in column 'raw' hold a tweet that had to go")
 def a_quoted_tweet_in_json_of_a_plain_column(into: Dataset) -> None:
     into.put(tweets(raw=json_of(id=5, quoted_status={"id": GONE, "text": WORDS})), use_dictionary=False)
 
