@@ -10,7 +10,7 @@ import pytest
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.proof.verify import verify
 from compliance_frames.schemas import RESULTS
-from tests.proof.test_mutants import ANSWERS, Dataset
+from tests.proof.test_mutants import ANSWERS, GONE, WORDS, Dataset, tweets
 
 
 @pytest.fixture
@@ -36,3 +36,10 @@ def test_a_proof_by_the_answers_of_its_jobs_lacks_none(dataset: Dataset) -> None
     told = Manifest.read(manifest_path(dataset.path))
     replace(told, job_ids=(7, 8)).write(manifest_path(dataset.path))
     assert any(each.startswith("what job 8 said") for each in verify(dataset.path, *ANSWERS).not_checked)
+
+
+def test_a_proof_says_which_ids_it_could_not_look_up(dataset: Dataset) -> None:
+    """Where pandas made numbers with a point of IDs and nothing, nobody knows which they were."""
+    dataset.put(tweets(retweeted_status=[{"id": float(GONE), "text": WORDS}] * 40))
+    told = verify(dataset.path, *ANSWERS).not_checked
+    assert any(each.startswith("column 'retweeted_status.id'") and "type double" in each for each in told)

@@ -218,6 +218,16 @@ def categories_of_an_enum(into: Dataset) -> None:
     into.put(table.cast(table.schema.set(table.schema.get_field_index("lang"), field)))
 
 
+@plant("column 'author_id' is of type double, of which no ID can be looked up")
+def authors_that_lost_digits(into: Dataset) -> None:
+    into.put(tweets(author_id=[float(AUTHOR_GONE)] * 40))
+
+
+@plant("column 'author_id' is of type fixed_size_binary[19], of which no ID can be looked up")
+def authors_of_fixed_length(into: Dataset) -> None:
+    into.put(tweets(author_id=pa.array([str(AUTHOR_GONE).encode()] * 40, pa.binary(19))))
+
+
 @plant("the statistics of 'text' have 1 value that no row has")
 def text_in_statistics(into: Dataset) -> None:
     into.put(tweets(text=["aaaa", *["bbbb"] * 38, "zzzz"]))
