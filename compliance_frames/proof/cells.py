@@ -77,7 +77,7 @@ def place_columns(schema: pa.Schema, layout: Layout) -> tuple[Path, ...]:
     told = layout.columns.geo
     if told == ():
         return ()
-    known = tuple(path for each in told or () if (path := _path_of(schema, each)) is not None)
+    known = tuple(path for each in told or () if (path := path_of(schema, each)) is not None)
     above = [path for path, _ in _around(schema, layout.inside)]
     other = [part for path in above if is_place(path[-1]) for part in _uncovered(schema, path, known)]
     return (*known, *other)[:_MOST_PLACES]
@@ -163,8 +163,12 @@ def _uncovered(schema: pa.Schema, path: Path, known: tuple[Path, ...]) -> Iterat
     yield path
 
 
-def _path_of(schema: pa.Schema, dotted: str) -> Path | None:
-    """The way to a column that a manifest names: a literal name first, then down through structs."""
+def path_of(schema: pa.Schema, dotted: str) -> Path | None:
+    """The way to a column that a manifest names: a literal name first, then down through structs.
+
+    >>> path_of(pa.schema({"quoted.text": pa.string()}), "quoted.text")
+    ('quoted.text',)
+    """
     if dotted in schema.names:
         return (dotted,)
     names = dotted.split(".")
