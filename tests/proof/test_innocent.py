@@ -30,6 +30,7 @@ SHAPES = {
     "replies to one who left, as JSON in text": of_json([{"type": "replied_to", "id": str(GONE)}]),
     "a quotation's bare ID, as JSON in text": of_json({"type": "quoted", "id": str(GONE)}),
     "a bare ID and no more, as JSON in text": of_json({"id": GONE, "id_str": str(GONE)}),
+    "a quoted tweet whose ID has another name": pa.array([{"tweet_id": str(GONE), "full_text": WORDS}] * 42),
     "a column that has no type": pa.nulls(42),
 }
 

@@ -327,6 +327,11 @@ def an_id_in_a_nested_list(into: Dataset) -> None:
     into.put(tweets(includes=held))
 
 
+@plant("40 rows that holds a tweet that had to go (column 'quoted_status.tweet_id'")
+def a_quoted_tweet_whose_id_has_another_name(into: Dataset) -> None:
+    into.put(tweets(quoted_status=[{"tweet_id": str(GONE), "full_text": WORDS}] * 40))
+
+
 @plant("1 row that repeats a tweet that had to go (column 'referenced_tweets.id'")
 def a_retweet_in_a_nested_list(into: Dataset) -> None:
     held = [[{"type": "quoted", "id": "5"}]] * 39 + [[{"type": "retweeted", "id": str(GONE)}]]
