@@ -171,7 +171,7 @@ def _proof(
 ) -> Proof:
     flagged = sum(table.num_rows for table in answers.results)
     if sample is not None:
-        sample = replace(sample, groups=counted["groups looked into"], of=counted["groups"])
+        sample = sample.looked_into(counted["groups looked into"], counted["groups"])
     return Proof(
         destination=root,
         files=len(manifest.files),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from compliance_frames.corpus.manifest import Manifest, manifest_path
+from compliance_frames.errors import VerificationError
 from compliance_frames.proof.verify import verify
 from compliance_frames.schemas import RESULTS
 from tests.proof.test_mutants import ANSWERS, GONE, WORDS, Dataset, tweets
@@ -43,3 +44,9 @@ def test_a_proof_says_which_ids_it_could_not_look_up(dataset: Dataset) -> None:
     dataset.put(tweets(retweeted_status=[{"id": float(GONE), "text": WORDS}] * 40))
     told = verify(dataset.path, *ANSWERS).not_checked
     assert any(each.startswith("column 'retweeted_status.id'") and "type double" in each for each in told)
+
+
+def test_a_sample_of_nothing_is_no_proof(dataset: Dataset) -> None:
+    """A part that is so small that no row group is in it proves nothing, and does not say that it did."""
+    with pytest.raises(VerificationError, match="takes none of 1 row groups"):
+        verify(dataset.path, *ANSWERS, sample=1e-9)
