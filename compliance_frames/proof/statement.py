@@ -66,9 +66,12 @@ def not_checked(
     if sample is not None and sample.groups < sample.of:
         rest = _number(sample.of - sample.groups, "row group")
         yield f"the rows and pages of {rest}: this is a sample of {sample}"
-    yield "numbers of less than 11 digits in texts, metadata and names, unless a key there says that they are IDs"
+    yield (
+        "IDs of less than 11 digits, as many users have, outside of columns of IDs: in JSON and other texts, in "
+        "metadata, in files that are not Parquet, and in names, unless a key there says that they are IDs"
+    )
     yield "what is only named: an ID or a name written in a tweet's text, or a link to it"
-    yield "text that is encoded otherwise than as itself, such as base64 or a picture in a column"
+    yield "text that is encoded otherwise than as itself or in JSON: Python's repr, base64 or a picture in a column"
     other = sum(record.columns is None for record in manifest.files)
     if other:
         kind = f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet"
