@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.errors import VerificationError
 from compliance_frames.proof.verify import verify
 from compliance_frames.schemas import RESULTS
-from tests.proof.test_mutants import ANSWERS, GONE, WORDS, Dataset, tweets
+from tests.proof.test_mutants import ANSWERS, FIRST, GONE, WORDS, Dataset, tweets
 
 
 @pytest.fixture
@@ -50,3 +51,14 @@ def test_a_sample_of_nothing_is_no_proof(dataset: Dataset) -> None:
     """A part that is so small that no row group is in it proves nothing, and does not say that it did."""
     with pytest.raises(VerificationError, match="takes none of 1 row groups"):
         verify(dataset.path, *ANSWERS, sample=1e-9)
+
+
+def test_a_proof_says_of_a_small_packed_file_that_it_is_no_text(dataset: Dataset) -> None:
+    """What is packed in a way that nobody unpacks here is not taken for text because it holds no zero."""
+    packed = zlib.compress(b"%d, %d" % (GONE, FIRST)).replace(b"\0", b"")
+    dataset.beside("note.z", packed)
+    dataset.beside("note.txt", "naïve, 言葉\r\n\tslut".encode())
+    told = verify(dataset.path, *ANSWERS).not_checked
+    assert [each for each in told if "no text" in each] == [
+        "'note.z', which is no text: only its bytes, for IDs in digits and in eight bytes"
+    ]
