@@ -60,7 +60,13 @@ def checks(
 
 
 def not_checked(
-    manifest: Manifest, survey: Survey, answers: Answers, sample: Sample | None, *, with_source: bool
+    manifest: Manifest,
+    survey: Survey,
+    answers: Answers,
+    sample: Sample | None,
+    *,
+    places: bool,
+    with_source: bool,
 ) -> Iterator[str]:
     """What a reader might think was checked, and was not."""
     if sample is not None and sample.groups < sample.of:
@@ -72,6 +78,8 @@ def not_checked(
     )
     yield "what is only named: an ID or a name written in a tweet's text, or a link to it"
     yield "text that is encoded otherwise than as itself or in JSON: Python's repr, base64 or a picture in a column"
+    if places:
+        yield "places in JSON, in lists, or elsewhere than beside a tweet's ID: only columns of places were looked at"
     other = sum(record.columns is None for record in manifest.files)
     if other:
         kind = f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet"

@@ -169,6 +169,7 @@ def _proof(
     *,
     with_source: bool,
 ) -> Proof:
+    places = bool(len(erased.scrub_tweets) or len(erased.scrub_authors))
     flagged = sum(table.num_rows for table in answers.results)
     if sample is not None:
         sample = sample.looked_into(counted["groups looked into"], counted["groups"])
@@ -181,7 +182,9 @@ def _proof(
         job_ids=answers.job_ids,
         verified_at=datetime.now(UTC).replace(microsecond=0),
         checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),
-        not_checked=tuple(statement.not_checked(manifest, survey, answers, sample, with_source=with_source)),
+        not_checked=tuple(
+            statement.not_checked(manifest, survey, answers, sample, places=places, with_source=with_source)
+        ),
         statement=statement.statement(root, answers, erased, sample),
         sample=sample,
     )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.errors import VerificationError
+from compliance_frames.proof.certificate import Certificate
 from compliance_frames.proof.verify import verify
 from compliance_frames.schemas import RESULTS
-from tests.proof.test_mutants import ANSWERS, FIRST, GONE, WORDS, Dataset, tweets
+from tests.proof.test_mutants import ANSWERS, FIRST, GONE, WORDS, Dataset, flagged, tweets
 
 
 @pytest.fixture
@@ -62,3 +64,19 @@ def test_a_proof_says_of_a_small_packed_file_that_it_is_no_text(dataset: Dataset
     assert [each for each in told if "no text" in each] == [
         "'note.z', which is no text: only its bytes, for IDs in digits and in eight bytes"
     ]
+
+
+def test_a_proof_says_where_it_looked_for_places(dataset: Dataset) -> None:
+    """A place in JSON is not looked for; where none had to go, nothing has to be said of it."""
+    assert not any(each.startswith("places in JSON") for each in verify(dataset.path, *ANSWERS).not_checked)
+    told = verify(dataset.path, *ANSWERS, flagged("scrub_geo", [FIRST + 1000])).not_checked
+    assert any(each.startswith("places in JSON") for each in told)
+
+
+def test_a_certificate_of_answers_that_end_before_they_begin_is_none(dataset: Dataset, tmp_path: Path) -> None:
+    """Times that cannot be are not passed on."""
+    made = verify(dataset.path, *ANSWERS).certify(tmp_path / "c.json")
+    assert made.asked_at is not None
+    later = made.asked_at[1] + timedelta(days=1)
+    with pytest.raises(VerificationError, match="first answer came after its last"):
+        Certificate.from_json(replace(made, asked_at=(later, made.asked_at[1])).to_json())
