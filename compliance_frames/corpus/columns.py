@@ -45,6 +45,8 @@ class _Unsaid(tuple[str, ...]):
 
 
 _UNSAID = _Unsaid()
+#: What the ID of a tweet that lies in a struct is called.
+_IDS_INSIDE = ("id_str", "id", "tweet_id_str", "tweet_id", "status_id_str", "status_id")
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ def id_in(kind: Any) -> str | None:
     >>> id_in(pa.struct({"id": pa.int64(), "id_str": pa.string()}))
     'id_str'
     """
-    return Names(pa.schema(list(kind))).first(("id_str", "id"), ids=True)
+    return Names(pa.schema(list(kind))).first(_IDS_INSIDE, ids=True)
 
 
 def author_in(kind: Any) -> str | None:

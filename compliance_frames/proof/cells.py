@@ -77,7 +77,7 @@ def place_columns(schema: pa.Schema, layout: Layout) -> tuple[Path, ...]:
     told = layout.columns.geo
     if told == ():
         return ()
-    known = tuple(path for each in told or () if (path := _path_of(schema, each)) is not None)
+    known = tuple(path for each in told or () if (path := path_of(schema, each)) is not None)
     above = [path for path, _ in _around(schema, layout.inside)]
     other = [part for path in above if is_place(path[-1]) for part in _uncovered(schema, path, known)]
     return (*known, *other)[:_MOST_PLACES]
@@ -92,12 +92,33 @@ def stored_columns(schema: pa.Schema, layout: Layout) -> list[tuple[Path, Role |
     >>> stored_columns(pa.schema({"id": pa.int64(), "user": pa.struct({"id": pa.int64()})}), Layout(ColumnPaths("id")))
     [(('id',), 'tweet'), (('user', 'id'), 'author')]
     """
-    return [found for field in schema for found in _stored(field.type, (field.name,), None, False, layout)]
+    return [(path, role if holds_ids(kind) else None) for path, role, kind in _all_stored(schema, layout)]
+
+
+def unreadable_ids(schema: pa.Schema, layout: Layout) -> list[tuple[Path, Any]]:
+    """The columns of which none of the IDs can be looked up, by their type: numbers with a point have lost digits.
+
+    Only those that by their names hold IDs of rows, of tweets that rows repeat or of tweets inside of them.
+
+    >>> from compliance_frames.corpus.manifest import ColumnPaths
+    >>> unreadable_ids(pa.schema({"id": pa.int64(), "user_id": pa.float64()}), Layout(ColumnPaths("id")))
+    [(('user_id',), DataType(double))]
+    """
+    return [
+        (path, kind)
+        for path, role, kind in _all_stored(schema, layout)
+        if role not in (None, "mention") and not holds_ids(kind) and not pt.is_null(kind)
+    ]
+
+
+def _all_stored(schema: pa.Schema, layout: Layout) -> Iterator[tuple[Path, Role | None, Any]]:
+    for field in schema:
+        yield from _stored(field.type, (field.name,), None, False, layout)
 
 
 def _stored(
     kind: Any, path: Path, embedded: Path | None, differs: bool, layout: Layout
-) -> Iterator[tuple[Path, Role | None]]:
+) -> Iterator[tuple[Path, Role | None, Any]]:
     if isinstance(kind, pa.BaseExtensionType):
         yield from _stored(kind.storage_type, path, embedded, differs, layout)
     elif pt.is_struct(kind):
@@ -111,7 +132,7 @@ def _stored(
     elif _is_list(kind):
         yield from _stored(kind.value_type, path, embedded, differs, layout)
     else:
-        yield path, None if differs or not holds_ids(kind) else layout.role(path, embedded)
+        yield path, None if differs else layout.role(path, embedded), kind
 
 
 def looks_placed(schema: pa.Schema, layout: Layout) -> tuple[str, ...]:
@@ -142,8 +163,12 @@ def _uncovered(schema: pa.Schema, path: Path, known: tuple[Path, ...]) -> Iterat
     yield path
 
 
-def _path_of(schema: pa.Schema, dotted: str) -> Path | None:
-    """The way to a column that a manifest names: a literal name first, then down through structs."""
+def path_of(schema: pa.Schema, dotted: str) -> Path | None:
+    """The way to a column that a manifest names: a literal name first, then down through structs.
+
+    >>> path_of(pa.schema({"quoted.text": pa.string()}), "quoted.text")
+    ('quoted.text',)
+    """
     if dotted in schema.names:
         return (dotted,)
     names = dotted.split(".")

@@ -1,11 +1,11 @@
 """A certificate of erasure: what was verified, in one file that can be held against the dataset years later.
 
 It holds counts, times, digests and the sentences of a proof; no tweet, no user, and no ID but those of the compliance
-jobs. Of the IDs that were asked and that had to go it holds digests, so that whoever has the ledger can see that they
-are the same. A plain digest of a few IDs could be guessed by trying IDs, also with a salt that stands beside it: so
-each is made with a random key (HMAC-SHA-256) that never leaves the ledger, where the IDs themselves stand. When the
-ledger is destroyed, nobody can tell any more which IDs they were. Without a ledger there is no such key, and only
-counts are given.
+jobs and those that stand in names of files. Of the IDs that were asked and that had to go it holds digests, so that
+whoever has the ledger can see that they are the same. A plain digest of a few IDs could be guessed by trying IDs, also
+with a salt that stands beside it: so each is made with a random key (HMAC-SHA-256) that never leaves the ledger, where
+the IDs themselves stand. When the ledger is destroyed, nobody can tell any more which IDs they were. Without a ledger
+there is no such key, and only counts are given.
 
 ``certificate.schema.json``, beside this module, documents every field.
 """

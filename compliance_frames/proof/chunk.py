@@ -15,6 +15,7 @@ from compliance_frames.proof.thrift import ThriftError, parsed
 
 PLAIN: Final = 0
 _DICTIONARY_ENCODINGS: Final = (2, 8)
+_DELTA_BYTE_ARRAY: Final = 7
 _DATA: Final = (0, 3)
 _TEXTS: Final = "BYTE_ARRAY"
 
@@ -49,6 +50,11 @@ class ChunkFacts:
     def plain(self) -> bool:
         """Whether its values lie in its pages one after the other, as they are."""
         return self.dictionary is None and self.encodings <= {PLAIN}
+
+    @property
+    def shared(self) -> bool:
+        """Whether a value is stored without what it shares with the one before: its digits are not all seen."""
+        return _DELTA_BYTE_ARRAY in self.encodings
 
     @property
     def indexed(self) -> bool:

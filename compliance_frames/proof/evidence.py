@@ -73,7 +73,7 @@ class Evidence:
         path = getattr(ledger, "path", ledger)
         sets = tuple(IdSet.of(name, ids) for name, ids in _sets(answers, erased))
         kept = Path(path) if isinstance(path, str | os.PathLike) else None
-        return cls(manifest, answers.span or manifest.checked_at, sets, kept)
+        return cls(manifest, answers.span, sets, kept)
 
     def key(self, *, make: bool) -> bytes | None:
         """The ledger's key, made where there is none if so told; None where there is none, or no ledger.

@@ -117,7 +117,7 @@ class GroupLook:
             stored = [leaf for column in batch.columns for leaf in leaves(column)]
             for (at, values), leaf in zip(columns.items(), stored, strict=True):
                 values.add(leaf)
-                if len(facts[at].hits):
+                if len(facts[at].hits) or facts[at].shared:
                     self._inside(at, leaf, facts[at])
             rows += batch.num_rows
         if wanted and rows != self._opened.footer.groups[self._group].rows:

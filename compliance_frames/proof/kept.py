@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from compliance_frames.corpus.manifest import FileRecord, Manifest
-from compliance_frames.proof.cells import leaves, place_columns
+from compliance_frames.proof.cells import leaves, path_of, place_columns
 from compliance_frames.proof.findings import Findings, number
 from compliance_frames.proof.footer import Chunk, FooterError, read_footer
 from compliance_frames.proof.pages import PageError, pages
@@ -60,8 +60,8 @@ def _unchanging(path: Path, layout: Layout) -> list[str]:
     if len(set(schema.names)) < len(schema.names):
         raise ValueError("a name stands twice")
     changing = {place[0] for place in place_columns(schema, layout)}
-    said = (*(layout.columns.geo or ()), *layout.columns.embedded)
-    changing |= {*said, *(path.split(".")[0] for path in said)}  # flat columns have points in their names
+    told = (*(layout.columns.geo or ()), *layout.columns.embedded)
+    changing |= {(path_of(schema, name) or name.split("."))[0] for name in told}
     return [field.name for field in schema if field.name not in changing and not _holds_tweets(field, layout)]
 
 

@@ -23,6 +23,8 @@ from compliance_frames.proof.search import Needles
 
 _PIECE: Final = 1 << 20
 _OVERLAP: Final = 40
+#: What is packed has one of these soon; a NUL alone a small file may lack.
+_NEVER_IN_TEXT: Final = bytes({*range(32)} - {*b"\b\t\n\v\f\r\x1b"})
 #: More than this is not unpacked: a small file can hold more zeros than there is patience.
 _MOST_UNPACKED: Final = 1 << 32
 _DEEPEST: Final = 3
@@ -72,7 +74,7 @@ class _Look:
         piece = head
         while piece:
             self.found.append(self.needles.in_bytes(piece, foreign=True))
-            text = text and b"\0" not in piece
+            text = text and len(piece.translate(None, _NEVER_IN_TEXT)) == len(piece)
             fresh = file.read(_PIECE)
             self._unpacked += len(fresh) * (depth > 0)
             if self._unpacked > _MOST_UNPACKED:

@@ -171,8 +171,10 @@ def _one_of(choices: Any, value: Any) -> Any:
 
 
 def _span(value: Any) -> tuple[datetime, datetime]:
-    first, last = value
-    return _moment(first), _moment(last)
+    first, last = (_moment(each) for each in value)
+    if first > last:
+        raise ValueError("its first answer came after its last one")
+    return first, last
 
 
 def _moment(text: Any) -> datetime:

@@ -109,7 +109,7 @@ class Layout:
     def is_embedded(self, path: Path, kind: Any) -> bool:
         """Whether a struct is another tweet: the manifest says so, or its name, or it has both an ID and a text."""
         names = {child.name for child in kind}
-        if not names & _BARE or path == self.inside:
+        if not names & _TWEET or path == self.inside:
             return False
         if ".".join(path) in self.columns.embedded or _EMBEDDED.fullmatch(path[-1]):
             return True

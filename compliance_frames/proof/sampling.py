@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compliance_frames.errors import VerificationError
 
@@ -41,6 +41,19 @@ class Sample:
         """
         digest = hashlib.sha256(f"{self.seed}:{group}:{path}".encode()).digest()
         return int.from_bytes(digest[:8], "big") < self.fraction * 2**64
+
+    def looked_into(self, groups: int, of: int) -> Sample:
+        """The same, and what came of it.
+
+        Raises:
+            VerificationError: it took nothing, and proves nothing.
+        """
+        if of and not groups:
+            raise VerificationError(
+                f"a sample of {self.fraction:.4g} by seed {self.seed} takes none of {of:,} row groups, and would prove "
+                "nothing: look into a larger part"
+            )
+        return replace(self, groups=groups, of=of)
 
     def __str__(self) -> str:
         chosen = f"chosen with a chance of {self.fraction:.4g} by seed {self.seed}"

@@ -14,7 +14,7 @@ from compliance_frames.proof.sampling import Sample
 from compliance_frames.proof.survey import Survey
 
 
-def statement(root: Path, manifest: Manifest, answers: Answers, erased: Erased, sample: Sample | None = None) -> str:
+def statement(root: Path, answers: Answers, erased: Erased, sample: Sample | None = None) -> str:
     """What a proof claims, in one sentence; it never says more than what was looked for."""
     gone = [(len(erased.drop_tweets), "tweet"), (len(erased.drop_authors), "author")]
     bare = len(erased.scrub_tweets) + len(erased.scrub_authors)
@@ -24,7 +24,7 @@ def statement(root: Path, manifest: Manifest, answers: Answers, erased: Erased, 
         f"{' or '.join(_number(count, what) for count, what in gone)} that had to go, "
         f"or a place of the {_number(bare, 'tweet or author', 'tweets or authors')} that had to lose theirs"
     )
-    return f"As of {_jobs(answers.job_ids or manifest.job_ids)}{_when(answers, manifest)}, {_asked(answers)}, {claim}."
+    return f"As of {_jobs(answers.job_ids)}{_when(answers)}, {_asked(answers)}, {claim}."
 
 
 def checks(
@@ -60,15 +60,26 @@ def checks(
 
 
 def not_checked(
-    manifest: Manifest, survey: Survey, answers: Answers, sample: Sample | None, *, with_source: bool
+    manifest: Manifest,
+    survey: Survey,
+    answers: Answers,
+    sample: Sample | None,
+    *,
+    places: bool,
+    with_source: bool,
 ) -> Iterator[str]:
     """What a reader might think was checked, and was not."""
     if sample is not None and sample.groups < sample.of:
         rest = _number(sample.of - sample.groups, "row group")
         yield f"the rows and pages of {rest}: this is a sample of {sample}"
-    yield "numbers of less than 11 digits in texts, metadata and names, unless a key there says that they are IDs"
+    yield (
+        "IDs of less than 11 digits, as many users have, outside of columns of IDs: in JSON and other texts, in "
+        "metadata, in files that are not Parquet, and in names, unless a key there says that they are IDs"
+    )
     yield "what is only named: an ID or a name written in a tweet's text, or a link to it"
-    yield "text that is encoded otherwise than as itself, such as base64 or a picture in a column"
+    yield "text that is encoded otherwise than as itself or in JSON: Python's repr, base64 or a picture in a column"
+    if places:
+        yield "places in JSON, in lists, or elsewhere than beside a tweet's ID: only columns of places were looked at"
     other = sum(record.columns is None for record in manifest.files)
     if other:
         kind = f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet"
@@ -79,6 +90,9 @@ def not_checked(
     yield from sorted(survey.unlooked)
     if not with_source:
         yield "the source: whether it is unchanged, and retweets of tweets whose author had to go"
+    unheard = sorted(set(manifest.job_ids) - set(answers.job_ids))
+    if unheard:
+        yield f"what {_jobs(tuple(unheard))} said, by which the dataset was cleaned: no answer of theirs was given"
     if not answers.asked:
         yield "whether every tweet was asked about: only a ledger knows"
 
@@ -105,11 +119,10 @@ def _jobs(jobs: tuple[int, ...]) -> str:
     return f"{'job' if len(jobs) == 1 else 'jobs'} {named}{more}"
 
 
-def _when(answers: Answers, manifest: Manifest) -> str:
-    span = answers.span or manifest.checked_at
-    if span is None:
+def _when(answers: Answers) -> str:
+    if answers.span is None:
         return ""
-    first, last = (_minute(moment) for moment in span)
+    first, last = (_minute(moment) for moment in answers.span)
     return f", asked at {first}" if first == last else f", asked between {first} and {last}"
 
 

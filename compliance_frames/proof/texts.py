@@ -25,6 +25,9 @@ _PEOPLE: Final = {"user", "author"}
 _TEXTS: Final = {"text", "full_text", "rawContent", "content"}
 _EMBEDDED: Final = re.compile(r"((retweeted|quoted)_?(status|tweet)|tweets?|data|status(es)?)", re.IGNORECASE)
 _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
+_STANDS_SO: Final = ("replied_to", "quoted", "retweeted")
+#: An object that has nothing else names a tweet, and holds none.
+_ONLY_NAMES: Final = _TWEETS | _AUTHORS | {"type"}
 
 
 def ids_inside(values: Any, needles: Needles) -> tuple[IdArray, NDArray[np.int64]]:
@@ -83,9 +86,12 @@ def _roles(told: Any, name: str, *, root: bool = False, depth: int = 0) -> Itera
             yield from _roles(each, name, root=root, depth=depth + 1)
     if not isinstance(told, dict):
         return
-    if _REFERENCES.fullmatch(name):
-        if told.get("type") == "retweeted":
+    how = told.get("type")
+    if _REFERENCES.fullmatch(name) or how in _STANDS_SO:
+        if how == "retweeted":
             yield "retweet", told.get("id", told.get("id_str"))
+        return
+    if told.keys() <= _ONLY_NAMES:
         return
     if root or _EMBEDDED.fullmatch(name) or _TEXTS & told.keys():
         yield from _of_tweet(told)

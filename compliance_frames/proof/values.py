@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ from compliance_frames.proof.footer import Bounds
 from compliance_frames.proof.pages import dictionary_values
 
 _NUMBERS: Final = {"INT32": "<i4", "INT64": "<i8", "FLOAT": "<i4", "DOUBLE": "<i8"}
+_POINTED: Final = {"FLOAT": "<f4", "DOUBLE": "<f8"}
 
 
 class LeafValues:
@@ -92,7 +93,7 @@ class LeafValues:
         return dictionary_values(self.facts.dictionary, self.facts.chunk)
 
     def foreign_bounds(self) -> int:
-        """How many statistics of text and of whole numbers are no value of any row, nor the beginning of one."""
+        """How many statistics are no value of any row, nor the beginning of one."""
         if not self._compare or not self.facts.bounds:
             return 0
         have = self.distinct()
@@ -102,34 +103,51 @@ class LeafValues:
             bare = pa.array(sorted(told), pa.large_binary())
             left = bare.filter(pc.invert(pc.is_in(bare, value_set=have))).to_pylist()
             return sum(not _begins(value, have) for value in left)
-        if pt.is_integer(have.type) and self.facts.chunk.physical in ("INT32", "INT64"):
-            dtype = np.dtype(_NUMBERS[self.facts.chunk.physical])
-            wide = np.asarray(have).astype(dtype)
-            values = [each for each in self._numbers(dtype) if each is not None]
-            return int(np.sum(~np.isin(np.array(values, dtype), wide))) + self._odd(dtype)
-        return 0
+        if pt.is_decimal(have.type):
+            return self._foreign_decimals(have)
+        stored = self._numbers()
+        if stored is None:
+            return 0
+        sized = {value for each in self.facts.bounds for value in each if len(value) == stored.dtype.itemsize}
+        bounds = np.frombuffer(b"".join(sorted(sized)), stored.dtype)
+        if self.facts.chunk.physical in _POINTED:  # as numbers: 0.0 and -0.0 are one, and what is none is no value
+            pointed = _POINTED[self.facts.chunk.physical]
+            bounds, stored = bounds.view(pointed), stored.view(pointed)
+            bounds = bounds[~np.isnan(bounds)]
+        return int(np.sum(~np.isin(bounds, stored))) + self._odd(stored.itemsize)
 
-    def _numbers(self, dtype: np.dtype[Any]) -> list[Any]:
-        sized = {value for each in self.facts.bounds for value in each if len(value) == dtype.itemsize}
-        return [np.frombuffer(value, dtype)[0] for value in sized]
+    def _foreign_decimals(self, have: Any) -> int:
+        """The same of decimals, whose bytes stand the other way round in statistics, without those that say nothing."""
+        width = have.type.bit_width // 8
+        order: Literal["little", "big"] = "little" if self.facts.chunk.physical in _NUMBERS else "big"
+        told = {int.from_bytes(value, order, signed=True) for each in self.facts.bounds for value in each if value}
+        fits = [number for number in told if -(1 << 8 * width - 1) <= number < 1 << 8 * width - 1]
+        stored = np.frombuffer(have.buffers()[1], f"S{width}")[have.offset : have.offset + len(have)]
+        bounds = np.array([number.to_bytes(width, "little", signed=True) for number in fits], f"S{width}")
+        return int(np.sum(~np.isin(bounds, stored))) + len(told) - len(fits)
 
-    def _odd(self, dtype: np.dtype[Any]) -> int:
+    def _numbers(self) -> Any:
+        """The different values as the numbers that are stored; None where that is not known of their type."""
+        have, physical = self.distinct(), self.facts.chunk.physical
+        timed = (pt.is_timestamp(have.type) and have.type.unit != "s") or pt.is_date32(have.type)
+        if physical not in _NUMBERS or not (pt.is_integer(have.type) or timed):
+            return None
+        dtype = np.dtype(_NUMBERS[physical])
+        if timed:
+            have = have.view(pa.int64() if pt.is_timestamp(have.type) else pa.int32())
+        return np.asarray(have).astype(dtype)
+
+    def _odd(self, size: int) -> int:
         """Bounds of numbers that are not as long as numbers are; an empty one is none."""
-        return sum(len(value) not in (0, dtype.itemsize) for each in self.facts.bounds for value in each)
+        return sum(len(value) not in (0, size) for each in self.facts.bounds for value in each)
 
     def hashes(self) -> Any:
         """The hashes of the different values as a Bloom filter has them; None where that is not known of their type."""
         have, physical = self.distinct(), self.facts.chunk.physical
         if _is_text(have.type) and physical in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
             return hashes_of(_bytes(have))
-        plain = pt.is_integer(have.type) or pt.is_date32(have.type)
-        plain = plain or (pt.is_timestamp(have.type) and have.type.unit != "s")
-        if physical not in _NUMBERS or not plain:
-            return None
-        dtype = np.dtype(_NUMBERS[physical])
-        if pt.is_timestamp(have.type) or pt.is_date32(have.type):
-            have = have.view(pa.int64() if dtype.itemsize == 8 else pa.int32())
-        return hashes_of(np.asarray(have).astype(dtype))
+        stored = self._numbers()
+        return None if stored is None else hashes_of(stored)
 
     def bound_texts(self) -> pa.Array[Any]:
         """The statistics as IDs could be spelled in them."""
@@ -167,6 +185,8 @@ def unused_entries(entries: Any, present: Any) -> int:
     """
     present, entries = _bitwise(present.drop_null()), _bitwise(entries)
     stored = entries.unique()
+    if not len(stored):
+        return 0
     if _is_text(present.type) and pt.is_large_binary(stored.type):
         return int(np.sum(~np.asarray(pc.is_in(stored, value_set=_bytes(present).unique()))))
     if pt.is_integer(present.type) and pt.is_integer(stored.type):

@@ -169,19 +169,22 @@ def _proof(
     *,
     with_source: bool,
 ) -> Proof:
+    places = bool(len(erased.scrub_tweets) or len(erased.scrub_authors))
     flagged = sum(table.num_rows for table in answers.results)
     if sample is not None:
-        sample = replace(sample, groups=counted["groups looked into"], of=counted["groups"])
+        sample = sample.looked_into(counted["groups looked into"], counted["groups"])
     return Proof(
         destination=root,
         files=len(manifest.files),
         rows=counted["rows"],
         asked={kind: len(ids) for kind, ids in answers.asked.items()} or None,
         flagged=flagged,
-        job_ids=answers.job_ids or manifest.job_ids,
+        job_ids=answers.job_ids,
         verified_at=datetime.now(UTC).replace(microsecond=0),
         checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),
-        not_checked=tuple(statement.not_checked(manifest, survey, answers, sample, with_source=with_source)),
-        statement=statement.statement(root, manifest, answers, erased, sample),
+        not_checked=tuple(
+            statement.not_checked(manifest, survey, answers, sample, places=places, with_source=with_source)
+        ),
+        statement=statement.statement(root, answers, erased, sample),
         sample=sample,
     )

@@ -13,7 +13,7 @@ import pyarrow as pa
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.proof import residue
 from compliance_frames.proof.bloom import BloomError, bloom_span
-from compliance_frames.proof.cells import looks_placed
+from compliance_frames.proof.cells import looks_placed, unreadable_ids
 from compliance_frames.proof.erased import IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.footer import Footer, Span
@@ -46,6 +46,7 @@ def look_at_footer(file: BinaryIO, opened: OpenedFile, sought: Sought) -> Findin
     """Look for what had to go in the footer of a Parquet file, and between its pages."""
     footer, schema, name = opened.footer, opened.schema, opened.record.path
     findings = Findings(unplaced=set(looks_placed(schema, opened.layout)))
+    _unreadable(opened, findings)
     findings.counted["parquet"], findings.counted["rows"] = 1, footer.rows
     if sought.must_erase:
         findings.problems += [
@@ -67,6 +68,19 @@ def look_at_footer(file: BinaryIO, opened: OpenedFile, sought: Sought) -> Findin
         kept = opened.record.rows_kept or 0
         findings.problems.append(f"{name}: it holds {footer.rows:,} rows, and {kept:,} by the manifest")
     return findings
+
+
+def _unreadable(opened: OpenedFile, findings: Findings) -> None:
+    """Columns whose IDs nobody can look up: of the rows' own, nothing would be proven."""
+    columns, name = opened.layout.columns, opened.record.path
+    for path, kind in unreadable_ids(opened.schema, opened.layout):
+        column = ".".join(path)
+        if column in (columns.id, columns.author_id):
+            findings.problems.append(f"{name}: column {column!r} is of type {kind}, of which no ID can be looked up")
+        else:
+            findings.unlooked.add(
+                f"column {column!r} of {name!r}: it is of type {kind}, of which no ID can be looked up"
+            )
 
 
 def _footer_problems(footer: Footer, sought: Sought) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """One page that says what was done to a dataset, for those who did not do it.
 
 The page is one file: it fetches nothing, runs nothing, and holds counts only, no tweet, no user, no ID but those of
-the compliance jobs.
+the compliance jobs and those in the names of files.
 """
 
 from __future__ import annotations

@@ -24,6 +24,8 @@ _PLAIN: Final = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _NUMERIC: Final = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*", re.IGNORECASE)
+#: IPv6 addresses that carry one of IPv4 in them, by NAT64 and 6to4: of a private network, perhaps.
+_CARRIERS: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
 _LONGEST: Final = 16_384
 _USUAL: Final = {"https": 443, "http": 80}
 
@@ -115,7 +117,7 @@ def _is_public(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return _NUMERIC.fullmatch(host) is None  # an octal, hexadecimal or short form of an IP address
-    return address.is_loopback or address.is_global
+    return address.is_loopback or (address.is_global and not any(address in network for network in _CARRIERS))
 
 
 def _shown(url: str) -> str:

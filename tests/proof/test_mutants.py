@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,16 @@ def categories_of_an_enum(into: Dataset) -> None:
     into.put(table.cast(table.schema.set(table.schema.get_field_index("lang"), field)))
 
 
+@plant("column 'author_id' is of type double, of which no ID can be looked up")
+def authors_that_lost_digits(into: Dataset) -> None:
+    into.put(tweets(author_id=[float(AUTHOR_GONE)] * 40))
+
+
+@plant("column 'author_id' is of type fixed_size_binary[19], of which no ID can be looked up")
+def authors_of_fixed_length(into: Dataset) -> None:
+    into.put(tweets(author_id=pa.array([str(AUTHOR_GONE).encode()] * 40, pa.binary(19))))
+
+
 @plant("the statistics of 'text' have 1 value that no row has")
 def text_in_statistics(into: Dataset) -> None:
     into.put(tweets(text=["aaaa", *["bbbb"] * 38, "zzzz"]))
@@ -233,6 +244,30 @@ def text_in_statistics_of_a_plain_column(into: Dataset) -> None:
 def an_id_in_statistics(into: Dataset) -> None:
     into.put(tweets())
     into.footer_replaced((str(FIRST + 1000).encode(), str(GONE).encode()))
+
+
+def in_statistics(kind: Any, here: bytes, erased: bytes, value: Any, **options: Any) -> Plant:
+    """A plant of a value in the footer's statistics of a column of some type, in the place of the one that is there."""
+
+    def planted(into: Dataset) -> None:
+        into.put(tweets(more=pa.array([value] * 40, kind)), **options)
+        into.footer_replaced((here, erased))
+
+    return planted
+
+
+_LONG, _INT, _POINT = struct.Struct("<q").pack, struct.Struct("<i").pack, struct.Struct("<d").pack
+OTHER_STATISTICS: dict[str, Plant] = {
+    "a time": in_statistics(pa.timestamp("ms"), _LONG(1_704_067_200_001), _LONG(7), 1_704_067_200_001),
+    "a date": in_statistics(pa.date32(), _INT(1_900_123), _INT(19_800), 1_900_123),
+    "a latitude": in_statistics(pa.float64(), _POINT(59.914), _POINT(48.137), 59.914),
+    "a decimal": in_statistics(pa.decimal128(19), FIRST.to_bytes(9, "big"), GONE.to_bytes(9, "big"), Decimal(FIRST)),
+    "a short decimal": in_statistics(
+        pa.decimal128(18), _LONG(10**17 + 1), _LONG(10**17), Decimal(10**17 + 1), store_decimal_as_integer=True
+    ),
+}
+for name, planting in OTHER_STATISTICS.items():
+    PLANTS[f"{name} in statistics"] = (planting, "the statistics of 'more' have 1 value that no row has")
 
 
 @plant("the statistics of 'conversation_id' have 1 value that no row has")
@@ -292,6 +327,11 @@ def an_id_in_a_nested_list(into: Dataset) -> None:
     into.put(tweets(includes=held))
 
 
+@plant("40 rows that holds a tweet that had to go (column 'quoted_status.tweet_id'")
+def a_quoted_tweet_whose_id_has_another_name(into: Dataset) -> None:
+    into.put(tweets(quoted_status=[{"tweet_id": str(GONE), "full_text": WORDS}] * 40))
+
+
 @plant("1 row that repeats a tweet that had to go (column 'referenced_tweets.id'")
 def a_retweet_in_a_nested_list(into: Dataset) -> None:
     held = [[{"type": "quoted", "id": "5"}]] * 39 + [[{"type": "retweeted", "id": str(GONE)}]]
@@ -305,6 +345,13 @@ def json_of(**told: Any) -> list[str]:
 @plant("1 text of JSON in column 'raw' hold a tweet that had to go")
 def a_tweet_in_json(into: Dataset) -> None:
     into.put(tweets(raw=json_of(id=str(GONE), text=WORDS)))
+
+
+@plant("1 text of JSON in column 'raw' hold a tweet that had to go")
+def a_tweet_in_json_whose_digits_are_shared(into: Dataset) -> None:
+    told = [json.dumps({"id": str(GONE - 1), "text": "x"})] * 39 + [json.dumps({"id": str(GONE), "text": "x"})]
+    options = {"use_dictionary": False, "column_encoding": {"raw": "DELTA_BYTE_ARRAY"}, "write_statistics": False}
+    into.put(tweets(raw=told), **options)
 
 
 @plant("1 text of JSON in column 'raw' hold a tweet that had to go")

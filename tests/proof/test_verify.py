@@ -808,7 +808,7 @@ def test_a_sample_of_all_finds_all_and_one_of_less_still_reads_every_footer(clea
     """What a sample leaves out are rows and pages: digests, names and footers are looked at in every file."""
     cleaned.put([*(row(KEPT + each) for each in range(20, 60)), row(GONE)], row_group_size=1, write_statistics=False)
     assert any("1 row that had to go" in each for each in cleaned.problems(sample=1.0))
-    assert cleaned.verify(sample=1e-9).sample.groups == 0
+    assert 0 < cleaned.verify(sample=0.05).sample.groups < 10
     cleaned.put([*(row(KEPT + each) for each in range(20, 60)), row(GONE)], row_group_size=1)
     assert any("in the statistics of 'id'" in each for each in cleaned.problems(sample=1e-9))
     (cleaned.path / FILE).write_bytes((cleaned.path / FILE).read_bytes().replace(b"PAR1", b"PAR2", 1))

@@ -128,6 +128,8 @@ def test_an_emulator_is_the_only_storage_of_its_own_api() -> None:
         "https://169.254.169.254",
         "https://[fd00::1]",
         "https://[::ffff:10.0.0.1]",
+        "https://[64:ff9b::a00:1]",
+        "https://[2002:a00:1::]",
         "https://0x0a.0.0.1",
         "https://167772161",
         "https://0.0.0.0",
