@@ -27,6 +27,7 @@ TWEETS = made(60, seed=3)
 NAMES = {
     "v1.1 flattened": "X API v1.1",
     "v2": "X API v2",
+    "v2 wrapped and flattened": "X API v2",
     "twarc2 flatten": "X API v2",
     "v1.1": "X API v1.1",
     "Gnip": "Gnip activities",
