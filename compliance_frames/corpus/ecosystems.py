@@ -85,6 +85,9 @@ REPEATED: Final = (
 #: A tweet that a row quotes. The row stays; what it holds of the other tweet goes.
 QUOTED: Final = (
     Flat("quoted_status_id_str", ("quoted_user_id_str", "quoted_user_id"), prefix="quoted_"),
+    Flat("quoted_status_id_str", ("quoted_status_user_id_str", "quoted_status_user_id"), prefix="quoted_status_"),
+    Flat("quoted_status_id", ("quoted_status_user_id", "quoted_user_id"), prefix="quoted_status_"),
+    Flat("quoted_tweet_id", ("quoted_tweet_author_id", "quoted_user_id"), prefix="quoted_tweet_"),
     Flat("quoted_status_id", ("quoted_user_id",), prefix="quoted_"),  # rtweet
     Flat("quoted_tweet_id", ("quoted_user_id",), prefix="quoted_"),
     Flat("quoted_id", ("quoted_user_id",), prefix="quoted_"),
