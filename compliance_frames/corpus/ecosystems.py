@@ -27,8 +27,9 @@ PLACE: Final = re.compile(
 #: Columns that people compute from those: cells of a grid, the country, a point under another name.
 DERIVED: Final = re.compile(
     r"((tweet|status|centroid|point)[._]?)?"
-    r"(lat|lon|lng|latitude|longitude|geohash|h3|s2|s2_?cell|quadkey|plus_?code|country|geometry|geom|wkt|wkb)"
-    r"([._]?(id|index|cell|code|name|iso|res|level|\d+))*",
+    r"(lat(itude)?[._]?(lon|lng|long|longitude)|lat|lon|lng|latitude|longitude|geohash|h3|s2|s2_?cell|quadkey|plus_?code|country|geometry|geom|wkt|wkb)"
+    r"([._]?(id|index|cell|code|name|iso|res|level|r?\d+))*"
+    r"|tweet[._](geo|coordinates?|coords|places?|bbox)([._].*)?",
     re.IGNORECASE,
 )
 #: Names of columns in which somebody put digests of author IDs.

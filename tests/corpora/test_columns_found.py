@@ -299,6 +299,17 @@ def test_authors_of_a_source_of_tweets_are_found_by_their_name(make: Callable[..
     assert author_column_of(make({"id": ["1"], "text": ["x"]})) is None
 
 
+@pytest.mark.parametrize("name", ["h3_r7", "lat_long", "latlng", "latitude_longitude", "tweet_place", "tweet.geo.type"])
+def test_what_people_call_a_place_goes_beside_the_tool_s_own(
+    corpus: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    """A column of places that is found hides none that is not."""
+    folder = corpus(a={"id": [1, 2], "place": ["Oslo", "Rome"], name: ["x", "y"]})
+    cf.clean(cf.plan(folder, flagged([1], reason="scrub_geo")), tmp_path / "clean")
+    bare = [{"id": 1, "place": None, name: None}, {"id": 2, "place": "Rome", name: "y"}]
+    assert pq.ParquetFile(tmp_path / "clean" / "a.parquet").read().to_pylist() == bare
+
+
 def test_a_frame_is_cleaned_by_the_same_names() -> None:
     """Frames in memory know the columns of every ecosystem as well."""
     frame = pd.DataFrame({"tweetid": ["1", "2", "3"], "retweet_tweetid": [None, "1", None], "x": [1, 2, 3]})
