@@ -26,7 +26,7 @@ from compliance_frames.corpus.ecosystems import (
 )
 from compliance_frames.corpus.ecosystems import is_place as is_place
 from compliance_frames.corpus.flat import is_flat, quoted, repeated
-from compliance_frames.corpus.paths import Names
+from compliance_frames.corpus.paths import Names, wrapper_of
 from compliance_frames.corpus.paths import column_at as column_at
 from compliance_frames.corpus.paths import field_at as field_at
 from compliance_frames.corpus.paths import hint as _hint
@@ -118,7 +118,7 @@ def find_columns(
     told = _Telling(schema, id_column, author_column, geo, columns)
     names = Names(schema)
     identity = told.path("id") or _find_id(names)
-    inside = identity.rpartition(".")[0] if schema.get_field_index(identity) < 0 else ""
+    inside = wrapper_of(schema, identity)
     return Columns(
         id=identity,
         author_id=told.path("author_id") or names.first(_under(inside, AUTHORS), ids=True),
@@ -222,10 +222,15 @@ def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
     known = {*TWEETS, *AUTHORS, *TIMES, *REFERENCE_LISTS, *WRAPPERS, *RETWEETS, *QUOTES, *flat, "includes", *told}
     heads = {plain(path[:end]) for path in known for end in _ends(path)}
     begins = tuple({each.prefix for each in QUOTED if each.prefix})
+    flattened = tuple(f"{wrapper}." for wrapper in WRAPPERS if wrapper)
     return [
         name
         for name in names
-        if plain(name) in heads or name in told or name == "location" or is_place(name) or name.startswith(begins)
+        if plain(name) in heads
+        or name in told
+        or name == "location"
+        or is_place(name)
+        or name.startswith((*begins, *flattened))
     ]
 
 
@@ -303,10 +308,10 @@ def _find_id(names: Names) -> str:
 def _find_geo(schema: pa.Schema, inside: str) -> tuple[str, ...] | None:
     """Beside the tweet's ID and at the top, whatever is called like a place; in ``includes``, the places."""
     around = [(f"{inside}.", _struct_at(schema, inside))] if inside else []
-    found: list[str] = []
-    for above, fields in (*around, ("", schema)):
-        found += [f"{above}{field.name}" for field in fields if is_place(field.name) or _is_located(field)]
-        includes = f"{above}includes.places"
+    found = [name for name in schema.names if inside and is_place(name.removeprefix(f"{inside}."))]
+    for before, fields in (*around, ("", schema)):
+        found += [f"{before}{field.name}" for field in fields if is_place(field.name) or _is_located(field)]
+        includes = f"{before}includes.places"
         found += [includes] if field_at(schema, includes) is not None else []
     flat = [name for name in schema.names if name.startswith("includes.places.")]
     return tuple(path for path in dict.fromkeys([*found, *flat]) if schema.names.count(path) < 2) or None

@@ -27,8 +27,9 @@ PLACE: Final = re.compile(
 #: Columns that people compute from those: cells of a grid, the country, a point under another name.
 DERIVED: Final = re.compile(
     r"((tweet|status|centroid|point)[._]?)?"
-    r"(lat|lon|lng|latitude|longitude|geohash|h3|s2|s2_?cell|quadkey|plus_?code|country|geometry|geom|wkt|wkb)"
-    r"([._]?(id|index|cell|code|name|iso|res|level|\d+))*",
+    r"(lat(itude)?[._]?(lon|lng|long|longitude)|lat|lon|lng|latitude|longitude|geohash|h3|s2|s2_?cell|quadkey|plus_?code|country|geometry|geom|wkt|wkb)"
+    r"([._]?(id|index|cell|code|name|iso|res|level|r?\d+))*"
+    r"|tweet[._](geo|coordinates?|coords|places?|bbox)([._].*)?",
     re.IGNORECASE,
 )
 #: Names of columns in which somebody put digests of author IDs.
@@ -85,6 +86,9 @@ REPEATED: Final = (
 #: A tweet that a row quotes. The row stays; what it holds of the other tweet goes.
 QUOTED: Final = (
     Flat("quoted_status_id_str", ("quoted_user_id_str", "quoted_user_id"), prefix="quoted_"),
+    Flat("quoted_status_id_str", ("quoted_status_user_id_str", "quoted_status_user_id"), prefix="quoted_status_"),
+    Flat("quoted_status_id", ("quoted_status_user_id", "quoted_user_id"), prefix="quoted_status_"),
+    Flat("quoted_tweet_id", ("quoted_tweet_author_id", "quoted_user_id"), prefix="quoted_tweet_"),
     Flat("quoted_status_id", ("quoted_user_id",), prefix="quoted_"),  # rtweet
     Flat("quoted_tweet_id", ("quoted_user_id",), prefix="quoted_"),
     Flat("quoted_id", ("quoted_user_id",), prefix="quoted_"),

@@ -29,6 +29,7 @@ from compliance_frames.corpus.columns import (
 )
 from compliance_frames.corpus.erasures import Erasures as Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
+from compliance_frames.corpus.paths import wrapper_of
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.parse import parse_ids
 from compliance_frames.ids.slices import IdSet, is_in
@@ -321,8 +322,7 @@ def _retweets(table: pa.Table, path: str, columns: Columns, erasures: Erasures) 
     column = column_at(table, path)
     if is_list(column.type):
         return _rows(column, lambda values: _is_dropped_original(values, erasures, path)) > 0
-    inside = columns.id.rpartition(".")[0] if table.schema.get_field_index(columns.id) < 0 else ""
-    other = beside_reference(table.schema, path, inside)
+    other = beside_reference(table.schema, path, wrapper_of(table.schema, columns.id))
     return _names_one_of(table, other, erasures.drop_tweets, erasures.drop_authors)
 
 

@@ -18,7 +18,7 @@ from compliance_frames.corpus.dataset import list_files, opened
 from compliance_frames.corpus.ecosystems import ECOSYSTEMS, PLACE, REPEATED
 from compliance_frames.corpus.flat import beside_content, beside_reference
 from compliance_frames.corpus.mounts import mounted
-from compliance_frames.corpus.paths import Names, field_at, is_list, is_text, type_at
+from compliance_frames.corpus.paths import Names, field_at, is_list, is_text, type_at, wrapper_of
 from compliance_frames.corpus.told import Sight, Told, told
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import plain
@@ -194,7 +194,7 @@ def _layout(
 
 
 def _used(schema: pa.Schema, found: Columns, said: Told, ecosystem: str | None) -> Iterator[Finding]:
-    inside = found.id.rpartition(".")[0] if schema.get_field_index(found.id) < 0 else ""
+    inside = wrapper_of(schema, found.id)
     for role in _ROLES:
         value = getattr(found, role)
         for path in (value,) if isinstance(value, str) else value or ():
@@ -260,7 +260,7 @@ def _not_used(schema: pa.Schema, found: Columns) -> Iterator[Finding]:
         if path != found.author_id:
             why = "hashes of author IDs, by its name: the service knows original IDs only"
             yield Finding("author_id", path, "not used", why)
-    inside = found.id.rpartition(".")[0] if schema.get_field_index(found.id) < 0 else ""
+    inside = wrapper_of(schema, found.id)
     for path in rounded_references(schema, inside):
         why = "floating-point numbers, which cannot hold an ID: retweets are not found by them; read it as strings"
         yield Finding("references", path, "not used", why)

@@ -13,6 +13,7 @@ import pyarrow.types as pt
 from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_in, id_in, is_list
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
+from compliance_frames.corpus.paths import wrapper_of
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.slices import IdSet, any_between, bounds
 
@@ -193,7 +194,9 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
     for path in columns.references:
         kind = _tweet_type(schema, path)
         if kind is None:
-            yield from _ids_beside(beside_reference(schema, path, _inside(schema, columns)), tweets[:1], authors[:1])
+            yield from _ids_beside(
+                beside_reference(schema, path, wrapper_of(schema, columns.id)), tweets[:1], authors[:1]
+            )
             continue
         yield f"{path}.type", ()
         yield from _ids_of_tweet(path, kind, tweets[:1], authors[:1])
@@ -227,11 +230,6 @@ def _ids_beside(
         yield other.author, authors
     if other.kind is not None:
         yield other.kind, ()
-
-
-def _inside(schema: pa.Schema, columns: Columns) -> str:
-    """The struct that holds the row's tweet, or an empty text."""
-    return columns.id.rpartition(".")[0] if schema.get_field_index(columns.id) < 0 else ""
 
 
 def _tweet_type(schema: pa.Schema, path: str) -> Any:

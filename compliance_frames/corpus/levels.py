@@ -8,8 +8,10 @@ from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
-#: Levels by how likely they are: pyarrow's default, that of polars and DuckDB, then those that people choose.
-_LIKELY: Final = (1, 3, 2, 4, 5, 6, 7, 8, 9)
+#: The levels that nearly all files have: pyarrow's default, and that of polars and DuckDB.
+_USUAL: Final = (1, 3)
+#: Levels by how likely they are.
+_LIKELY: Final = (*_USUAL, 2, 4, 5, 6, 7, 8, 9)
 _SLOW: Final = tuple(range(10, 23))
 
 #: Another release of zstd makes pages of nearly the same size, and another level of quite another one.
@@ -74,7 +76,7 @@ class _Page:
     @property
     def tells(self) -> bool:
         """Whether the two levels that nearly all files have make something else of it."""
-        return self.made_at(_LIKELY[0]) != self.made_at(_LIKELY[1])
+        return len({self.made_at(level) for level in _USUAL}) > 1
 
 
 def _telling(stream: BinaryIO, frames: Iterable[tuple[int, int]]) -> list[_Page]:
@@ -94,20 +96,25 @@ def _telling(stream: BinaryIO, frames: Iterable[tuple[int, int]]) -> list[_Page]
 
 
 def _level_of(pages: Sequence[_Page]) -> int | None:
-    """The level at which the contents become these very pages, or else pages of nearly the same size."""
+    """The level at which the contents become these very pages, or else pages of nearly the same size.
+
+    Small pages are nearly as large at several levels: then it is one of the two that nearly all files have.
+    """
     size = sum(len(page.compressed) for page in pages)
-    nearest, least = None, _TOLERANCE
     for levels in (_LIKELY, _SLOW):
+        near: dict[int, float] = {}
         for level in levels:
             made = [page.made_at(level) for page in pages]
             if made == [page.compressed for page in pages]:
                 return level
             off = sum(map(len, made)) - size
-            if abs(off) / size < least:
-                nearest, least = level, abs(off) / size
-        if nearest is not None or off < 0:  # higher levels make smaller pages
-            return nearest
-    return nearest
+            if abs(off) / size < _TOLERANCE:
+                near[level] = abs(off)
+        if near:
+            return min([level for level in near if level in _USUAL] or near, key=near.__getitem__)
+        if off < 0:  # higher levels make smaller pages
+            break
+    return None
 
 
 def _frames(stream: BinaryIO, chunk: Any) -> Iterator[tuple[int, int]]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
+from compliance_frames.corpus.ecosystems import WRAPPERS
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import plain
 
@@ -61,6 +62,20 @@ def field_at(schema: pa.Schema, path: str) -> pa.Field[Any] | None:
     for step in steps[1:]:
         field = field.type.field(step)
     return field
+
+
+def wrapper_of(schema: pa.Schema, path: str) -> str:
+    """What stands before a column's own name in the names of those beside it: a struct's path, or an empty text.
+
+    A table that was flattened says so in its names, where what its names begin with is one that tweets are wrapped in.
+
+    >>> wrapper_of(pa.schema({"tweet": pa.struct({"id": pa.int64()})}), "tweet.id")
+    'tweet'
+    >>> [wrapper_of(pa.schema({name: pa.int64()}), name) for name in ("data.id", "my.id", "id")]
+    ['data', '', '']
+    """
+    before = path.rpartition(".")[0]
+    return before if schema.get_field_index(path) < 0 or before in WRAPPERS else ""
 
 
 def type_at(schema: pa.Schema, path: str) -> Any:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus.columns import Columns, find_columns, rounded_references
-from compliance_frames.corpus.paths import column_at, field_at, is_text, type_at
+from compliance_frames.corpus.paths import column_at, field_at, is_text, type_at, wrapper_of
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.parse import looks_hashed
 
@@ -134,7 +134,7 @@ class Sight:
         """What a file's schema tells."""
         schema = file.schema_arrow
         columns = said.find(schema)
-        inside = columns.id.rpartition(".")[0] if schema.get_field_index(columns.id) < 0 else ""
+        inside = wrapper_of(schema, columns.id)
         author = columns.author_id
         text = author is not None and not said.says_author and is_text(type_at(schema, author))
         rounded = () if said.says_references else rounded_references(schema, inside)

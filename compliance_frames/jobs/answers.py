@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from compliance_frames.errors import DownloadExpiredError, JobExpiredError, ResultsError, ServiceError
 from compliance_frames.ids.sets import is_in
-from compliance_frames.jobs.ledger import ChunkRow, Ledger
+from compliance_frames.jobs.chunk import ChunkRow
+from compliance_frames.jobs.ledger import Ledger
 from compliance_frames.jobs.lookup import Lookup
 from compliance_frames.jobs.patience import Streak
 from compliance_frames.service.api import Job

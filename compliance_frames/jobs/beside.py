@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
-from compliance_frames.jobs.ledger import ChunkRow
+from compliance_frames.jobs.chunk import ChunkRow
 from compliance_frames.progress import awaited
 
 

@@ -23,8 +23,9 @@ from compliance_frames.errors import (
 from compliance_frames.ids.chunks import body
 from compliance_frames.jobs.answers import Answers
 from compliance_frames.jobs.beside import Beside
+from compliance_frames.jobs.chunk import ChunkRow
 from compliance_frames.jobs.files import trouble_told
-from compliance_frames.jobs.ledger import ChunkRow, Ledger
+from compliance_frames.jobs.ledger import Ledger
 from compliance_frames.jobs.lookup import Lookup
 from compliance_frames.jobs.patience import Patience, Stopped, Streak
 from compliance_frames.jobs.states import FINAL, State

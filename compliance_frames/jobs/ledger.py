@@ -13,8 +13,8 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import astuple
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,59 +27,13 @@ from compliance_frames.durable import make_parents, make_private_directory, sync
 from compliance_frames.errors import LedgerError
 from compliance_frames.ids.chunks import describe, split
 from compliance_frames.ids.sets import IdArray, is_in, unique, without
+from compliance_frames.jobs.chunk import ChunkRow, chunk_of, now, stored
 from compliance_frames.jobs.database import DATABASE, check_version, damage_told, is_ledger, opened, reading
 from compliance_frames.jobs.files import Files, trouble_told
 from compliance_frames.jobs.states import FINAL, FOLLOWS, State
 from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import Lock, OnWait, holder
 from compliance_frames.schemas import JOBS, RESULTS, JobType
-
-_UNIX = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkRow:
-    """Where one chunk stands.
-
-    Attributes:
-        id: its number in the ledger.
-        batch: the submission it came with; chunks of one batch share no ID.
-        type: what its IDs are.
-        state: where it stands.
-        ids: how many IDs it has.
-        first_id: the smallest.
-        last_id: the largest.
-        bytes: the length of its upload body.
-        sha256: the body's digest.
-        job_name: the unique name of its present job, written before the job is created.
-        job_id: its present job.
-        attempts: how many jobs it has had.
-        failures: how many of them the service ended as failed; a half begins with the failure of the whole.
-        flagged: how many of its IDs came back, once it is done.
-        created_at: when it was planned.
-        changed_at: when its state last changed.
-        checked_at: as of when the answer holds: its job's creation, so that no claim is too fresh.
-        error: the service's words on its last failure.
-    """
-
-    id: int
-    batch: int
-    type: JobType
-    state: State
-    ids: int
-    first_id: int
-    last_id: int
-    bytes: int
-    sha256: str
-    job_name: str | None
-    job_id: int | None
-    attempts: int
-    failures: int
-    flagged: int | None
-    created_at: datetime
-    changed_at: datetime
-    checked_at: datetime | None
-    error: str | None
 
 
 class Ledger:
@@ -172,7 +126,7 @@ class Ledger:
     def chunks(self, type: JobType | None = None) -> list[ChunkRow]:
         """All chunks in the order in which they are worked on."""
         rows = self._select("SELECT * FROM chunks WHERE ? IS NULL OR type = ? ORDER BY id", type, type)
-        return [_chunk(row) for row in rows]
+        return [chunk_of(row) for row in rows]
 
     def unfinished(self, type: JobType | None = None) -> list[ChunkRow]:
         """The chunks that still wait for an answer: those that have a job first."""
@@ -181,7 +135,7 @@ class Ledger:
 
     def chunk(self, id: int) -> ChunkRow:
         """One chunk as it stands now."""
-        return _chunk(self._select("SELECT * FROM chunks WHERE id = ?", id)[0])
+        return chunk_of(self._select("SELECT * FROM chunks WHERE id = ?", id)[0])
 
     def jobs(self) -> pa.Table:
         """Every chunk as a row of a table (:data:`compliance_frames.schemas.JOBS`)."""
@@ -203,7 +157,9 @@ class Ledger:
             between: only IDs from the first of these to the second; None takes all.
         """
         done = [chunk for chunk in self.chunks(type) if chunk.state == "done"]
-        fresh = [chunk for chunk in done if since is None or (chunk.checked_at or _UNIX) >= since]
+        fresh = [
+            chunk for chunk in done if since is None or (chunk.checked_at is not None and chunk.checked_at >= since)
+        ]
         return self._union(fresh, between)
 
     def pending(self, type: JobType, *, between: tuple[int, int] | None = None) -> pa.Int64Array:
@@ -314,11 +270,11 @@ class Ledger:
         """
         if state not in FOLLOWS[chunk.state]:
             raise LedgerError(f"Chunk {chunk.id} is {chunk.state}; {state} does not follow.")
-        values = {"state": state, "changed_at": _now(), **fields}
+        values = {"state": state, "changed_at": now(), **fields}
         names = ", ".join(f"{name} = ?" for name in values)
         sys.audit("compliance_frames.advance", chunk.id, state)
         with self._turn, self._writing() as database:
-            database.execute(f"UPDATE chunks SET {names} WHERE id = ?", (*map(_stored, values.values()), chunk.id))  # noqa: S608
+            database.execute(f"UPDATE chunks SET {names} WHERE id = ?", (*map(stored, values.values()), chunk.id))  # noqa: S608
         sys.audit("compliance_frames.advanced", chunk.id, state)
         if chunk.state == "uploading":  # a session is a credential
             self.session_file(chunk).unlink(missing_ok=True)
@@ -349,7 +305,7 @@ class Ledger:
             self._files.write_ids(id, part)
             about = describe(part)
             tried = 0 if instead_of is None else 1  # a half of what failed twice is not asked twice before it is halved
-            rows.append((id, batch, type, *astuple(about), tried, _now(), _now()))
+            rows.append((id, batch, type, *astuple(about), tried, now(), now()))
         with self._writing() as database:
             database.executemany(
                 "INSERT INTO chunks (state, id, batch, type, ids, first_id, last_id, bytes, sha256, failures,"
@@ -361,7 +317,7 @@ class Ledger:
                 chunk, error = instead_of
                 database.execute(
                     "UPDATE chunks SET state = 'split', error = ?, changed_at = ? WHERE id = ?",
-                    (error, _now(), chunk.id),
+                    (error, now(), chunk.id),
                 )
         return len(rows)
 
@@ -442,18 +398,3 @@ def _make(folder: Path) -> None:
     make_private_directory(folder)
     if is_new:
         sync_directory(folder.parent)
-
-
-def _chunk(row: sqlite3.Row) -> ChunkRow:
-    values = dict(row)
-    for name in ("created_at", "changed_at", "checked_at"):
-        values[name] = None if values[name] is None else _UNIX + timedelta(milliseconds=values[name])
-    return ChunkRow(**values)
-
-
-def _stored(value: Any) -> Any:
-    return (value - _UNIX) // timedelta(milliseconds=1) if isinstance(value, datetime) else value
-
-
-def _now() -> int:
-    return int(_stored(datetime.now(UTC)))

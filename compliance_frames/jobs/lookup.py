@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from compliance_frames.errors import ApiError, AuthError, RateLimitError, ServiceError
-from compliance_frames.jobs.ledger import ChunkRow
+from compliance_frames.jobs.chunk import ChunkRow
 from compliance_frames.jobs.patience import Patience
 from compliance_frames.service.api import ComplianceApi, Job
 

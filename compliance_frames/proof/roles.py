@@ -55,6 +55,8 @@ _QUOTED: Final = {
     "quotedTweet.": ("id",),
     "twitter_quoted_status.": ("id",),
     "sourcetweet_": ("id",),
+    "quoted_status_": ("id_str", "id"),
+    "quoted_tweet_": ("id",),
     "quoted_": ("status_id_str", "status_id", "tweet_id", "id"),
 }
 _ID: Final = re.compile(r"(.*[_.])?ids?(_str|_string)?|.*[a-z](Id|ID)s?(Str|_str)?", re.DOTALL)

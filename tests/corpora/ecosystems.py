@@ -85,6 +85,13 @@ class Ecosystem:
 
 ECOSYSTEMS = (
     Ecosystem("v2", nested.v2, "jsonl", "polars", geo=("geo",)),
+    Ecosystem(
+        "v2 wrapped and flattened",
+        lambda tweet: {"data": nested.v2(tweet)},
+        "jsonl",
+        "json_normalize",
+        geo=("data.geo", "data.geo."),
+    ),
     Ecosystem("twarc2 flatten", nested.flattened, "jsonl", "polars", geo=("geo",), embedded=("referenced_tweets",)),
     Ecosystem(
         "v1.1",

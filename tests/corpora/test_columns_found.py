@@ -27,6 +27,7 @@ TWEETS = made(60, seed=3)
 NAMES = {
     "v1.1 flattened": "X API v1.1",
     "v2": "X API v2",
+    "v2 wrapped and flattened": "X API v2",
     "twarc2 flatten": "X API v2",
     "v1.1": "X API v1.1",
     "Gnip": "Gnip activities",
@@ -244,6 +245,28 @@ def test_a_flat_source_tweet_is_repeated_or_quoted_as_another_column_says(
     assert cf.verify(tmp_path / "clean", flagged([1])).verified
 
 
+@pytest.mark.parametrize("begins", ["quoted_status_", "quoted_tweet_"])
+def test_what_a_flat_quote_says_goes_by_whatever_its_columns_begin_with(
+    corpus: Callable[..., Path], tmp_path: Path, begins: str
+) -> None:
+    """Words and places of a quoted tweet are nulled, its bare ID stays; and the proof notices where they stayed."""
+    table = {
+        "id": ["5", "6"],
+        f"{begins}id": ["1", "2"],
+        f"{begins}text": ["said", "kept"],
+        f"{begins}place": ["x", "y"],
+    }
+    folder = corpus(a=table)
+    cf.clean(cf.plan(folder, flagged([9])), tmp_path / "stayed")
+    with pytest.raises(VerificationError, match=f"{begins}id"):
+        cf.verify(tmp_path / "stayed", flagged([1]))
+    cf.clean(cf.plan(folder, flagged([1])), tmp_path / "clean")
+    gone = {f"{begins}text": None, f"{begins}place": None}
+    first, second = pq.read_table(folder / "a.parquet").to_pylist()
+    assert pq.ParquetFile(tmp_path / "clean" / "a.parquet").read().to_pylist() == [first | gone, second]
+    assert cf.verify(tmp_path / "clean", flagged([1])).verified
+
+
 def test_nothing_is_left_to_erase_in_what_was_cleaned(corpus: Callable[..., Path], tmp_path: Path) -> None:
     """A quote's bare ID stays, and is no reason to write the file again next week."""
     folder = corpus(a={"id": ["5"], "quoted_status_id": ["1"], "quoted_text": ["said"], "quoted_favorite_count": [3]})
@@ -274,6 +297,17 @@ def test_authors_of_a_source_of_tweets_are_found_by_their_name(make: Callable[..
     """Asked about users, a table of tweets is read by its authors: ``id`` is a tweet's."""
     assert author_column_of(make({"id": ["1"], "author_id": ["2"]})) == "author_id"
     assert author_column_of(make({"id": ["1"], "text": ["x"]})) is None
+
+
+@pytest.mark.parametrize("name", ["h3_r7", "lat_long", "latlng", "latitude_longitude", "tweet_place", "tweet.geo.type"])
+def test_what_people_call_a_place_goes_beside_the_tool_s_own(
+    corpus: Callable[..., Path], tmp_path: Path, name: str
+) -> None:
+    """A column of places that is found hides none that is not."""
+    folder = corpus(a={"id": [1, 2], "place": ["Oslo", "Rome"], name: ["x", "y"]})
+    cf.clean(cf.plan(folder, flagged([1], reason="scrub_geo")), tmp_path / "clean")
+    bare = [{"id": 1, "place": None, name: None}, {"id": 2, "place": "Rome", name: "y"}]
+    assert pq.ParquetFile(tmp_path / "clean" / "a.parquet").read().to_pylist() == bare
 
 
 def test_a_frame_is_cleaned_by_the_same_names() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -136,3 +137,13 @@ def test_a_page_that_promises_gigabytes_is_not_unpacked() -> None:
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (most < 64 << 20, pa.total_allocated_bytes()) == (True, before)
+
+
+@pytest.mark.parametrize("rows", [400, 1600, 2800])
+def test_small_pages_that_another_release_of_zstd_made_have_a_usual_level(rows: int, tmp_path: Path) -> None:
+    """Several levels make nearly as much of them; it is one that files have, not the one that comes nearest."""
+    digits = random.Random(rows)
+    words = [f"{digits.getrandbits(300):x} {'lorem ipsum ' * digits.randrange(4)}" for _ in range(rows)]
+    numbers = [str(1212161512043446272 + digits.randrange(10**12)) for _ in range(rows)]
+    by_duckdb(pa.table({"id": numbers, "text": words}), tmp_path / "small.parquet", 3)
+    assert level_of(tmp_path / "small.parquet") == 3

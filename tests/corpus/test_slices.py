@@ -27,7 +27,8 @@ from compliance_frames.corpus.plan import Plan, plan
 from compliance_frames.corpus.stage import stage_path
 from compliance_frames.errors import IdError, PlanError
 from compliance_frames.ids.slices import SlicedIds
-from compliance_frames.jobs.ledger import ChunkRow, Ledger
+from compliance_frames.jobs.chunk import ChunkRow
+from compliance_frames.jobs.ledger import Ledger
 from compliance_frames.schemas import RESULTS
 
 Flag = Callable[..., pa.Table]

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compliance_frames.errors import LedgerError, LedgerLockedError
-from compliance_frames.jobs.ledger import ChunkRow, Ledger
+from compliance_frames.jobs.chunk import ChunkRow
+from compliance_frames.jobs.ledger import Ledger
 from compliance_frames.jobs.states import FINAL, FOLLOWS, NEXT
 from compliance_frames.schemas import JOBS, RESULTS
 
