@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,8 +68,8 @@ def plan(
         dataset: a directory of Parquet files, or one Parquet file.
         results: tables as ``check`` returns them; anything with an Arrow stream.
         policy: what each reason does; :meth:`Policy.default` when None.
-        ledger: path of a ledger (or the ledger itself). It tells which tweets were asked about and, where no
-            results are given, the results.
+        ledger: path of a ledger (or the ledger itself). It tells which tweets were asked about; its results count, and
+            those that are given beside it.
         unchecked: what happens to rows whose tweet was never asked about, or that have no ID: ``"error"`` (the
             default when a ledger is given), ``"keep"`` or ``"drop"``. Without a ledger nobody knows which these are.
         id_column: path of the tweet IDs (``"id"``, ``"tweet.id_str"``); found when None.
@@ -176,7 +177,7 @@ def _answering(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | Non
         with closing(Ledger.read(Path(ledger))) as opened, _answering(results, opened, unchecked, held) as given:
             yield given
     else:
-        tables = [as_results(result) for result in results] or ledger.result_batches()
+        tables = chain([as_results(result) for result in results], ledger.result_batches())
         yield _Told(tables, ledger, unchecked or "error", Spill(ledger.spill_folder, held), once=not results)
 
 

@@ -97,7 +97,7 @@ def read_answers(results: tuple[Any, ...], ledger: Any) -> Answers:
 
     Args:
         results: tables of results, or whatever exports an Arrow stream.
-        ledger: a ledger or the path of one; its results count where none are given.
+        ledger: a ledger or the path of one; its results count, and those that are given beside it.
 
     Raises:
         VerificationError: there is nothing to verify against, or a table is not one of results.
@@ -114,7 +114,7 @@ def read_answers(results: tuple[Any, ...], ledger: Any) -> Answers:
         with closing(Ledger.read(ledger)) as opened:
             return read_answers(results, opened)
     asked = {kind: _set(np.asarray(ledger.asked(kind), dtype=np.int64)) for kind in _WHOSE}
-    return _answers(results or (ledger.results(),), asked, _distinct(ledger.jobs(), "job_id"))
+    return _answers((*results, ledger.results()), asked, _distinct(ledger.jobs(), "job_id"))
 
 
 def erased_by(answers: Answers, policy: Mapping[str, Treatment]) -> Erased:

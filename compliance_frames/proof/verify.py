@@ -82,8 +82,8 @@ def verify(
         results: tables as ``check`` returns them; they may be newer than those that were applied.
         source: the dataset it was made from. Its files are held against the manifest too, and tweets of authors who
             had to go are known by it, where others repeat them.
-        ledger: path of a ledger (or the ledger itself): it tells what was asked and, where no results are given,
-            the results.
+        ledger: path of a ledger (or the ledger itself): it tells what was asked; its results count, and those that are
+            given beside it.
         manifest: where the manifest lies, if not beside the dataset.
         sample: look into this part of the row groups only (``0.1``: one in ten), and say so. Files are hashed, and
             their names and footers looked at, all the same.

@@ -216,6 +216,14 @@ def test_unchecked_rows_end_the_plan_with_the_calls_that_settle_it(write: Write,
     assert [row["rows_unchecked"] for row in kept.to_arrow().to_pylist()] == [1, 0, 1]
 
 
+def test_results_that_are_given_do_not_hide_those_of_a_ledger(write: Write, flag: Flag) -> None:
+    """What was asked and flagged after the table was made is not taken for clear."""
+    root = write({"a.parquet": tweets(1, 2, 3)})
+    ledger = KnownLedger(flag("deleted", [1, 2]), [1, 2, 3])
+    made = plan(root, flag("deleted", [1]), flag("suspended", [3]), ledger=ledger)
+    assert (made.rows_dropped, made.rows_unchecked) == (3, 0)
+
+
 def test_without_a_ledger_unchecked_is_not_known(write: Write, flag: Flag) -> None:
     """Nobody can error about or drop what nobody knows; the table says null, not zero."""
     root = write({"a.parquet": tweets(1)})

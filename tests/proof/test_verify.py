@@ -743,6 +743,14 @@ def test_a_ledger_tells_what_was_asked(cleaned: Cleaned) -> None:
     assert [check.counted for check in proof.checks if check.name == "unchecked"] == [1]
 
 
+def test_results_that_are_given_do_not_hide_those_of_a_ledger(cleaned: Cleaned) -> None:
+    """A proof that names all that a ledger asked looks for all that it flagged."""
+    flagged = pa.Table.from_pylist([{**ANSWERS[0].to_pylist()[0], "id": KEPT}], schema=ANSWERS[0].schema)
+    ledger = KnownLedger([GONE, KEPT], (*ANSWERS, flagged))
+    with pytest.raises(VerificationError, match="1 row that had to go"):
+        verify(cleaned.path, *ANSWERS, ledger=ledger)
+
+
 def test_rows_nobody_asked_about_are_found_where_none_was_to_stay(tmp_path: Path) -> None:
     """Where the plan dropped what was never asked about, a row of it is a problem."""
     source = tmp_path / "corpus"
