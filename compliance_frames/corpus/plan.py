@@ -19,18 +19,16 @@ from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures
-from compliance_frames.corpus.footer import OnDisk
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.planned import Decision as Decision
 from compliance_frames.corpus.planned import FilePlan as FilePlan
 from compliance_frames.corpus.planned import Flagged as Flagged
 from compliance_frames.corpus.planned import Plan as Plan
 from compliance_frames.corpus.policy import Policy
-from compliance_frames.corpus.soundness import must_be_sound
 from compliance_frames.corpus.splice import splicing
 from compliance_frames.corpus.threads import in_order
 from compliance_frames.corpus.told import Sight, Told, told
-from compliance_frames.errors import FooterError, PlanError, UncheckedIdsError
+from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.slices import HELD, IdSet, Spill
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.schemas import Unchecked
@@ -246,7 +244,6 @@ def _plan_file(
     root: Path, source: SourceFile, columns: Columns, erasures: Erasures, layout_of: Callable[..., _Layout]
 ) -> FilePlan:
     with opened(root, source) as file:
-        _must_be_sound(root / source.path)
         layout = layout_of(file, columns)
         leaves = layout.leaves
         counts, read, touched = Counts(), 0, {}
@@ -280,14 +277,6 @@ def _plan_file(
         why=why,
         columns=columns,
     )
-
-
-def _must_be_sound(path: Path) -> None:
-    try:
-        with path.open("rb") as stream:
-            must_be_sound(OnDisk(stream, path))
-    except FooterError as error:
-        raise PlanError(f"its footer makes no sense: {error}; restore it or take it away") from error
 
 
 def _count(
