@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus.soundness import must_be_sound
-from compliance_frames.errors import FooterError, IdError, PlanError
+from compliance_frames.errors import FooterError, IdError, PlanError, StaleDatasetError
 
 _PARQUET_NAMES = (".parquet", ".parq", ".pq")
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
@@ -81,6 +81,7 @@ def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
     """An open Parquet file about which Arrow may be asked anything; what goes wrong while it is open names the file."""
     try:
         with pa.OSFile(os.fspath(root / source.path), "rb") as handle:  # a path, never a pattern or an address
+            _must_be_as_listed(root, source)
             file = pq.ParquetFile(handle)
             _must_be_sound(handle)
             yield file
@@ -96,6 +97,12 @@ def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError) as error:
         said = str(error).partition("\n")[0]
         raise PlanError(f"{source.path} cannot be read as Parquet: {said}; restore it or take it away") from error
+
+
+def _must_be_as_listed(root: Path, source: SourceFile) -> None:
+    state = (root / source.path).stat()
+    if (state.st_size, state.st_mtime_ns) != (source.bytes, source.mtime_ns):
+        raise StaleDatasetError("it was written while the dataset was being read: plan again when nobody writes to it")
 
 
 def _must_be_sound(handle: pa.OSFile) -> None:

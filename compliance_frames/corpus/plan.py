@@ -102,7 +102,7 @@ def plan(
     found = _find_all(listing, said, erasures)
     _require_authors(found, erasures)
     erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures), given.spill)
-    files = tuple(_planned(listing, found.columns, erasures, progress))
+    files = tuple(_planned(listing, found, erasures, progress))
     _require_checked(files, erasures)
     return Plan(
         root=listing.root,
@@ -186,16 +186,18 @@ class _Found:
         columns: each found in the file's own schema.
         unread: columns that cannot be looked into.
         unusable: why a file's column of authors is of no use, where it has one that is not.
+        clear: the plans of small files that were seen to hold nothing to erase: none is opened twice.
     """
 
     columns: dict[str, Columns]
     unread: tuple[str, ...]
     unusable: dict[str, str]
+    clear: dict[str, FilePlan]
 
 
 def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
-    found, unusable = {}, {}
-    sight = BySchema(lambda file: Sight.of(file, said))
+    found, unusable, clear = {}, {}, {}
+    sight, layout = BySchema(lambda file: Sight.of(file, said)), _layouts(erasures)
     every: dict[int, pa.Schema] = {}
     drops = bool(len(erasures.drop_tweets) or len(erasures.drop_authors))
     for source in listing.files:
@@ -205,24 +207,26 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 found[source.path], why = here.within(file)
                 if drops:
                     here.must_know_references(file)
+                if source.bytes < _HEAVY and not len(erasures.drop_authors):  # or there are more tweets to come
+                    made = _clear(listing.root, source, file, found[source.path], erasures, layout)
+                    clear.update({source.path: made} if made else {})
             if why is not None:
                 unusable[source.path] = f"column {here.columns.author_id!r} {why}"
             every[id(here)] = here.schema
     schemas = list(every.values())
     said.must_be_somewhere(schemas)
-    return _Found(found, tuple(sorted({name for schema in schemas for name in unread_columns(schema)})), unusable)
+    unread = tuple(sorted({name for schema in schemas for name in unread_columns(schema)}))
+    return _Found(found, unread, unusable, clear)
 
 
-def _planned(
-    listing: Listing, columns: dict[str, Columns], erasures: Erasures, progress: ProgressCallback
-) -> Iterator[FilePlan]:
-    @BySchema
-    def layout(file: pq.ParquetFile, columns: Columns) -> _Layout:
-        return _Layout(find_leaves(file, columns, erasures), WordLists.of(file.schema_arrow))
+def _planned(listing: Listing, found: _Found, erasures: Erasures, progress: ProgressCallback) -> Iterator[FilePlan]:
+    layout = _layouts(erasures)
 
     def look(source: SourceFile) -> FilePlan:
+        if source.path in found.clear:
+            return found.clear[source.path]
         if source.parquet:
-            return _plan_file(listing.root, source, columns[source.path], erasures, layout)
+            return _plan_file(listing.root, source, found.columns[source.path], erasures, layout)
         why = "not Parquet: goes over as it is, not looked into"
         return FilePlan(source.path, "copy", source.bytes, source.mtime_ns, None, why=why)
 
@@ -238,6 +242,33 @@ class _Layout:
 
     leaves: Leaves
     lists: WordLists
+
+
+def _layouts(erasures: Erasures) -> BySchema[_Layout]:
+    return BySchema(
+        lambda file, columns: _Layout(find_leaves(file, columns, erasures), WordLists.of(file.schema_arrow))
+    )
+
+
+def _clear(
+    root: Path,
+    source: SourceFile,
+    file: pq.ParquetFile,
+    columns: Columns,
+    erasures: Erasures,
+    layout_of: Callable[..., _Layout],
+) -> FilePlan | None:
+    """The plan of a file that can be copied, by its statistics; None where more has to be known."""
+    layout = layout_of(file, columns)
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    if any(group.num_rows and layout.leaves.may_be_hit(group, erasures) for group in groups):
+        return None
+    if erasures.erase_anything and unused_words(root / source.path, file, layout.lists):
+        return None
+    rows = file.metadata.num_rows
+    return FilePlan(
+        source.path, "copy", source.bytes, source.mtime_ns, rows, why=_why(Counts(rows, rows), 0), columns=columns
+    )
 
 
 def _plan_file(
