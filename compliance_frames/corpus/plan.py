@@ -316,7 +316,7 @@ def _count(
     """What happens to one row group; its places are read only where some have to go."""
     found = hits(_read(file, group, leaves.ids), columns, erasures, first_row=first_row)
     if found.scrub.any():
-        places = _read(file, group, leaves.places) if leaves.places else pa.table({})
+        places = _read(file, group, leaves.placed) if leaves.placed else pa.table({})
         found = located(found, places, columns)
     return found.counts
 
