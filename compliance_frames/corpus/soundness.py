@@ -31,8 +31,8 @@ _LARGE: Final = 1 << 20
 #: The forms of footers that were met last: a dataset of a hundred thousand files has a handful of schemas.
 _known: tuple[Form, ...] = ()
 _REMEMBERED: Final = 32
-#: Footers with a schema that are met before its form is asked for: to make its expression takes as long as so many.
-_WORTH: Final = 30
+#: Footers with a schema that are met before its form is asked for: making its expression takes as long as reading 30.
+_WORTH: Final = 15
 #: Columns of a schema whose form is still told: the expression is as long as that.
 _WIDEST: Final = 1000
 

@@ -104,14 +104,14 @@ def _row_group(columns: Sequence[Column]) -> Iterator[bytes]:
     for column in columns:
         path = b"".join(_escaped(len(name)) + re.escape(name) for name in column.path)
         pattern += rb"\x26%s\x1c\x15\x%02x\x19%s" % (_NUMBER, column.kind << 1, _list(I32, _SMALL))
-        pattern += b"\\x19%s%s%s" % (_list_head(len(column.path), BINARY), path, _BESIDE)
+        pattern += b"\\x19%s%s(?:%s)*" % (_list_head(len(column.path), BINARY), path, _INTEGER)
         if column.width is None:
             yield pattern + b"(%s(?!(?:%s)?%s))?" % (_field(STRUCT), _INTEGER, _field(LIST))
             pattern = b""
         else:
             bound = _field(BINARY) + _escaped(column.width) + b".{%d}" % column.width
             pattern += b"(?:%s(?:%s|%s|%s)*\\x00)?" % (_field(STRUCT), _INTEGER, _field(TRUE, FALSE), bound)
-        pattern += _BESIDE + b"(?:%s%s)?" % (_field(STRUCT), _sizes(column)) + _INTEGERS_TO_END * 2
+        pattern += _BETWEEN + b"(?:%s%s)?" % (_field(STRUCT), _sizes(column)) + _INTEGERS_TO_END * 2
     yield pattern + b"(?:%s|%s%s)*\\x00" % (_INTEGER, _field(LIST), _list(STRUCT, _SORTED_BY))
 
 
@@ -126,14 +126,14 @@ def _sizes(column: Column) -> bytes:
     return b"(?:%s|\\x29%s|\\x39%s)?\\x00" % (counted, both, definition)
 
 
-def _field(*kinds: int) -> bytes:
-    """The byte before a field of these types, wherever its number stands above that of the last one."""
-    return b"[%s]" % b"".join(b"\\x%x%x" % (step, kind) for step in range(1, 16) for kind in kinds)
+def _field(first: int, last: int | None = None) -> bytes:
+    """The byte before a field of these types, whose number stands not far above that of the last one."""
+    return b"[%s]" % b"".join(b"\\x%x%x-\\x%x%x" % (step, first, step, last or first) for step in _STEPS)
 
 
 def _list(kind: int, element: bytes) -> bytes:
     """A list of a few elements."""
-    sizes = (b"\\x%x%x(?:%s){%d}" % (size, kind, element, size) for size in range(_FEW + 1))
+    sizes = (b"\\x%x%x(?:%s){%d}" % (size, kind, element, size) for size in range(1, _FEW + 1))
     return b"(?:%s)" % b"|".join(sizes)
 
 
@@ -173,15 +173,16 @@ def _bounds_end(footer: bytes, at: int) -> int:
 
 
 #: Elements of lists that are looked for: encodings, pages of each kind, columns that rows are sorted by.
-_FEW: Final = 5
+_FEW: Final = 4
+_STEPS: Final = range(1, 8)
 _NUMBER: Final = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
 _SMALL: Final = rb"[\x00-\x7f]"
-_INTEGER: Final = _field(*_INTEGERS) + _NUMBER
+_INTEGER: Final = _field(I16, I64) + _NUMBER
 _INTEGERS_TO_END: Final = b"(?:%s)*\\x00" % _INTEGER
 _PAGES_COUNTED: Final = rb"\x15%s\x15%s\x15%s\x00" % (_SMALL, _SMALL, _NUMBER)
 _SORTED_BY: Final = rb"\x15%s[\x11\x12]{2}\x00" % _NUMBER
-#: What stands in the metadata of a column chunk beside its statistics.
-_BESIDE: Final = b"(?:%s|%s%s)*" % (_INTEGER, _field(LIST), _list(STRUCT, _PAGES_COUNTED))
+#: What stands in the metadata of a column chunk between its two kinds of statistics.
+_BETWEEN: Final = b"(?:%s|%s%s)*" % (_INTEGER, _field(LIST), _list(STRUCT, _PAGES_COUNTED))
 #: How many rows a file has, and the head of the list of its row groups.
 _GROUPS: Final = re.compile(
     rb"\x16%s\x19(?:([%s])|\xfc(%s))" % (_NUMBER, b"".join(b"\\x%xc" % size for size in range(15)), _NUMBER), re.DOTALL
