@@ -165,10 +165,11 @@ def is_ignored(name: str) -> bool:
 
 def _listed(root: Path) -> tuple[list[SourceFile], list[str]]:
     found, ignored, waiting = [], [], [root]
+    above = len(os.path.join(root, ""))  # noqa: PTH118 (with the separator at its end)
     while waiting:
         for entry in _entries(waiting.pop()):
             path = Path(entry.path)
-            name = path.relative_to(root).as_posix()
+            name = entry.path[above:].replace(os.sep, "/")
             if is_ignored(entry.name):
                 ignored.append(f"{name}/" if entry.is_dir(follow_symlinks=False) else name)
             elif entry.is_dir(follow_symlinks=False):

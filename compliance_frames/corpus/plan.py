@@ -197,17 +197,19 @@ class _Found:
 
 def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
     found, unusable, clear = {}, {}, {}
-    sight, layout = BySchema(lambda file: Sight.of(file, said)), _layouts(erasures)
+    kinds = BySchema(lambda file: _Kind(Sight.of(file, said)))
     every: dict[int, pa.Schema] = {}
     drops = bool(len(erasures.drop_tweets) or len(erasures.drop_authors))
     for source in listing.files:
         if source.parquet:
             with opened(listing.root, source) as file:
-                here = sight(file)
+                kind = kinds(file)
+                here = kind.sight
                 found[source.path], why = here.within(file)
                 if drops:
                     here.must_know_references(file)
                 if source.bytes < _HEAVY and not len(erasures.drop_authors):  # or there are more tweets to come
+                    layout = kind.layout(file, found[source.path], erasures)
                     made = _clear(listing.root, source, file, found[source.path], erasures, layout)
                     clear.update({source.path: made} if made else {})
             if why is not None:
@@ -220,7 +222,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
 
 
 def _planned(listing: Listing, found: _Found, erasures: Erasures, progress: ProgressCallback) -> Iterator[FilePlan]:
-    layout = _layouts(erasures)
+    layout = BySchema(lambda file, columns: _Layout.of(file, columns, erasures))
 
     def look(source: SourceFile) -> FilePlan:
         if source.path in found.clear:
@@ -243,11 +245,24 @@ class _Layout:
     leaves: Leaves
     lists: WordLists
 
+    @classmethod
+    def of(cls, file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> _Layout:
+        return cls(find_leaves(file, columns, erasures), WordLists.of(file.schema_arrow))
 
-def _layouts(erasures: Erasures) -> BySchema[_Layout]:
-    return BySchema(
-        lambda file, columns: _Layout(find_leaves(file, columns, erasures), WordLists.of(file.schema_arrow))
-    )
+
+class _Kind:
+    """What is known of the files with one schema while their columns are looked for."""
+
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
+        self._layouts: dict[str | None, _Layout] = {}
+
+    def layout(self, file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> _Layout:
+        """That of these columns, which differ from the schema's in the column of authors at most."""
+        found = self._layouts.get(columns.author_id)
+        if found is None:
+            found = self._layouts[columns.author_id] = _Layout.of(file, columns, erasures)
+        return found
 
 
 def _clear(
@@ -256,10 +271,9 @@ def _clear(
     file: pq.ParquetFile,
     columns: Columns,
     erasures: Erasures,
-    layout_of: Callable[..., _Layout],
+    layout: _Layout,
 ) -> FilePlan | None:
     """The plan of a file that can be copied, by its statistics; None where more has to be known."""
-    layout = layout_of(file, columns)
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     if any(group.num_rows and layout.leaves.may_be_hit(group, erasures) for group in groups):
         return None
