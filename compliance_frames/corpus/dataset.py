@@ -13,7 +13,8 @@ from typing import Any, Final, Generic, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from compliance_frames.errors import IdError, PlanError
+from compliance_frames.corpus.soundness import must_be_sound
+from compliance_frames.errors import FooterError, IdError, PlanError, StaleDatasetError
 
 _PARQUET_NAMES = (".parquet", ".parq", ".pq")
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
@@ -77,10 +78,13 @@ def list_files(dataset: str | os.PathLike[str]) -> Listing:
 
 @contextmanager
 def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
-    """An open Parquet file; whatever goes wrong while it is open names the file."""
+    """An open Parquet file about which Arrow may be asked anything; what goes wrong while it is open names the file."""
     try:
         with pa.OSFile(os.fspath(root / source.path), "rb") as handle:  # a path, never a pattern or an address
-            yield pq.ParquetFile(handle)
+            _must_be_as_listed(root, source)
+            file = pq.ParquetFile(handle)
+            _must_be_sound(handle)
+            yield file
     except IdError as error:
         told = f"{source.path}: {error}"
         raise IdError(told, column=error.column, row=error.row, value=error.value) from error
@@ -93,6 +97,31 @@ def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError) as error:
         said = str(error).partition("\n")[0]
         raise PlanError(f"{source.path} cannot be read as Parquet: {said}; restore it or take it away") from error
+
+
+def _must_be_as_listed(root: Path, source: SourceFile) -> None:
+    state = (root / source.path).stat()
+    if (state.st_size, state.st_mtime_ns) != (source.bytes, source.mtime_ns):
+        raise StaleDatasetError("it was written while the dataset was being read: plan again when nobody writes to it")
+
+
+def _must_be_sound(handle: pa.OSFile) -> None:
+    try:
+        must_be_sound(_Held(handle))
+    except FooterError as error:
+        raise PlanError(f"its footer makes no sense: {error}; restore it or take it away") from error
+
+
+class _Held:
+    """The very file that Arrow has open: another one may lie at its path by now."""
+
+    def __init__(self, handle: pa.OSFile) -> None:
+        self._handle, self.size = handle, handle.size()
+
+    def read(self, start: int, end: int) -> bytes:
+        """Some bytes of it."""
+        found: bytes = self._handle.read_at(end - start, start)
+        return found
 
 
 class BySchema(Generic[_Found]):
@@ -136,10 +165,11 @@ def is_ignored(name: str) -> bool:
 
 def _listed(root: Path) -> tuple[list[SourceFile], list[str]]:
     found, ignored, waiting = [], [], [root]
+    above = len(os.path.join(root, ""))  # noqa: PTH118 (with the separator at its end)
     while waiting:
         for entry in _entries(waiting.pop()):
             path = Path(entry.path)
-            name = path.relative_to(root).as_posix()
+            name = entry.path[above:].replace(os.sep, "/")
             if is_ignored(entry.name):
                 ignored.append(f"{name}/" if entry.is_dir(follow_symlinks=False) else name)
             elif entry.is_dir(follow_symlinks=False):

@@ -88,8 +88,11 @@ def encoding_of(
     >>> encoding.options["compression"], encoding.options["write_page_index"]
     ({'id': 'GZIP'}, True)
     """
-    int96, rounded = _int96_unit(path)
-    with path.open("rb") as stream, pq.ParquetFile(stream, coerce_int96_timestamp_unit=int96) as file:
+    with path.open("rb") as stream:
+        file = pq.ParquetFile(stream)
+        int96, rounded = _int96_unit(path, file)
+        if int96 != "ns":
+            file = pq.ParquetFile(stream, coerce_int96_timestamp_unit=int96)
         metadata = file.metadata
         _must_be_sound(OnDisk(stream, path), metadata, footer)
         leaves = [leaf for leaf in _leaves(metadata) if only is None or leaf.path in only]
@@ -272,27 +275,43 @@ def _schema_options(file: pq.ParquetFile, schema: pa.Schema, int96: str) -> tupl
     stored = _ARROW_SCHEMA in (metadata.metadata or {})
     types: set[str] = {metadata.schema.column(at).physical_type for at in range(metadata.num_columns)}
     options: dict[str, Any] = {"store_schema": stored, "use_deprecated_int96_timestamps": "INT96" in types}
-    wanted, least = _drawn(file), 0
+    wanted, bare = _drawn(file), schema.remove_metadata()
+    seen = (wanted, bare.serialize().to_pybytes(), metadata.format_version, int96, stored)
+    found = _seen_to_give.get(seen) or _most_alike(bare, wanted, options, metadata.format_version, int96)
+    if len(_seen_to_give) >= _REMEMBERED:
+        _seen_to_give.clear()
+    _seen_to_give[seen] = best, exact = found
+    return {**options, **best}, [] if exact else [_strange(types)]
+
+
+#: Which options gave a schema its types: a file of a dataset is one of many, and trying takes as long as opening it.
+_seen_to_give: dict[tuple[object, ...], tuple[dict[str, Any], bool]] = {}
+_REMEMBERED: Final = 64
+
+
+def _most_alike(
+    schema: pa.Schema, wanted: str, options: dict[str, Any], version: str, int96: str
+) -> tuple[dict[str, Any], bool]:
+    """Options that give a schema the wanted types, or come near to that; and whether they give exactly these."""
     best: dict[str, Any] = {}
-    for tried in _choices(metadata.format_version):
+    least = 0
+    for tried in _choices(version):
         found = _tried(schema, {**options, **tried}, int96)
         alike = 0 if found is None else 1 + found.schema_arrow.equals(schema) + 2 * (_drawn(found) == wanted)
         if alike > least:
             best, least = tried, alike
         if alike == 4:
-            return {**options, **tried}, []
-    return {**options, **best}, [_strange(types)]
+            return tried, True
+    return best, False
 
 
-def _int96_unit(path: Path) -> tuple[str, list[str]]:
+def _int96_unit(path: Path, exact: pq.ParquetFile) -> tuple[str, list[str]]:
     """The unit that holds all of a file's INT96 timestamps: a year like 9999 does not fit into nanoseconds."""
-    with path.open("rb") as fine, path.open("rb") as coarse:
-        exact = pq.ParquetFile(fine)
-        schema = exact.metadata.schema
-        columns = [schema.column(at) for at in range(len(schema.names))]
-        old = [column.path for column in columns if column.physical_type == "INT96"]
-        if not old:
-            return "ns", []
+    columns = [exact.schema.column(at) for at in range(exact.metadata.num_columns)]
+    old = [column.path for column in columns if column.physical_type == "INT96"]
+    if not old:
+        return "ns", []
+    with path.open("rb") as coarse:
         wide = pq.ParquetFile(coarse, coerce_int96_timestamp_unit="us")
         for group in range(exact.num_row_groups):
             known = wide.read_row_group(group, columns=old, use_threads=False)

@@ -32,6 +32,7 @@ class Leaves:
         ids: Parquet paths of the leaf columns with IDs (and what stands beside them in lists).
         authors: of these, the leaves of the row's own ID and author.
         places: Parquet paths of the columns of places.
+        placed: of these, as few as tell whether a row has a place: one leaf of a struct knows whether that is there.
         probes: leaf positions, each with its physical type and the sorted IDs that would make its row a hit; None
             where the leaves of the file cannot be told apart, and every row group has to be read.
     """
@@ -39,6 +40,7 @@ class Leaves:
     ids: tuple[str, ...]
     authors: tuple[str, ...]
     places: tuple[str, ...]
+    placed: tuple[str, ...]
     probes: tuple[tuple[int, str, IdSet], ...] | None
 
     def may_be_hit(self, group: Any, erasures: Erasures) -> bool:
@@ -57,11 +59,12 @@ def find_leaves(file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> L
     if len(paths) != len(stored):  # a schema in the footer that does not fit the columns: take them whole
         heads = _heads(file.schema_arrow, [path for path, _ in wanted])
         geo = _heads(file.schema_arrow, columns.geo or ())
-        return Leaves(heads, _heads(file.schema_arrow, own), geo, None)
+        return Leaves(heads, _heads(file.schema_arrow, own), geo, geo, None)
     return Leaves(
         ids=tuple(dict.fromkeys(s for path, _ in wanted for s in _under(path, paths, stored))),
         authors=tuple(dict.fromkeys(s for path in own for s in _under(path, paths, stored))),
         places=tuple(dict.fromkeys(s for path in columns.geo or () for s in _under(path, paths, stored))),
+        placed=tuple(dict.fromkeys(s for path in columns.geo or () for s in _telling(file, path, paths, stored))),
         probes=tuple(
             (at, file.schema.column(at).physical_type, ids)
             for path, sets in wanted
@@ -244,6 +247,16 @@ def _tweet_type(schema: pa.Schema, path: str) -> Any:
 def _under(path: str, paths: list[str], stored: list[str]) -> list[str]:
     """The stored leaves at a path or below it."""
     return [s for leaf, s in zip(paths, stored, strict=True) if leaf == path or leaf.startswith(f"{path}.")]
+
+
+def _telling(file: pq.ParquetFile, path: str, paths: list[str], stored: list[str]) -> list[str]:
+    """The stored leaves that tell where the column at a path is null: of a struct, one that lies in no list."""
+    field = field_at(file.schema_arrow, path)
+    below = _under(path, paths, stored)
+    if field is None or not pt.is_struct(field.type):
+        return below
+    flat = [s for s in below if file.schema.column(stored.index(s)).max_repetition_level == 0]
+    return flat[:1] or below
 
 
 def _heads(schema: pa.Schema, paths: Iterable[str]) -> tuple[str, ...]:

@@ -20,18 +20,16 @@ from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures
-from compliance_frames.corpus.footer import OnDisk
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.planned import Decision as Decision
 from compliance_frames.corpus.planned import FilePlan as FilePlan
 from compliance_frames.corpus.planned import Flagged as Flagged
 from compliance_frames.corpus.planned import Plan as Plan
 from compliance_frames.corpus.policy import Policy
-from compliance_frames.corpus.soundness import must_be_sound
 from compliance_frames.corpus.splice import splicing
 from compliance_frames.corpus.threads import in_order
 from compliance_frames.corpus.told import Sight, Told, told
-from compliance_frames.errors import FooterError, PlanError, UncheckedIdsError
+from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.slices import HELD, IdSet, Spill
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.schemas import Unchecked
@@ -105,7 +103,7 @@ def plan(
     found = _find_all(listing, said, erasures)
     _require_authors(found, erasures)
     erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures), given.spill)
-    files = tuple(_planned(listing, found.columns, erasures, progress))
+    files = tuple(_planned(listing, found, erasures, progress))
     _require_checked(files, erasures)
     return Plan(
         root=listing.root,
@@ -189,43 +187,49 @@ class _Found:
         columns: each found in the file's own schema.
         unread: columns that cannot be looked into.
         unusable: why a file's column of authors is of no use, where it has one that is not.
+        clear: the plans of small files that were seen to hold nothing to erase: none is opened twice.
     """
 
     columns: dict[str, Columns]
     unread: tuple[str, ...]
     unusable: dict[str, str]
+    clear: dict[str, FilePlan]
 
 
 def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
-    found, unusable = {}, {}
-    sight = BySchema(lambda file: Sight.of(file, said))
+    found, unusable, clear = {}, {}, {}
+    kinds = BySchema(lambda file: _Kind(Sight.of(file, said)))
     every: dict[int, pa.Schema] = {}
     drops = bool(len(erasures.drop_tweets) or len(erasures.drop_authors))
     for source in listing.files:
         if source.parquet:
             with opened(listing.root, source) as file:
-                here = sight(file)
+                kind = kinds(file)
+                here = kind.sight
                 found[source.path], why = here.within(file)
                 if drops:
                     here.must_know_references(file)
+                if source.bytes < _HEAVY and not len(erasures.drop_authors):  # or there are more tweets to come
+                    layout = kind.layout(file, found[source.path], erasures)
+                    made = _clear(listing.root, source, file, found[source.path], erasures, layout)
+                    clear.update({source.path: made} if made else {})
             if why is not None:
                 unusable[source.path] = f"column {here.columns.author_id!r} {why}"
             every[id(here)] = here.schema
     schemas = list(every.values())
     said.must_be_somewhere(schemas)
-    return _Found(found, tuple(sorted({name for schema in schemas for name in unread_columns(schema)})), unusable)
+    unread = tuple(sorted({name for schema in schemas for name in unread_columns(schema)}))
+    return _Found(found, unread, unusable, clear)
 
 
-def _planned(
-    listing: Listing, columns: dict[str, Columns], erasures: Erasures, progress: ProgressCallback
-) -> Iterator[FilePlan]:
-    @BySchema
-    def layout(file: pq.ParquetFile, columns: Columns) -> _Layout:
-        return _Layout(find_leaves(file, columns, erasures), WordLists.of(file.schema_arrow))
+def _planned(listing: Listing, found: _Found, erasures: Erasures, progress: ProgressCallback) -> Iterator[FilePlan]:
+    layout = BySchema(lambda file, columns: _Layout.of(file, columns, erasures))
 
     def look(source: SourceFile) -> FilePlan:
+        if source.path in found.clear:
+            return found.clear[source.path]
         if source.parquet:
-            return _plan_file(listing.root, source, columns[source.path], erasures, layout)
+            return _plan_file(listing.root, source, found.columns[source.path], erasures, layout)
         why = "not Parquet: goes over as it is, not looked into"
         return FilePlan(source.path, "copy", source.bytes, source.mtime_ns, None, why=why)
 
@@ -242,12 +246,50 @@ class _Layout:
     leaves: Leaves
     lists: WordLists
 
+    @classmethod
+    def of(cls, file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> _Layout:
+        return cls(find_leaves(file, columns, erasures), WordLists.of(file.schema_arrow))
+
+
+class _Kind:
+    """What is known of the files with one schema while their columns are looked for."""
+
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
+        self._layouts: dict[str | None, _Layout] = {}
+
+    def layout(self, file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> _Layout:
+        """That of these columns, which differ from the schema's in the column of authors at most."""
+        found = self._layouts.get(columns.author_id)
+        if found is None:
+            found = self._layouts[columns.author_id] = _Layout.of(file, columns, erasures)
+        return found
+
+
+def _clear(
+    root: Path,
+    source: SourceFile,
+    file: pq.ParquetFile,
+    columns: Columns,
+    erasures: Erasures,
+    layout: _Layout,
+) -> FilePlan | None:
+    """The plan of a file that can be copied, by its statistics; None where more has to be known."""
+    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    if any(group.num_rows and layout.leaves.may_be_hit(group, erasures) for group in groups):
+        return None
+    if erasures.erase_anything and unused_words(root / source.path, file, layout.lists):
+        return None
+    rows = file.metadata.num_rows
+    return FilePlan(
+        source.path, "copy", source.bytes, source.mtime_ns, rows, why=_why(Counts(rows, rows), 0), columns=columns
+    )
+
 
 def _plan_file(
     root: Path, source: SourceFile, columns: Columns, erasures: Erasures, layout_of: Callable[..., _Layout]
 ) -> FilePlan:
     with opened(root, source) as file:
-        _must_be_sound(root / source.path)
         layout = layout_of(file, columns)
         leaves = layout.leaves
         counts, read, touched = Counts(), 0, {}
@@ -283,21 +325,13 @@ def _plan_file(
     )
 
 
-def _must_be_sound(path: Path) -> None:
-    try:
-        with path.open("rb") as stream:
-            must_be_sound(OnDisk(stream, path))
-    except FooterError as error:
-        raise PlanError(f"its footer makes no sense: {error}; restore it or take it away") from error
-
-
 def _count(
     file: pq.ParquetFile, group: int, leaves: Leaves, columns: Columns, erasures: Erasures, *, first_row: int
 ) -> Counts:
     """What happens to one row group; its places are read only where some have to go."""
     found = hits(_read(file, group, leaves.ids), columns, erasures, first_row=first_row)
     if found.scrub.any():
-        places = _read(file, group, leaves.places) if leaves.places else pa.table({})
+        places = _read(file, group, leaves.placed) if leaves.placed else pa.table({})
         found = located(found, places, columns)
     return found.counts
 

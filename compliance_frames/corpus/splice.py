@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from compliance_frames.corpus.assembly import Assembly, Part
 from compliance_frames.corpus.bounds import without_bounds
 from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.dataset import BySchema
 from compliance_frames.corpus.dictionaries import unused_words
 from compliance_frames.corpus.encoding import Encoding, encoding_of
 from compliance_frames.corpus.erase import (
@@ -341,6 +342,7 @@ def _types_made(making: _Making) -> dict[str, tuple[object, ...]]:
     return _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made))
 
 
+@BySchema
 def _cells(file: pq.ParquetFile, columns: Columns) -> _Cells | None:
     found, embedded = leaves_below(file, columns.geo or ()), leaves_below(file, columns.embedded)
     return None if found is None or embedded is None else _Cells(found, embedded)

@@ -50,7 +50,7 @@ class Structs(list["Struct"]):
         """What stands before the elements: as it was read, where there are as many as then."""
         if self._head and len(self) == self._read:
             return self._head
-        return bytes([len(self) << 4 | STRUCT]) if len(self) < 15 else bytes([0xF0 | STRUCT]) + _varint(len(self))
+        return bytes([len(self) << 4 | STRUCT]) if len(self) < 15 else bytes([0xF0 | STRUCT]) + varint(len(self))
 
 
 class Struct:
@@ -124,7 +124,7 @@ class Struct:
         field = self.fields.get(number)
         if isinstance(value, int):
             if field is None or _zigzag(_raw(field)) != value:
-                self._set(number, kind if field is None else field.kind, _varint(value << 1 ^ value >> 63))
+                self._set(number, kind if field is None else field.kind, varint(value << 1 ^ value >> 63))
         elif isinstance(value, Struct):
             self._set(number, STRUCT, value)
         else:
@@ -156,7 +156,7 @@ class Struct:
         for number, field in self.fields.items():
             step, last, value = number - last, number, field.value
             if field.long is not None or not 0 < step <= 15:
-                pieces.append(bytes([field.kind]) + (field.long or _varint(number << 1 ^ number >> 63)))
+                pieces.append(bytes([field.kind]) + (field.long or varint(number << 1 ^ number >> 63)))
             else:
                 pieces.append(_BYTES[step << 4 | field.kind])
             if isinstance(value, bytes):
@@ -336,7 +336,7 @@ def _count(data: bytes, at: int) -> tuple[int, int]:
     if data[at] < 0x80:
         return data[at], at + 1
     end = _number_end(data, at)
-    return _unsigned(data[at:end]), end
+    return unsigned(data[at:end]), end
 
 
 def _within(data: bytes, end: int) -> int:
@@ -365,7 +365,8 @@ def _number_end(data: bytes, at: int) -> int:
     return end + 1
 
 
-def _unsigned(raw: bytes) -> int:
+def unsigned(raw: bytes) -> int:
+    """The number of which :func:`varint` gives the digits."""
     if len(raw) == 1:
         return raw[0]
     value = 0
@@ -375,14 +376,14 @@ def _unsigned(raw: bytes) -> int:
 
 
 def _zigzag(raw: bytes) -> int:
-    value = _unsigned(raw)
+    value = unsigned(raw)
     return value >> 1 ^ -(value & 1)
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
     """Digits of seven bits each, the lowest first.
 
-    >>> _varint(300).hex()
+    >>> varint(300).hex()
     'ac02'
     """
     made = bytearray()

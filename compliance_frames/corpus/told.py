@@ -201,8 +201,12 @@ def _some_values(file: pq.ParquetFile, path: str) -> list[Any]:
 
 
 def _has_values(file: pq.ParquetFile, at: int | None) -> bool:
-    groups = [file.metadata.row_group(group) for group in range(file.num_row_groups)]
-    found: list[Any] = [None if at is None else group.column(at).statistics for group in groups]
+    if at is None:
+        return True
+    kind = file.schema.column(at).physical_type
+    chunks: list[Any] = [file.metadata.row_group(group).column(at) for group in range(file.num_row_groups)]
+    # Of a chunk of another type than its column's, asking for statistics would end the process.
+    found = (chunk.statistics if chunk.physical_type == kind else None for chunk in chunks)
     return any(each is None or each.num_values > 0 for each in found)
 
 

@@ -367,3 +367,15 @@ def test_a_long_plan_is_cut_short(write: Write, flag: Flag) -> None:
     made = plan(write({f"{n:02}.parquet": tweets(1) for n in range(13)}), flag("deleted", [1]))
     assert "… and 3 more files; plan.to_arrow() has them all." in str(made)
     assert "12.parquet" not in str(made)
+
+
+def test_a_struct_is_a_place_whatever_it_holds(write: Write, flag: Flag) -> None:
+    """One of its leaves is read to see whether it is there; one with nothing but nulls within is, a null is not."""
+    inner = pa.struct({"type": pa.string(), "at": pa.list_(pa.float64())})
+    places = [None, {"at": None, "within": None}, {"at": [], "within": None}, {"at": None, "within": {"type": None}}]
+    outer = pa.struct({"at": pa.list_(pa.float64()), "within": inner})
+    for kind in (outer, pa.struct({"at": pa.list_(pa.float64())}), pa.struct({"place": pa.string(), "at": inner})):
+        geo = [place and {field.name: place.get(field.name) for field in kind} for place in places]
+        table = pa.table({"id": [1, 2, 3, 4], "geo": pa.array(geo, kind)})
+        made = plan(write({"a.parquet": table}), flag("scrub_geo", [1, 2, 3, 4]))
+        assert made.rows_scrubbed == 3

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from compliance_frames.corpus.plan import plan
-from compliance_frames.errors import PlanError
+from compliance_frames.errors import PlanError, StaleDatasetError
+from compliance_frames.progress import Progress
 
 Flag = Callable[..., pa.Table]
 Write = Callable[..., Path]
@@ -148,3 +150,30 @@ def test_files_without_rows_are_copied(write: Write, flag: Flag) -> None:
     """No rows, nothing to do, also where a ledger wants to know about every row."""
     made = plan(write({"a.parquet": TWEETS.slice(0, 0)}), flag("deleted", [1]))
     assert (made.files[0].decision, made.files[0].rows) == ("copy", 0)
+
+
+def test_a_file_without_flagged_ids_is_opened_once(write: Write, flag: Flag) -> None:
+    """Its statistics say so when its columns are looked for; that it is gone by the end is for ``clean`` to see."""
+    root = write({"a.parquet": TWEETS, "b.parquet": pa.table({"id": [7]}), "c.parquet": TWEETS})
+
+    def take_away(told: Progress) -> None:
+        if told.done == 1:
+            (root / "b.parquet").unlink()
+
+    made = plan(root, flag("deleted", [2]), progress=take_away)
+    assert [(file.decision, file.rows, file.rows_dropped) for file in made.files][1] == ("copy", 1, 0)
+
+
+@pytest.mark.parametrize("other", [b"PAR1", None])
+def test_a_file_that_is_exchanged_meanwhile_ends_the_plan(write: Write, flag: Flag, other: bytes | None) -> None:
+    """It is opened again to read its IDs, and may have no columns of that name any more."""
+    root = write({"a.parquet": TWEETS, "c.parquet": TWEETS})
+
+    def exchange(told: Progress) -> None:
+        if told.done == 1:
+            pq.write_table(pa.table({"tweet_id": ["1"]}), root / "c.parquet")
+            if other is not None:
+                (root / "c.parquet").write_bytes(other)
+
+    with pytest.raises(StaleDatasetError, match=r"^c\.parquet: it was written while"):
+        plan(root, flag("deleted", [2]), progress=exchange)
