@@ -67,7 +67,7 @@ class LeafValues:
     def _joined(self) -> Any:
         parts = list(self._parts)
         if self._used is not None:
-            parts.append(self._entries.filter(pa.array(self._used)))
+            parts.append(self._entries if self._used.all() else self._entries.filter(pa.array(self._used)))
         if not parts:
             return pa.array([], self._kind or pa.null())
         return pa.chunked_array(parts).unique() if len(parts) > 1 else parts[0]
@@ -100,13 +100,16 @@ class LeafValues:
             have = _bytes(have)
             told = {value for each in self.facts.bounds for value in each}
             bare = pa.array(sorted(told), pa.large_binary())
-            left = bare.filter(pc.invert(pc.is_in(bare, value_set=have))).to_pylist()
+            left = told.difference(have.filter(pc.is_in(have, value_set=bare)).to_pylist())
             return sum(not _begins(value, have) for value in left)
         if pt.is_integer(have.type) and self.facts.chunk.physical in ("INT32", "INT64"):
             dtype = np.dtype(_NUMBERS[self.facts.chunk.physical])
             wide = np.asarray(have).astype(dtype)
-            values = [each for each in self._numbers(dtype) if each is not None]
-            return int(np.sum(~np.isin(np.array(values, dtype), wide))) + self._odd(dtype)
+            values = pa.array(np.array(self._numbers(dtype), dtype))
+            left = set(values.to_pylist()).difference(
+                wide[np.asarray(pc.is_in(pa.array(wide), value_set=values))].tolist()
+            )
+            return len(left) + self._odd(dtype)
         return 0
 
     def _numbers(self, dtype: np.dtype[Any]) -> list[Any]:
@@ -166,13 +169,17 @@ def unused_entries(entries: Any, present: Any) -> int:
     1
     """
     present, entries = _bitwise(present.drop_null()), _bitwise(entries)
-    stored = entries.unique()
-    if _is_text(present.type) and pt.is_large_binary(stored.type):
-        return int(np.sum(~np.asarray(pc.is_in(stored, value_set=_bytes(present).unique()))))
-    if pt.is_integer(present.type) and pt.is_integer(stored.type):
-        listed = np.asarray(stored)
-        return int(np.sum(~np.isin(listed, np.asarray(present).astype(listed.dtype))))
-    return max(0, len(stored) - int(pc.count_distinct(present).as_py()))
+    if _is_text(present.type) and pt.is_large_binary(entries.type):
+        return _missing(entries, _bytes(present))
+    if pt.is_integer(present.type) and pt.is_integer(entries.type):
+        same = np.asarray(present).astype(entries.type.to_pandas_dtype())
+        return _missing(entries, pa.array(same))
+    return max(0, len(entries.unique()) - int(pc.count_distinct(present).as_py()))
+
+
+def _missing(entries: Any, present: Any) -> int:
+    """How many different entries are not among some values."""
+    return len(entries.filter(pc.invert(pc.is_in(entries, value_set=present))).unique())
 
 
 def _begins(value: bytes, values: Any) -> bool:
