@@ -19,7 +19,7 @@ from compliance_frames.proof.footer import Bounds, Chunk, bounds_of
 from compliance_frames.proof.thrift import CutShort, ThriftError, parsed
 
 #: A header is some dozens of bytes; with statistics of long texts it may be more.
-_HEADER_BYTES: Final = 256
+_HEADER_BYTES: Final = 1024
 _LARGEST_HEADER: Final = 1 << 24
 _LARGEST_PAGE: Final = 1 << 31
 #: What is read at once of a chunk whose pages are small.
