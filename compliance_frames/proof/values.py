@@ -106,11 +106,7 @@ class LeafValues:
         if pt.is_integer(have.type) and self.facts.chunk.physical in ("INT32", "INT64"):
             dtype = np.dtype(_NUMBERS[self.facts.chunk.physical])
             wide = np.asarray(have).astype(dtype)
-            values = pa.array(np.array(self._numbers(dtype), dtype))
-            left = set(values.to_pylist()).difference(
-                wide[np.asarray(pc.is_in(pa.array(wide), value_set=values))].tolist()
-            )
-            return len(left) + self._odd(dtype)
+            return _foreign(np.array(self._numbers(dtype), dtype), wide) + self._odd(dtype)
         return 0
 
     def _numbers(self, dtype: np.dtype[Any]) -> list[Any]:
@@ -184,6 +180,11 @@ def _common(some: NDArray[Any], values: NDArray[Any]) -> int:
     if not len(values) or np.array_equal(some, values):
         return len(values)
     return int(np.sum(values[np.minimum(np.searchsorted(values, some), len(values) - 1)] == some))
+
+
+def _foreign(few: NDArray[Any], values: NDArray[Any]) -> int:
+    """How many of a few numbers are not among many, which are not sorted for it."""
+    return int(np.sum(~np.isin(few, values[np.isin(values, few)])))
 
 
 def _once(values: Any) -> Any:
