@@ -132,9 +132,14 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def measured(contender: Contender, arguments: Sequence[Any], *, timeout: float = 3600) -> dict[str, Any]:
-    """Run a contender once, in a fresh process: ``seconds``, ``cpu_seconds``, ``peak_mb`` and its ``answer``."""
+    """Run a contender once, in a fresh process: ``seconds``, ``cpu_seconds``, ``peak_mb`` and its ``answer``.
+
+    The one that is called ``ours`` has the allocator that our command line chooses, which must be told before Arrow is
+    loaded; all others have what they have of their own accord.
+    """
     command = [sys.executable, __file__, contender.__code__.co_filename, contender.__name__, json.dumps(arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=timeout)
+    chosen = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"} if contender.__name__ == "ours" else {}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=timeout, env=chosen | os.environ)
     if done.returncode:
         raise SystemExit(f"{contender.__name__} ended with {done.returncode}; its words stand above.")
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

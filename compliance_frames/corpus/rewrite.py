@@ -15,7 +15,7 @@ from compliance_frames.corpus.arrays import kept
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dictionaries import has_words
 from compliance_frames.corpus.encoding import encoding_of
-from compliance_frames.corpus.erase import Counts, Erasures, erase
+from compliance_frames.corpus.erase import Counts, Erasures, erase_from
 
 #: A row group that takes more than this, uncompressed, is read in pieces of about a quarter of it.
 WHOLE_BYTES: Final = 256 << 20
@@ -102,8 +102,9 @@ def _erased(
     waiting: list[pa.Table] = []
     counts = Counts()
     for piece in _pieces(file, group, whole_bytes):
-        table, erased = erase(piece, columns, erasures)
+        held = [piece]
         del piece  # what goes is not held while what stays is written
+        table, erased = erase_from(held, columns, erasures)
         _give_back()
         waiting.append(table if erased.rows_dropped else compacted(table))
         counts += erased

@@ -60,7 +60,8 @@ def _unchanging(path: Path, layout: Layout) -> list[str]:
     if len(set(schema.names)) < len(schema.names):
         raise ValueError("a name stands twice")
     changing = {place[0] for place in place_columns(schema, layout)}
-    changing |= {name.split(".")[0] for name in (*(layout.columns.geo or ()), *layout.columns.embedded)}
+    said = (*(layout.columns.geo or ()), *layout.columns.embedded)
+    changing |= {*said, *(path.split(".")[0] for path in said)}  # flat columns have points in their names
     return [field.name for field in schema if field.name not in changing and not _holds_tweets(field, layout)]
 
 

@@ -92,6 +92,7 @@ class Proof:
             "verified_at": self.verified_at.isoformat(),
             "checks": [asdict(check) for check in self.checks],
             "not_checked": list(self.not_checked),
+            "sample": None if self.sample is None else asdict(self.sample),
         }
 
     def __str__(self) -> str:

@@ -172,6 +172,8 @@ def unused_entries(entries: Any, present: Any) -> int:
         listed = np.asarray(entries)
         same = np.sort(np.asarray(present).astype(listed.dtype))
         return len(listed) - _common(listed, same)
+    if not len(present):  # of a column without a type, nothing can be counted
+        return len(entries)
     return max(0, len(entries) - len(_once(present)))
 
 

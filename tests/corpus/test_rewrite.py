@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -273,6 +275,23 @@ def test_a_large_row_group_is_read_in_pieces_and_written_as_one(tmp_path: Path) 
     assert groups_of(target) == [99, 100]
     assert pq.read_table(target).to_pylist() == [row for row in table.to_pylist() if not row["id"].endswith("003")]
     assert done.notes == ()
+
+
+def test_a_row_group_is_not_held_beside_what_stays_of_it(tmp_path: Path) -> None:
+    """Each column is freed when what stays of it is copied: a worker needs room for a row group once, not twice."""
+    words = pa.array([f"{number:0100}" for number in range(50_000)])
+    table = pa.table({"id": range(len(words)), **{f"words{at}": words for at in range(8)}})
+    pq.write_table(table, tmp_path / "source.parquet", use_dictionary=False, compression="zstd")
+    code = (
+        "import sys, pathlib, numpy, pyarrow; from compliance_frames.corpus import columns, erase, rewrite\n"
+        "source = pathlib.Path(sys.argv[1]); gone = erase.Erasures(drop_tweets=numpy.array([7]))\n"
+        "rewrite.rewrite(source, source.with_name('target'), columns.Columns('id'), gone)\n"
+        "print(pyarrow.default_memory_pool().max_memory())"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "source.parquet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert pq.read_metadata(tmp_path / "target").num_row_groups == 1
+    assert int(done.stdout) < 1.6 * table.nbytes
 
 
 def test_a_row_group_in_pieces_keeps_its_dictionary(tmp_path: Path) -> None:

@@ -636,7 +636,7 @@ def test_plan_clean_and_proof_know_what_a_splice_is(tmp_path: Path, large: Path,
     assert Manifest.read(manifest_path(tmp_path / "clean")).files[0].decision == "splice"
     proof = verify(tmp_path / "clean", *results, source=corpus)
     blooms = next(check for check in proof.checks if check.name == "Bloom filters")
-    assert (blooms.counted, "12 of spliced files" in blooms.what) == (12, True)
+    assert blooms.counted == 12
 
 
 def test_damage_that_a_plan_cannot_see_leads_to_a_rewrite(
