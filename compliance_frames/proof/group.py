@@ -23,7 +23,7 @@ from compliance_frames.proof.pages import PageError
 from compliance_frames.proof.rescan import ids_of
 from compliance_frames.proof.roles import Layout, Path, Role, whose
 from compliance_frames.proof.search import Likely, Needles
-from compliance_frames.proof.texts import held_in_json, ids_inside, is_text
+from compliance_frames.proof.texts import held_in_json, ids_inside, is_text, whole_ids
 from compliance_frames.proof.values import LeafValues, bound_texts
 
 #: Rows that are held in memory at once.
@@ -184,6 +184,10 @@ class GroupLook:
     def _inside(self, at: int, leaf: Any, facts: ChunkFacts) -> None:
         """Explain erased IDs that were seen in pages by the values that they stand in."""
         path, role = self._columns[at]
+        whole = None if role is None else whole_ids(leaf, self._sought.needles)
+        if whole is not None:  # nothing stands in texts of which there are none
+            facts.hits = np.setdiff1d(facts.hits, whole)
+            return
         found, places = ids_inside(leaf, self._sought.needles)
         facts.hits = np.setdiff1d(facts.hits, found)
         if role is not None and role != "mention":

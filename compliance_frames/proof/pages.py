@@ -19,7 +19,7 @@ from compliance_frames.proof.footer import Bounds, Chunk, bounds_of
 from compliance_frames.proof.thrift import CutShort, ThriftError, parsed
 
 #: A header is some dozens of bytes; with statistics of long texts it may be more.
-_HEADER_BYTES: Final = 4096
+_HEADER_BYTES: Final = 1024
 _LARGEST_HEADER: Final = 1 << 24
 _LARGEST_PAGE: Final = 1 << 31
 #: What is read at once of a chunk whose pages are small.
@@ -131,13 +131,13 @@ def pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
     window = _Window(file, chunk.span.end)
     at = chunk.span.start
     while at < chunk.span.end:
-        header = _header_at(window, at)
+        header, raw_header = _header_at(window, at)
         body = window.read(at + header.length, header.bytes)
         if len(body) < header.bytes:
             raise PageError("a page is longer than its column chunk")
         if header.checksum is not None and zlib.crc32(body) != header.checksum & 0xFFFFFFFF:
             raise PageError("a page's checksum is not that of its bytes")
-        yield Page(header, window.read(at, header.length), at, _body(body, header, chunk.codec))
+        yield Page(header, raw_header, at, _body(body, header, chunk.codec))
         at += header.length + header.bytes
 
 
@@ -210,44 +210,46 @@ class _Window:
 
     def __init__(self, file: BinaryIO, end: int) -> None:
         self._file, self._end = file, end
-        self._at, self._data = 0, b""
+        self._at, self._data = 0, memoryview(b"")
 
-    def read(self, at: int, size: int) -> bytes:
+    def read(self, at: int, size: int) -> memoryview:
         """Bytes at a place; fewer where the end is nearer."""
         size = max(0, min(size, self._end - at))
         if not self._at <= at <= at + size <= self._at + len(self._data):
             self._file.seek(at)
-            self._at, self._data = at, self._file.read(min(max(size, _WINDOW), self._end - at))
+            self._at, self._data = at, memoryview(self._file.read(min(max(size, _WINDOW), self._end - at)))
         return self._data[at - self._at : at - self._at + size]
 
 
-def _header_at(window: _Window, at: int) -> PageHeader:
-    """The header at a place in a file; more is read only where it is a long one."""
+def _header_at(window: _Window, at: int) -> tuple[PageHeader, bytes]:
+    """The header at a place in a file, and its bytes; more is read only where it is a long one."""
     size = _HEADER_BYTES
     while True:
-        data = window.read(at, size)
+        data = bytes(window.read(at, size))
         try:
-            return page_header(data)
+            header = page_header(data)
         except _CutShort:
             if len(data) < size or size >= _LARGEST_HEADER:
                 raise
             size *= 16
+        else:
+            return header, data[: header.length]
 
 
-def _body(body: bytes, header: PageHeader, codec: str) -> bytes:
+def _body(body: memoryview, header: PageHeader, codec: str) -> bytes:
     """The body as it was before it was compressed, of exactly the size that the header says."""
     levels, rest, size = body[: header.levels], body[header.levels :], header.plain_bytes - header.levels
     plain = codec == "UNCOMPRESSED" or not header.compressed or (header.kind == 3 and not size)
     try:
-        rest = rest if plain else _decompress(rest, size, codec)
+        data = bytes(rest) if plain else _decompress(rest, size, codec)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise PageError(f"a page cannot be decompressed ({codec})") from error
-    if len(rest) != size:
-        raise PageError(f"a page has {len(rest)} bytes once it is decompressed, and says {size}")
-    return levels + rest if levels else rest
+    if len(data) != size:
+        raise PageError(f"a page has {len(data)} bytes once it is decompressed, and says {size}")
+    return bytes(levels) + data if len(levels) else data
 
 
-def _decompress(body: bytes, size: int, codec: str) -> bytes:
+def _decompress(body: memoryview, size: int, codec: str) -> bytes:
     if codec.startswith("LZ4"):
         try:
             return _codec_bytes("lz4_raw", body, size)
@@ -256,12 +258,12 @@ def _decompress(body: bytes, size: int, codec: str) -> bytes:
     return _codec_bytes(codec.lower(), body, size)
 
 
-def _codec_bytes(name: str, body: bytes, size: int) -> bytes:
+def _codec_bytes(name: str, body: memoryview, size: int) -> bytes:
     plain: bytes = pa.Codec(name).decompress(body, decompressed_size=size, asbytes=True)
     return plain
 
 
-def _hadoop_lz4(body: bytes, size: int) -> bytes:
+def _hadoop_lz4(body: memoryview, size: int) -> bytes:
     """Older writers frame LZ4 as Hadoop does: blocks, each with its two sizes before it."""
     at, plain = 0, b""
     while at < len(body):

@@ -14,6 +14,7 @@ import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from compliance_frames.proof.erased import Erased, IdArray
+from compliance_frames.proof.rescan import ids_of
 from compliance_frames.proof.search import Needles
 
 #: What a JSON object in a text holds of what had to go.
@@ -53,6 +54,22 @@ def ids_inside(values: Any, needles: Needles) -> tuple[IdArray, NDArray[np.int64
     joined = pc.binary_join(whole, pa.scalar("\n", pa.large_string()))
     found, places = needles.where(joined[0].as_buffer())
     return found, np.searchsorted(ends, places, side="right")
+
+
+def whole_ids(values: Any, needles: Needles) -> IdArray | None:
+    """The erased IDs among values each of which is an ID and nothing else; None where some value is something else.
+
+    >>> needles = Needles(np.array([1212161512043446272]))
+    >>> whole_ids(pa.array(["1212161512043446272", None, "7"]), needles)
+    array([1212161512043446272])
+    >>> whole_ids(pa.array(["1212161512043446272", "and more"]), needles) is None
+    True
+    """
+    kind = values.type.value_type if pt.is_dictionary(values.type) else values.type
+    if not (is_text(kind) or pt.is_integer(kind)):
+        return None
+    ids = ids_of(values)
+    return needles.among(np.asarray(ids.drop_null())) if ids.null_count == values.null_count else None
 
 
 def held_in_json(text: str, erased: Erased) -> Held | None:

@@ -85,10 +85,12 @@ class _Compact:
 
     def _byte(self) -> int:
         at = self.at
-        if at >= len(self._data):
-            raise CutShort("the bytes end within it")
+        try:
+            byte = self._data[at]
+        except IndexError:
+            raise CutShort("the bytes end within it") from None
         self.at = at + 1
-        return self._data[at]
+        return byte
 
     def _take(self, size: int) -> bytes:
         end = self.at + size
@@ -99,8 +101,11 @@ class _Compact:
         return taken
 
     def _varint(self) -> int:
-        value = 0
-        for shift in range(0, 70, 7):
+        value = self._byte()
+        if value < 128:  # as most are
+            return value
+        value &= 127
+        for shift in range(7, 70, 7):
             byte = self._byte()
             value |= (byte & 127) << shift
             if byte < 128:

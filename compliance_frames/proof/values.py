@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
+from numpy.typing import NDArray
 
 from compliance_frames.proof.bloom import hashes_of
 from compliance_frames.proof.chunk import ChunkFacts
@@ -42,7 +43,7 @@ class LeafValues:
         if not pt.is_dictionary(leaf.type):
             leaf = _bitwise(leaf.drop_null())
             self._kind = leaf.type
-            self._parts.append(leaf.unique())
+            self._parts.append(_once(leaf))
         elif self._is_the_page(leaf.dictionary):
             used = leaf.indices.drop_null().to_numpy(zero_copy_only=False)
             if self._used is None:
@@ -68,7 +69,7 @@ class LeafValues:
     def _joined(self) -> Any:
         parts = list(self._parts)
         if self._used is not None:
-            parts.append(self._entries.filter(pa.array(self._used)))
+            parts.append(self._entries if self._used.all() else self._entries.filter(pa.array(self._used)))
         if not parts:
             return pa.array([], self._kind or pa.null())
         return pa.chunked_array(parts).unique() if len(parts) > 1 else parts[0]
@@ -101,7 +102,7 @@ class LeafValues:
             have = _bytes(have)
             told = {value for each in self.facts.bounds for value in each}
             bare = pa.array(sorted(told), pa.large_binary())
-            left = bare.filter(pc.invert(pc.is_in(bare, value_set=have))).to_pylist()
+            left = told.difference(have.filter(pc.is_in(have, value_set=bare)).to_pylist())
             return sum(not _begins(value, have) for value in left)
         if pt.is_decimal(have.type):
             return self._foreign_decimals(have)
@@ -114,7 +115,7 @@ class LeafValues:
             pointed = _POINTED[self.facts.chunk.physical]
             bounds, stored = bounds.view(pointed), stored.view(pointed)
             bounds = bounds[~np.isnan(bounds)]
-        return int(np.sum(~np.isin(bounds, stored))) + self._odd(stored.itemsize)
+        return _foreign(bounds, stored) + self._odd(stored.itemsize)
 
     def _foreign_decimals(self, have: Any) -> int:
         """The same of decimals, whose bytes stand the other way round in statistics, without those that say nothing."""
@@ -183,18 +184,40 @@ def unused_entries(entries: Any, present: Any) -> int:
     >>> unused_entries(pa.array([b"here", b"erased"], pa.large_binary()), pa.array(["here", None]))
     1
     """
-    present, entries = _bitwise(present.drop_null()), _bitwise(entries)
-    stored = entries.unique()
-    if not len(stored):
+    present, entries = _bitwise(present.drop_null()), _once(_bitwise(entries))
+    if not len(entries):
         return 0
-    if _is_text(present.type) and pt.is_large_binary(stored.type):
-        return int(np.sum(~np.asarray(pc.is_in(stored, value_set=_bytes(present).unique()))))
-    if pt.is_integer(present.type) and pt.is_integer(stored.type):
-        listed = np.asarray(stored)
-        return int(np.sum(~np.isin(listed, np.asarray(present).astype(listed.dtype))))
+    if _is_text(present.type) and pt.is_large_binary(entries.type):
+        return int(np.sum(~np.asarray(pc.is_in(entries, value_set=_bytes(present)))))
+    if pt.is_integer(present.type) and pt.is_integer(entries.type):
+        listed = np.asarray(entries)
+        same = np.sort(np.asarray(present).astype(listed.dtype))
+        return len(listed) - _common(listed, same)
     if not len(present):  # of a column without a type, nothing can be counted
-        return len(stored)
-    return max(0, len(stored) - int(pc.count_distinct(present).as_py()))
+        return len(entries)
+    return max(0, len(entries) - len(_once(present)))
+
+
+def _common(some: NDArray[Any], values: NDArray[Any]) -> int:
+    """How many of some different numbers are among others; both are sorted."""
+    if not len(values) or np.array_equal(some, values):
+        return len(values)
+    return int(np.sum(values[np.minimum(np.searchsorted(values, some), len(values) - 1)] == some))
+
+
+def _foreign(few: NDArray[Any], values: NDArray[Any]) -> int:
+    """How many of a few numbers are not among many, which are not sorted for it."""
+    return int(np.sum(~np.isin(few, values[np.isin(values, few)])))
+
+
+def _once(values: Any) -> Any:
+    """Each value once. Numbers come sorted: that takes an eighth of the time that their hashes take."""
+    kind = values.type
+    if not (pt.is_integer(kind) or pt.is_temporal(kind)) or kind.bit_width not in (32, 64):
+        return values.unique()
+    whole = pa.int64() if kind.bit_width == 64 else pa.int32()
+    numbers = np.sort(np.asarray(values.view(whole) if pt.is_temporal(kind) else values))
+    return pa.array(numbers[np.append(True, numbers[1:] != numbers[:-1])[: len(numbers)]]).view(kind)
 
 
 def _begins(value: bytes, values: Any) -> bool:

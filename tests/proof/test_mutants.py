@@ -370,6 +370,18 @@ def a_retweet_in_json(into: Dataset) -> None:
     into.put(tweets(raw=json_of(id=5, referenced_tweets=[{"type": "retweeted", "id": str(GONE)}])))
 
 
+@plant("1 text of JSON in column 'in_reply_to_status_id' hold a tweet that had to go")
+def a_tweet_in_json_where_its_id_is_a_mention_elsewhere(into: Dataset) -> None:
+    told = [*[str(GONE)] * 39, json.dumps({"id": str(GONE), "text": WORDS})]
+    into.put(tweets(in_reply_to_status_id=told))
+
+
+@plant("1 ID of what had to go in the pages of 'in_reply_to_status_id', where no row has it")
+def an_id_in_the_dictionary_of_mentions_of_others(into: Dataset) -> None:
+    told = pa.array([str(GONE), *["5"] * 40]).dictionary_encode().slice(1)
+    into.put(tweets(in_reply_to_status_id=told))
+
+
 @plant("1 ID of what had to go in its name")
 def an_id_in_a_file_name(into: Dataset) -> None:
     name = f"date=2024-05-01/{GONE}.parquet"

@@ -99,3 +99,17 @@ def test_hashes_are_those_that_parquet_means(value: bytes, digest: int | None) -
     """Hashes of known values are the published ones; longer values differ by any byte."""
     assert digest is None or int(hashes_of([value])[0]) == digest
     assert len(set(hashes_of([value, value[:-1] + b"?", b"?" + value[1:]]).tolist())) == 3
+
+
+@pytest.mark.parametrize("digits", [*range(11, 24), 38, 57])
+def test_a_run_of_digits_is_found_in_text_wherever_it_stands(digits: int) -> None:
+    """Where few places have digits only these are looked at: at each distance from eight bytes, up to both ends."""
+    chance = random.Random(digits)
+    for before in range(19):
+        for after in (0, 1, 3, 7, 9000):
+            number = int("".join(chance.choices("123456789", k=digits)))
+            needle = number if digits <= 19 and number < 2**63 else int(str(number)[-19:]) % 10**18 + 10**18
+            run = str(number)[:-19] + str(needle) if needle != number else str(number)
+            data = b"x" * before + b"9:1?" * 2 + b"-" + run.encode() + b"x" * after
+            found = Needles(np.array([needle, needle + 1])).in_bytes(data)
+            assert found.tolist() == [needle], (before, after)
