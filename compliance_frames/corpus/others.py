@@ -179,7 +179,7 @@ def _zipped(file: Any) -> Iterator[Any]:
 
 #: How files begin that are packed, and what unpacks them.
 _PACKED: Final[dict[bytes, _Unpack]] = {
-    b"\x1f\x8b": lambda file: iter([gzip.GzipFile(fileobj=file)]),
+    b"\x1f\x8b": lambda file: iter([gzip.GzipFile(fileobj=file, mode="rb")]),
     b"BZh": lambda file: iter([bz2.BZ2File(file)]),
     b"\xfd7zXZ\0": lambda file: iter([lzma.LZMAFile(file)]),  # noqa: SIM115 - it ends with the file below it
     b"PK\x03\x04": _zipped,
