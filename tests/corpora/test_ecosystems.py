@@ -93,6 +93,8 @@ def _other(ecosystem: Ecosystem, value: Any, other: Tweet, fates: Fates) -> Any:
         return [] if isinstance(value, list) else None
     if other.id not in fates.bare:
         return value
+    if isinstance(value, str):  # nobody writes text anew: what holds a place goes whole
+        return None
     bare = [_without_places(ecosystem, each) for each in (value if isinstance(value, list) else [value])]
     return bare if isinstance(value, list) else bare[0]
 
