@@ -14,9 +14,9 @@ from compliance_frames.corpus.paths import paths_of, type_at
 from compliance_frames.corpus.texts import holds_text, tell_of_tweets
 
 #: Rows that are looked at in one file.
-_ROWS: Final = 1024
+_ROWS: Final = 256
 #: Files of one schema that are looked at from the first on; after them fewer and fewer.
-_FILES: Final = 8
+_FILES: Final = 4
 
 
 class Samples:
