@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
@@ -27,6 +26,9 @@ from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_content
 from compliance_frames.corpus.paths import is_text, type_at
 from compliance_frames.ids.slices import IdSet, bounds, is_in
+
+#: The functions that no stub lists yet.
+_compute: Any = pc
 
 #: A row repeats what has to go, and goes with it; or its text holds some of it, and is nulled.
 Verdict = Literal["repeats", "holds"]
@@ -43,7 +45,8 @@ _HOLDS_TWEETS: Final = re.compile(
 )
 _ID: Final = re.compile(r"\s*(?:tag:search\.twitter\.com,2005:|id:twitter\.com:|x)?0*([0-9]{1,19})\s*", re.ASCII)
 
-#: How texts begin that may hold objects; in the words of Arrow's, polars' and Python's regular expressions alike.
+_MOST_DIGITS: Final = 19
+#: How texts begin that may hold objects; as Arrow searches for them.
 _OBJECT: Final = r"^[ \t\r\n]*(?:[\[{]|[A-Za-z_]+\()"
 _TELLING: Final = re.compile(r"[ \t\r\n]*(\{\s*[\"']|\[\s*\{|\[?\w*(Tweet|Status)\w*\()")
 _LABEL: Final = "|".join((*_TWEET_KEYS, *_AUTHOR_KEYS))
@@ -146,11 +149,17 @@ def _suspects(texts: Any, erasures: Erasures) -> Iterator[tuple[int, _Flagged]]:
     fewest = min((len(str(bounds(ids)[0])) for ids in sets if len(ids)), default=0)
     if not fewest:
         return
-    series = pl.Series("text", texts)
-    rows = series.str.contains(_OBJECT).fill_null(False).arg_true()
-    runs: Any = series.gather(rows).str.extract_all(f"[1-9][0-9]{{{fewest - 1},18}}").to_arrow()
-    of_run = pc.list_parent_indices(runs).to_numpy(zero_copy_only=False)
-    numbers = pl.Series("id", runs.flatten(), dtype=pl.String).cast(pl.Int64, strict=False).fill_null(0).to_numpy()
+    shaped = pc.match_substring_regex(texts, _OBJECT).fill_null(False).to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(shaped)
+    runs: Any = _compute.split_pattern_regex(texts.take(pa.array(rows)), "[^0-9]+")
+    digits = pc.utf8_ltrim(runs.flatten(), "0")
+    lengths = np.asarray(pc.binary_length(digits))
+    long = np.flatnonzero((lengths >= fewest) & (lengths <= _MOST_DIGITS))
+    digits = digits.take(pa.array(long))
+    fits = _compute.less_equal(_compute.utf8_lpad(digits, _MOST_DIGITS, "0"), str(2**63 - 1))
+    long, digits = long[fits.to_numpy(zero_copy_only=False)], digits.filter(fits)
+    of_run = pc.list_parent_indices(runs).to_numpy(zero_copy_only=False)[long]
+    numbers = digits.cast(pa.int64()).to_numpy(zero_copy_only=False)
     among = [_among(numbers, ids) for ids in sets]
     found: dict[int, _Flagged] = {}
     for at in np.flatnonzero(np.logical_or.reduce(among)).tolist():
