@@ -138,7 +138,8 @@ def columns(
     """Find tweet IDs, author IDs, times, places, references and embedded tweets in whatever a tool wrote.
 
     This is what ``plan`` finds by itself; look at it before, and tell it what is wrong. Only schemas and statistics
-    are read.
+    are read: text that holds tweets under a name that does not say so, which ``plan`` finds by some of its values, is
+    not shown.
 
     Args:
         dataset: a directory of Parquet files, one Parquet file, or a frame.

@@ -147,22 +147,6 @@ ECOSYSTEMS = (
             )
         ),
     ),
-    *(
-        Ecosystem(
-            f"{name} csv, others in {spelling}",
-            _as_text(row, spelled),
-            "csv",
-            reader,
-            geo=("place", "coordinates", "geo"),
-            embedded=("retweetedTweet", "quotedTweet") if name != "v1.1" else ("retweeted_status", "quoted_status"),
-            knows_authors=name != "snscrape",
-        )
-        for name, row, spelling, spelled, reader in (
-            ("snscrape", nested.snscrape, "Python", repr, "pandas"),
-            ("twscrape", nested.twscrape, "JSON", json.dumps, "polars"),
-            ("v1.1", nested.v1, "JSON", json.dumps, "pandas"),
-        )
-    ),
     Ecosystem("twarc 1 csv", flat.twarc1_csv, "csv", "polars", geo=("coordinates", "place")),
     Ecosystem(
         "academictwitteR",
@@ -198,4 +182,22 @@ ECOSYSTEMS = (
         geo=("latitude", "longitude"),
         knows_authors=False,
     ),
+)
+
+#: Rows whose other tweets are text: nobody can tell the tool by the columns that are left.
+AS_TEXT = tuple(
+    Ecosystem(
+        f"{name} csv, others in {spelling}",
+        _as_text(row, spelled),
+        "csv",
+        reader,
+        geo=("place", "coordinates", "geo"),
+        embedded=("retweetedTweet", "quotedTweet") if name != "v1.1" else ("retweeted_status", "quoted_status"),
+        knows_authors=name != "snscrape",
+    )
+    for name, row, spelling, spelled, reader in (
+        ("snscrape", nested.snscrape, "Python", repr, "pandas"),
+        ("twscrape", nested.twscrape, "JSON", json.dumps, "polars"),
+        ("v1.1", nested.v1, "JSON", json.dumps, "pandas"),
+    )
 )

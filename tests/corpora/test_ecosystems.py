@@ -12,7 +12,7 @@ import pytest
 
 import compliance_frames as cf
 from compliance_frames.schemas import RESULTS
-from tests.corpora.ecosystems import ECOSYSTEMS, Ecosystem, is_among
+from tests.corpora.ecosystems import AS_TEXT, ECOSYSTEMS, Ecosystem, is_among
 from tests.corpora.tweets import Tweet, made
 
 ROWS = 500
@@ -108,7 +108,7 @@ def _without_places(ecosystem: Ecosystem, row: dict[str, Any]) -> dict[str, Any]
     return {key: None if ecosystem.says_where(key) else value for key, value in row.items()}
 
 
-@pytest.mark.parametrize("ecosystem", ECOSYSTEMS, ids=lambda each: each.name)
+@pytest.mark.parametrize("ecosystem", [*ECOSYSTEMS, *AS_TEXT], ids=lambda each: each.name)
 def test_a_corpus_of_any_tool_is_cleaned_without_an_option(
     tmp_path: Path, tweets: list[Tweet], ecosystem: Ecosystem
 ) -> None:
