@@ -14,6 +14,8 @@ Reason = Literal["deleted", "deactivated", "suspended", "protected", "bounced", 
 Treatment = Literal["drop", "scrub_geo", "keep"]
 #: What happens to the rows of an ID that was never asked.
 Unchecked = Literal["error", "keep", "drop"]
+#: What becomes of files that are not Parquet: they go over as they are, or are left out of the cleaned copy.
+Others = Literal["copy", "leave"]
 
 #: What each known reason asks for, unless the policy is told otherwise.
 TREATMENTS: Final[dict[str, Treatment]] = {

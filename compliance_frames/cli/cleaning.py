@@ -19,18 +19,26 @@ if TYPE_CHECKING:
 
     from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.plan import Plan
-    from compliance_frames.schemas import Unchecked
+    from compliance_frames.schemas import Others, Unchecked
 
 
 class Treating:
     """What becomes of flagged rows: the options that ``plan``, ``clean`` and ``run`` share, checked together."""
 
     def __init__(
-        self, treat: Sequence[tuple[str, str]], geo: Sequence[str], no_geo: bool, unchecked: Unchecked
+        self,
+        treat: Sequence[tuple[str, str]],
+        geo: Sequence[str],
+        no_geo: bool,
+        unchecked: Unchecked,
+        others: Others,
+        rewrite: Sequence[str],
     ) -> None:
         self.policy = options.policy_of(treat)
         self.geo = options.geo_of(geo, no_geo)
         self.unchecked = unchecked
+        self.others = others
+        self.rewrite = rewrite
 
 
 def _make_plan(
@@ -53,6 +61,8 @@ def _make_plan(
             geo=treating.geo,
             id_column=id_column,
             author_column=author_column,
+            others=treating.others,
+            rewrite=treating.rewrite,
             progress=told,
         )
 
@@ -113,6 +123,7 @@ def plan(
             **_planned(made),
             "digest": made.digest,
             "ignored": list(made.ignored),
+            "left": list(made.left),
             "files": made.to_arrow().to_pylist(),
         }
     )
@@ -182,6 +193,8 @@ def run(
     geo: Sequence[str],
     no_geo: bool,
     unchecked: Unchecked,
+    others: Others,
+    rewrite: Sequence[str],
     workers: int | None,
     zstd_level: int | None,
     wait: bool,
@@ -200,7 +213,7 @@ def run(
       compliance-frames run corpus/ clean/
       compliance-frames run corpus/ clean/ --max-age 7d --treat protected=keep
     """
-    treating = Treating(treat, geo, no_geo, unchecked)
+    treating = Treating(treat, geo, no_geo, unchecked, others, rewrite)
     book = ledger or _beside(dest, ".ledger")
     certificate = _beside(dest, ".certificate.json")
     _refuse_early(corpus, dest, certificate)

@@ -271,6 +271,16 @@ treating: Final[Decorator] = together(
         show_default=True,
         help="What becomes of rows whose ID was never asked.",
     ),
+    click.option(
+        "--others",
+        type=click.Choice(["copy", "leave"]),
+        default="copy",
+        show_default=True,
+        help="What becomes of files that are not Parquet: they go over as they are, or are left out.",
+    ),
+    click.option(
+        "--rewrite", multiple=True, metavar="FILE", help="File of CORPUS to make anew in any case. Repeatable."
+    ),
 )
 
 writing: Final[Decorator] = together(

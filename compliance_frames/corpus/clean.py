@@ -293,7 +293,7 @@ def _manifest(plan: Plan, columns: list[Columns], records: list[FileRecord]) -> 
         checked_at=plan.checked_at,
         columns=tuple(ColumnPaths(**asdict(each)) for each in columns),
         files=tuple(records),
-        ignored=plan.ignored,
+        ignored=tuple(sorted((*plan.ignored, *plan.left))),
     )
 
 
@@ -307,7 +307,7 @@ def _must_be_as_planned(plan: Plan) -> None:
         found = list_files(plan.root / plan.files[0].path if plan.single_file else plan.root).files
     except PlanError as error:
         raise StaleDatasetError(f"the dataset was changed since the plan was made: {error}") from error
-    now = {file.path: (file.bytes, file.mtime_ns) for file in found}
+    now = {file.path: (file.bytes, file.mtime_ns) for file in found if file.parquet or file.path not in plan.left}
     then = {file.path: (file.bytes, file.mtime_ns) for file in plan.files}
     for path in sorted({*now, *then}):
         if now.get(path) != then.get(path):

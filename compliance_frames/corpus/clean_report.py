@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from html import escape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from compliance_frames.corpus.dataset import is_ignored
 from compliance_frames.corpus.manifest import Manifest
 
 
@@ -26,7 +27,7 @@ class CleanReport:
         files_copied: Parquet files that had nothing to lose; their bytes are the source's.
         files_spliced: Parquet files that lost something, of which most column chunks are the source's, byte by byte.
         files_rewritten: Parquet files that lost something, and were made anew.
-        files_other: files that are not Parquet, copied without being looked into.
+        files_other: files that are not Parquet, copied as they are.
         bytes_in: size of the source.
         bytes_out: size of the cleaned dataset.
         notes: what could not be kept as it was, and what was not looked into; one sentence each.
@@ -107,9 +108,14 @@ def _notes(manifest: Manifest) -> Iterable[str]:
         yield f"{_files(files)} changed: {note}"
     other = sum(file.rows_in is None for file in manifest.files)
     if other:
-        yield f"{_files(other)} that {'is' if other == 1 else 'are'} not Parquet went over without being looked into"
-    if manifest.ignored:
-        yield f"{len(manifest.ignored):,} hidden or temporary entries of the source were not taken"
+        are, they_are = ("is", "it is") if other == 1 else ("are", "they are")
+        yield f"{_files(other)} that {are} not Parquet went over as {they_are}"
+    hidden = sum(is_ignored(PurePosixPath(path).name) for path in manifest.ignored)
+    if hidden:
+        yield f"{hidden:,} hidden or temporary entries of the source were not taken"
+    left = len(manifest.ignored) - hidden
+    if left:
+        yield f"{_files(left)} of the source that {'is' if left == 1 else 'are'} not Parquet left out, as told"
 
 
 def _files(count: int) -> str:

@@ -61,8 +61,8 @@ class Columns:
         created_at: when it was written, or None; shown, not used to decide.
         geo: the columns that say where it was written. ``()``: told that there are none; None: none was found.
         references: lists of ``{type, id}``, and flat columns with the ID of the tweet that a row retweets.
-        embedded: structs, or lists of structs, that hold other tweets whole; of flat tables the columns that hold
-            what another tweet says.
+        embedded: structs, or lists of structs, that hold other tweets whole; text that holds them as JSON; of flat
+            tables the columns that hold what another tweet says.
     """
 
     id: str
@@ -198,15 +198,20 @@ def is_retweet(path: str) -> bool:
     return name in RETWEETS and ".".join(outside) in WRAPPERS
 
 
-def unread_columns(schema: pa.Schema) -> list[str]:
-    """Columns of text whose names say that other tweets are in them, as JSON perhaps: nobody looks into these.
+def text_columns(schema: pa.Schema) -> list[str]:
+    """Columns of text whose names say that other tweets are in them, as JSON perhaps.
 
-    >>> unread_columns(pa.schema({"id": pa.int64(), "quoted_status": pa.string()}))
+    >>> text_columns(pa.schema({"id": pa.int64(), "quoted_status": pa.string()}))
     ['quoted_status']
     """
     known = {*REFERENCE_LISTS, *RETWEETS, *QUOTES, "includes"} - {"object"}
     return [
-        field.name for field in schema if field.name in known and holds_ids(field.type) and not _is_bare(field.type)
+        field.name
+        for field in schema
+        if field.name in known
+        and holds_ids(field.type)
+        and not _is_bare(field.type)
+        and schema.names.count(field.name) == 1
     ]
 
 
@@ -341,8 +346,9 @@ def _find_embedded(schema: pa.Schema, inside: str) -> Iterator[str]:
     for field in schema:
         if schema.names.count(field.name) == 1:
             yield from _embedded_in(field, "", inside)
-    for each in quoted(schema):
-        yield from each.content
+    beside = [path for each in quoted(schema) for path in each.content]
+    yield from beside
+    yield from (name for name in text_columns(schema) if name not in beside)
 
 
 def _embedded_in(field: pa.Field[Any], above: str, inside: str) -> Iterator[str]:

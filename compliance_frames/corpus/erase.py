@@ -30,6 +30,7 @@ from compliance_frames.corpus.columns import (
 from compliance_frames.corpus.erasures import Erasures as Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
 from compliance_frames.corpus.paths import wrapper_of
+from compliance_frames.corpus.texts import is_read, judged
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.parse import parse_ids
 from compliance_frames.ids.slices import IdSet, is_in
@@ -135,6 +136,11 @@ def hits(table: pa.Table, columns: Columns, erasures: Erasures, *, first_row: in
     for path in columns.references:
         drop |= _retweets(table, path, columns, erasures)
     embedded = {path: _embedded(table, path, erasures) for path in columns.embedded}
+    for path in columns.embedded:
+        if is_read(table.schema, path):
+            repeats, cells = judged(column_at(table, path), path, ids, erasures)
+            drop |= repeats
+            embedded[path] = (np.maximum(embedded[path][0], cells), embedded[path][1])
     for path, (gone, _) in embedded.items():
         if is_retweet(path) and pt.is_struct(_type_at(table.schema, path)):
             drop |= gone > 0
@@ -367,10 +373,13 @@ def _embedded(table: pa.Table, path: str, erasures: Erasures) -> tuple[NDArray[n
     column = column_at(table, path)
     if not _holds_tweets(column.type):
         other = beside_content(table.schema, path)
+        if other is None and is_read(table.schema, path):
+            return np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
         if other is None:
             raise PlanError(
-                f"column {path!r} (told by embedded) is neither a struct with a tweet nor called like the content of "
-                "one beside its ID (quoted_text beside quoted_status_id): whose words it holds cannot be known"
+                f"column {path!r} (told by embedded) is neither a struct with a tweet nor text, nor called like the "
+                "content of one beside its ID (quoted_text beside quoted_status_id): whose words it holds cannot be "
+                "known"
             )
         where = _names_one_of(table, other, erasures.drop_tweets, erasures.drop_authors)
         if path in other.places:

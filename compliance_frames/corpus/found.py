@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from compliance_frames.corpus import show
-from compliance_frames.corpus.columns import Columns, hashed_authors, rounded_references, unread_columns
+from compliance_frames.corpus.columns import Columns, hashed_authors, rounded_references, text_columns
 from compliance_frames.corpus.dataset import list_files, opened
 from compliance_frames.corpus.ecosystems import ECOSYSTEMS, PLACE, REPEATED
 from compliance_frames.corpus.flat import beside_content, beside_reference
 from compliance_frames.corpus.mounts import mounted
 from compliance_frames.corpus.paths import Names, field_at, is_list, is_text, type_at, wrapper_of
+from compliance_frames.corpus.texts import holds_text
 from compliance_frames.corpus.told import Sight, Told, told
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import plain
@@ -137,7 +138,8 @@ def columns(
     """Find tweet IDs, author IDs, times, places, references and embedded tweets in whatever a tool wrote.
 
     This is what ``plan`` finds by itself; look at it before, and tell it what is wrong. Only schemas and statistics
-    are read.
+    are read: text that holds tweets under a name that does not say so, which ``plan`` finds by some of its values, is
+    not shown.
 
     Args:
         dataset: a directory of Parquet files, one Parquet file, or a frame.
@@ -252,6 +254,8 @@ def _of_embedded(schema: pa.Schema, path: str) -> tuple[Sure, str]:
     if pt.is_struct(kind) or is_list(kind):
         return "certain", "other tweets, whole"
     other = beside_content(schema, path)
+    if other is None and holds_text(kind):
+        return "likely", "text that may hold other tweets as JSON: looked into where a flagged ID stands in it"
     return "certain", f"what the tweet in {other.id!r} says" if other is not None else "told"
 
 
@@ -264,8 +268,9 @@ def _not_used(schema: pa.Schema, found: Columns) -> Iterator[Finding]:
     for path in rounded_references(schema, inside):
         why = "floating-point numbers, which cannot hold an ID: retweets are not found by them; read it as strings"
         yield Finding("references", path, "not used", why)
-    for path in unread_columns(schema):
-        yield Finding("embedded", path, "not used", "text, not looked into: parse it into structs if it holds tweets")
+    for path in text_columns(schema):
+        if path not in found.embedded:
+            yield Finding("embedded", path, "not used", "text, which by its name holds tweets, and was not told")
     profile = field_at(schema, "location")
     if profile is not None and is_text(profile.type) and "location" not in (found.geo or ()):
         yield Finding("geo", "location", "not used", "what authors wrote into their profiles; geo=[…] takes it, too")

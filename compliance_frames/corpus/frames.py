@@ -85,7 +85,8 @@ def apply(
         id_column: path of the tweet IDs; found when None.
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
-        columns: all of these at once, and where other tweets are.
+        columns: all of these at once, and where other tweets are. Text that holds them as JSON is found by its name
+            only; of another name it is told: ``Columns(id=…, embedded=["raw"])``.
 
     Raises:
         PlanError: this is no frame, or a column is not there.

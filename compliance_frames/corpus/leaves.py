@@ -14,6 +14,7 @@ from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_i
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
 from compliance_frames.corpus.paths import wrapper_of
+from compliance_frames.corpus.texts import is_read
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.slices import IdSet, any_between, bounds
 
@@ -206,7 +207,8 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
     for path in columns.embedded:
         kind = _tweet_type(schema, path)
         if kind is None:
-            yield path, ()
+            # Of text with objects in it no statistics rule anything out; of nothing but nulls they do.
+            yield path, (*tweets, *authors) if is_read(schema, path) else ()
             other = beside_content(schema, path)
             if other is not None:
                 which = 2 if path in other.places else 1

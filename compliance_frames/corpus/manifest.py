@@ -18,7 +18,7 @@ no path of the machine that wrote it. The file is one JSON object::
       "checked_at": ["…", "…"] or null,      the oldest and the newest answer used
       "columns": [{"id": "id", "author_id": "author_id", "geo": ["geo"], …}],
       "files": [{"path": "date=2024-05-01/part-0.parquet", "columns": 0, "sha256": "…", …}],
-      "ignored": [".DS_Store"]               hidden and temporary files, which were not taken
+      "ignored": [".DS_Store"]               hidden and temporary files, and those left out, which were not taken
     }
 """
 
@@ -116,7 +116,7 @@ class Manifest:
         checked_at: the oldest and the newest answer applied, or None where there was none.
         columns: each distinct set of columns that some file was read by.
         files: every file of the dataset, in the order of their paths.
-        ignored: files of the source that were not taken: hidden and temporary ones.
+        ignored: files of the source that were not taken: hidden and temporary ones, and those that were left out.
         version: of this format.
 
     >>> record = FileRecord("a.parquet", "copy", 0, 9, "ab" * 32, 9, "ab" * 32, rows_in=1, rows_kept=1)

@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus.answers import Answers
 from compliance_frames.corpus.authors import tweets_of_dropped_authors
-from compliance_frames.corpus.columns import Columns, unread_columns
+from compliance_frames.corpus.columns import Columns, text_columns
 from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.leaves import Leaves, find_leaves
+from compliance_frames.corpus.others import must_name_none
 from compliance_frames.corpus.planned import Decision as Decision
 from compliance_frames.corpus.planned import FilePlan as FilePlan
 from compliance_frames.corpus.planned import Flagged as Flagged
 from compliance_frames.corpus.planned import Plan as Plan
 from compliance_frames.corpus.policy import Policy
+from compliance_frames.corpus.sampled import Samples
 from compliance_frames.corpus.splice import splicing
 from compliance_frames.corpus.threads import in_order
 from compliance_frames.corpus.told import Sight, Told, told
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.slices import HELD, IdSet, Spill
 from compliance_frames.progress import Progress, ProgressCallback, silent
-from compliance_frames.schemas import Unchecked
+from compliance_frames.schemas import Others, Unchecked
 
 #: Bytes from which on a file is worth a thread.
 _HEAVY: Final = 1 << 20
 
 #: Why a file is rewritten none of whose rows is flagged: others' words may stand in it, erased ones among them.
 _STALE = "its dictionaries list values that no row has"
+#: Why another one is.
+_TOLD = "rewritten as told"
 
 
 def plan(
@@ -51,6 +55,8 @@ def plan(
     author_column: str | None = None,
     geo: Sequence[str] | None = None,
     columns: Columns | None = None,
+    others: Others = "copy",
+    rewrite: Collection[str] = (),
     held: int = HELD,
     progress: ProgressCallback = silent,
 ) -> Plan:
@@ -74,7 +80,11 @@ def plan(
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
         columns: all of these at once, and where other tweets are: ``Columns(id=…, geo=[…], references=[…],
-            embedded=[…])``. What it leaves out is found by name.
+            embedded=[…])``. What it leaves out is found by name, text that holds tweets also by some of its values.
+        others: what becomes of files that are not Parquet: ``"copy"`` takes them over as they are, and refuses one that
+            names what has to go; ``"leave"`` leaves all of them out.
+        rewrite: paths of files that are to be made anew even if nothing in them is flagged: statistics and Bloom
+            filters of a file that somebody filtered carelessly may tell of rows that it has no more.
         held: how many IDs of each kind are held in memory, of those that a ledger tells. More of them lie on its disk,
             or on that of ``TMPDIR`` where that is set, in files without a name that end with the plan.
         progress: told after each file.
@@ -95,15 +105,18 @@ def plan(
     """
     chosen = policy or Policy.default()
     said = told(columns, id_column, author_column, geo)
+    if others not in get_args(Others):
+        raise PlanError(f"others={others!r}: choose one of {', '.join(get_args(Others))}")
     with _answering(results, ledger, unchecked, held) as given:
-        listing = list_files(dataset)
+        listing, left = _taken(list_files(dataset), others)
+        _must_be_there(listing, rewrite)
         asked = given.asked_tweets()  # before the answers, which may grow meanwhile: none is taken for a silence
         answers = given.answers(chosen)
         erasures = Erasures(**answers.sets(), asked_tweets=asked, unchecked=given.unchecked)
     found = _find_all(listing, said, erasures)
     _require_authors(found, erasures)
     erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures), given.spill)
-    files = tuple(_planned(listing, found, erasures, progress))
+    files = tuple(_planned(listing, found, erasures, frozenset(rewrite), progress))
     _require_checked(files, erasures)
     return Plan(
         root=listing.root,
@@ -116,6 +129,7 @@ def plan(
         flagged=answers.flagged(),
         single_file=Path(dataset).is_file(),
         unread=found.unread,
+        left=left,
     )
 
 
@@ -179,13 +193,28 @@ def _answering(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | Non
         yield _Told(tables, ledger, unchecked or "error", Spill(ledger.spill_folder, held), once=not results)
 
 
+def _taken(listing: Listing, others: Others) -> tuple[Listing, tuple[str, ...]]:
+    """The files that will be in the cleaned copy, and the paths of those that are left out of it."""
+    if others == "copy":
+        return listing, ()
+    parquet = tuple(file for file in listing.files if file.parquet)
+    return replace(listing, files=parquet), tuple(file.path for file in listing.files if not file.parquet)
+
+
+def _must_be_there(listing: Listing, rewrite: Collection[str]) -> None:
+    if isinstance(rewrite, str):
+        raise PlanError(f"rewrite={rewrite!r} is one path; give a list of files: rewrite=[{rewrite!r}]")
+    for path in sorted(set(rewrite) - {file.path for file in listing.files if file.parquet}):
+        raise PlanError(f"there is no Parquet file {path!r} (told by rewrite): paths are relative to {listing.root}")
+
+
 @dataclass(frozen=True)
 class _Found:
     """The columns of each Parquet file.
 
     Attributes:
         columns: each found in the file's own schema.
-        unread: columns that cannot be looked into.
+        unread: columns of text that by their names hold tweets, and that are not to be looked into.
         unusable: why a file's column of authors is of no use, where it has one that is not.
         clear: the plans of small files that were seen to hold nothing to erase: none is opened twice.
     """
@@ -197,7 +226,7 @@ class _Found:
 
 
 def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
-    found, unusable, clear = {}, {}, {}
+    found, unusable, clear, samples = {}, {}, {}, Samples()
     kinds = BySchema(lambda file: _Kind(Sight.of(file, said)))
     every: dict[int, pa.Schema] = {}
     drops = bool(len(erasures.drop_tweets) or len(erasures.drop_authors))
@@ -213,24 +242,33 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                     layout = kind.layout(file, found[source.path], erasures)
                     made = _clear(listing.root, source, file, found[source.path], erasures, layout)
                     clear.update({source.path: made} if made else {})
+                if erasures.erase_anything and not said.says("embedded") and samples.wants(found[source.path]):
+                    samples.look(file, found[source.path])
             if why is not None:
                 unusable[source.path] = f"column {here.columns.author_id!r} {why}"
             every[id(here)] = here.schema
     schemas = list(every.values())
     said.must_be_somewhere(schemas)
-    unread = tuple(sorted({name for schema in schemas for name in unread_columns(schema)}))
-    return _Found(found, unread, unusable, clear)
+    whole = {path: samples.beside(columns) for path, columns in found.items()}
+    read = {path for columns in set(whole.values()) for path in columns.embedded}
+    unread = {name for schema in schemas for name in text_columns(schema)} - read
+    clear = {path: made for path, made in clear.items() if whole[path] == found[path]}
+    return _Found(whole, tuple(sorted(unread)), unusable, clear)
 
 
-def _planned(listing: Listing, found: _Found, erasures: Erasures, progress: ProgressCallback) -> Iterator[FilePlan]:
+def _planned(
+    listing: Listing, found: _Found, erasures: Erasures, anew: frozenset[str], progress: ProgressCallback
+) -> Iterator[FilePlan]:
     layout = BySchema(lambda file, columns: _Layout.of(file, columns, erasures))
 
     def look(source: SourceFile) -> FilePlan:
-        if source.path in found.clear:
+        if source.path in found.clear and source.path not in anew:
             return found.clear[source.path]
         if source.parquet:
-            return _plan_file(listing.root, source, found.columns[source.path], erasures, layout)
-        why = "not Parquet: goes over as it is, not looked into"
+            made = _plan_file(listing.root, source, found.columns[source.path], erasures, layout)
+            return replace(made, decision="rewrite", why=f"{made.why}; {_TOLD}") if source.path in anew else made
+        must_name_none(listing.root / source.path, source.path, (erasures.drop_tweets, erasures.drop_authors))
+        why = "not Parquet: goes over as it is; verifying searches its bytes for IDs"
         return FilePlan(source.path, "copy", source.bytes, source.mtime_ns, None, why=why)
 
     plans = in_order(look, listing.files, heavy=lambda source: source.bytes >= _HEAVY)

@@ -77,7 +77,8 @@ class Plan:
         checked_at: when the first and the last of the results were fetched (UTC), or None without results.
         flagged: how many IDs were flagged for each reason.
         single_file: whether the dataset is one file and not a directory.
-        unread: columns of text that by their names hold other tweets (as JSON, perhaps) and are not looked into.
+        unread: columns of text that by their names hold other tweets and are not looked into, because others were told.
+        left: files that are not Parquet and will not be taken over, because that was asked for.
     """
 
     root: Path
@@ -90,6 +91,7 @@ class Plan:
     flagged: tuple[Flagged, ...] = ()
     single_file: bool = False
     unread: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
     @cached_property
     def counts(self) -> Counts:

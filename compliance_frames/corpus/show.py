@@ -106,12 +106,16 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield f"Embedded tweets taken out of rows that stay: {plan.cells_nulled:,}."
     if plan.unread:
         names = ", ".join(map(printable, plan.unread))
-        yield f"Text, not looked into for tweets of others: {names}. Parse it into structs if it holds any."
+        yield f"Text, not looked into for tweets of others: {names}. Name it in columns=cf.Columns(embedded=[…])."
     if plan.erasures.asked_tweets is None:
         yield "Unchecked rows: not known without a ledger."
     elif plan.rows_unchecked:
         verb = "dropped" if plan.erasures.unchecked == "drop" else "kept"
         yield f"Rows that nobody asked about: {plan.rows_unchecked:,}, {verb} as told."
+    if plan.left:
+        yield f"Not Parquet, left out as told: {', '.join(map(printable, plan.left[:_LISTED]))}" + (
+            f" and {len(plan.left) - _LISTED:,} more." if len(plan.left) > _LISTED else "."
+        )
     if plan.ignored:
         yield f"Hidden or temporary, not taken over: {', '.join(map(printable, plan.ignored[:_LISTED]))}" + (
             f" and {len(plan.ignored) - _LISTED:,} more." if len(plan.ignored) > _LISTED else "."

@@ -81,6 +81,14 @@ class Told:
             found = [told.id, told.author_id, told.created_at, *(told.geo or ()), *told.references, *told.embedded]
         return [path for path in found if path]
 
+    def says(self, name: str) -> bool:
+        """Whether the columns of one of the lists were named, or that there are none.
+
+        >>> Told(columns=Columns("id", embedded=[])).says("embedded"), Told().says("embedded")
+        (True, False)
+        """
+        return self.columns is not None and self.columns.says(name)
+
     @property
     def says_author(self) -> bool:
         """Whether the column of authors was named."""

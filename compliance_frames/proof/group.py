@@ -193,20 +193,20 @@ class GroupLook:
         if role is not None and role != "mention":
             return
         name = ".".join(path)
-        held = self._held(leaf, np.unique(places))
+        held = self._held(leaf, np.unique(places), path[-1])
         for what, count in held.items():
             self._tell(f"{number(count, 'text')} of JSON in column {name!r} {_HELD[what]}")
         if len(found) and role is None:
             self.findings.counted["texts"] += len(np.unique(places))
             self.findings.mentioned.add(name)
 
-    def _held(self, leaf: Any, places: Any) -> dict[str, int]:
+    def _held(self, leaf: Any, places: Any, name: str) -> dict[str, int]:
         if pa.types.is_dictionary(leaf.type):
             leaf = leaf.dictionary.take(leaf.indices)
         counted: dict[str, int] = {}
         for text in leaf.take(pa.array(places)).to_pylist() if is_text(leaf.type) else ():
             plain = text.decode(errors="replace") if isinstance(text, bytes) else text
-            what = held_in_json(plain, self._sought.erased)
+            what = held_in_json(plain, self._sought.erased, name)
             if what is not None:
                 counted[what] = counted.get(what, 0) + 1
         return counted

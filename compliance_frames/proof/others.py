@@ -151,7 +151,7 @@ class _Reads(io.RawIOBase):
 
 
 _PACKED: Final[dict[bytes, Callable[[IO[bytes]], Iterator[IO[bytes]]]]] = {
-    b"\x1f\x8b": lambda file: iter([gzip.GzipFile(fileobj=file)]),  # type: ignore[list-item]
+    b"\x1f\x8b": lambda file: iter([gzip.GzipFile(fileobj=file, mode="rb")]),  # type: ignore[list-item]
     b"BZh": lambda file: iter([bz2.BZ2File(file)]),
     b"\xfd7zXZ\0": lambda file: iter([lzma.LZMAFile(file)]),  # noqa: SIM115 - it ends with the file below it
     b"PK\x03\x04": _zipped,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -22,13 +23,25 @@ Held = Literal["embedded tweet", "embedded author", "retweet"]
 
 _TWEETS: Final = {"id", "id_str", "tweet_id", "tweet_id_str", "status_id", "status_id_str"}
 _AUTHORS: Final = {"author_id", "author_id_str", "user_id", "user_id_str", "from_user_id"}
-_PEOPLE: Final = {"user", "author"}
-_TEXTS: Final = {"text", "full_text", "rawContent", "content"}
-_EMBEDDED: Final = re.compile(r"((retweeted|quoted)_?(status|tweet)|tweets?|data|status(es)?)", re.IGNORECASE)
+_PEOPLE: Final = {"user", "author", "actor"}
+_TEXTS: Final = {"text", "full_text", "rawContent", "content", "body"}
+_EMBEDDED: Final = re.compile(
+    r"((retweeted|quoted|twitter_quoted)_?(status|tweet)|tweets?|data|status(es)?)", re.IGNORECASE
+)
 _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
-_STANDS_SO: Final = ("replied_to", "quoted", "retweeted")
 #: An object that has nothing else names a tweet, and holds none.
 _ONLY_NAMES: Final = _TWEETS | _AUTHORS | {"type"}
+#: How a tweet may stand to another, where one is only named.
+_STANDS: Final = {"retweeted", "quoted", "replied_to"}
+#: How JSON begins that was cut off, and what Python shows of its objects.
+_BROKEN: Final = re.compile(r"[ \t\r\n]*(\{\s*[\"'}]|\[\s*[\[{]|\[?\w*(Tweet|Status)\w*\()")
+_NAMED: Final = re.compile(
+    r"(?<!\w)(?P<key>(?:id|tweet_id|status_id|author_id|user_id)(?:_str)?|from_user_id)[\"']?\s*[:=]\s*[\"']?(?P<id>[0-9]+)",
+    re.ASCII,
+)
+#: Escapes at which Python would warn, and the longest text that its parser is given.
+_UNUSUAL: Final = re.compile(r"\\[^\\'\"abfnrtvxuUN0-7\n]")
+_LONGEST: Final = 1 << 20
 
 
 def ids_inside(values: Any, needles: Needles) -> tuple[IdArray, NDArray[np.int64]]:
@@ -72,8 +85,16 @@ def whole_ids(values: Any, needles: Needles) -> IdArray | None:
     return needles.among(np.asarray(ids.drop_null())) if ids.null_count == values.null_count else None
 
 
-def held_in_json(text: str, erased: Erased) -> Held | None:
+def held_in_json(text: str, erased: Erased, name: str = "") -> Held | None:
     """What a text holds whole of what had to go, where it is JSON; None where it holds nothing, or only names it.
+
+    Objects as Python writes them count as JSON. Where a text begins as one and is none, or was cut off, it holds
+    whatever stands after the name of an ID.
+
+    Args:
+        text: a value of a column.
+        erased: what had to go.
+        name: of the column.
 
     >>> gone = Erased(drop_tweets=np.array([8]))
     >>> held_in_json('{"quoted_status": {"id": 8, "text": "…"}}', gone)
@@ -81,39 +102,60 @@ def held_in_json(text: str, erased: Erased) -> Held | None:
     >>> held_in_json('{"text": "…", "in_reply_to_status_id": 8}', gone), held_in_json("see 8", gone)
     (None, None)
     """
-    if text.lstrip()[:1] not in ("{", "["):
-        return None
-    try:
-        told = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    told = _read(text) if text.lstrip()[:1] in ("{", "[") else None
+    if told is None:
+        return _held_in_pieces(text, erased)
     tweets, authors = erased.drop_tweets, erased.drop_authors
-    for role, value in _roles(told, "", root=True):
+    for role, value in _roles(told, name, root=True):
         number = _number(value)
         if number is not None and _has(authors if role == "embedded author" else tweets, number):
             return role
     return None
 
 
+def _read(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        if len(text) > _LONGEST or _UNUSUAL.search(text):
+            return None
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def _held_in_pieces(text: str, erased: Erased) -> Held | None:
+    for found in _NAMED.finditer(text) if _BROKEN.match(text) else ():
+        number = _number(found["id"])
+        if number is not None and _has(erased.drop_tweets, number):
+            return "embedded tweet"
+        if number is not None and _has(erased.drop_authors, number):
+            return "embedded author"
+    return None
+
+
 def _roles(told: Any, name: str, *, root: bool = False, depth: int = 0) -> Iterator[tuple[Held, Any]]:
     if depth > 60:
         return
-    if isinstance(told, list):
+    if isinstance(told, list | tuple):
         for each in told:
             yield from _roles(each, name, root=root, depth=depth + 1)
     if not isinstance(told, dict):
         return
-    how = told.get("type")
-    if _REFERENCES.fullmatch(name) or how in _STANDS_SO:
-        if how == "retweeted":
-            yield "retweet", told.get("id", told.get("id_str"))
+    whole = bool(_TEXTS & told.keys())
+    stands = told.get("type")
+    if _REFERENCES.fullmatch(name) or (isinstance(stands, str) and stands in _STANDS and not whole):
+        if stands == "retweeted":
+            yield from (("retweet" if role == "embedded tweet" else role, value) for role, value in _of_tweet(told))
+        elif whole:
+            yield from _of_tweet(told)
+    elif told.keys() <= _ONLY_NAMES:
         return
-    if told.keys() <= _ONLY_NAMES:
-        return
-    if root or _EMBEDDED.fullmatch(name) or _TEXTS & told.keys():
+    elif root or whole or _EMBEDDED.fullmatch(name):
         yield from _of_tweet(told)
     for key, value in told.items():
-        yield from _roles(value, key, depth=depth + 1)
+        yield from _roles(value, str(key), depth=depth + 1)
 
 
 def _of_tweet(told: dict[str, Any]) -> Iterator[tuple[Held, Any]]:
@@ -128,8 +170,9 @@ def _of_tweet(told: dict[str, Any]) -> Iterator[tuple[Held, Any]]:
 
 
 def _number(value: Any) -> int | None:
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value) if len(value) < 40 else None
+    if isinstance(value, str):
+        bare = value.strip().removeprefix("tag:search.twitter.com,2005:").removeprefix("id:twitter.com:")
+        value = int(bare) if bare.isdecimal() and len(bare) < 40 else None
     return value if isinstance(value, int) and 0 <= value < 2**63 else None
 
 

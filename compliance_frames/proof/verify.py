@@ -14,6 +14,7 @@ from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.errors import VerificationError
 from compliance_frames.progress import ProgressCallback, silent
 from compliance_frames.proof import inventory, statement
+from compliance_frames.proof.advice import ways_out
 from compliance_frames.proof.erased import Answers, Erased, erased_by, read_answers
 from compliance_frames.proof.evidence import Evidence
 from compliance_frames.proof.findings import number
@@ -56,7 +57,7 @@ class _Problems:
         some = "" if self.count == 1 else f" (the first of {self.count:,} problems)"
         raise VerificationError(
             f"{destination} is not what was promised: {self.first[0]}{some}. Publish nothing of it; "
-            "plan and clean again, to another destination",
+            f"{ways_out(self.first)}",
             problems=told,
         )
 

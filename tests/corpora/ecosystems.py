@@ -83,6 +83,18 @@ class Ecosystem:
         return path
 
 
+def _as_text(
+    row: Callable[[Tweet], dict[str, Any]], spelled: Callable[[Any], str]
+) -> Callable[[Tweet], dict[str, Any]]:
+    """Rows with objects as text, as they come to stand in a CSV; with their author's ID beside, if the tool has it."""
+
+    def made(tweet: Tweet) -> dict[str, Any]:
+        told = {key: spelled(value) if isinstance(value, dict | list) else value for key, value in row(tweet).items()}
+        return told | ({"user_id": str(tweet.author)} if "id_str" in told else {})
+
+    return made
+
+
 ECOSYSTEMS = (
     Ecosystem("v2", nested.v2, "jsonl", "polars", geo=("geo",)),
     Ecosystem(
@@ -177,4 +189,22 @@ ECOSYSTEMS = (
         geo=("latitude", "longitude"),
         knows_authors=False,
     ),
+)
+
+#: Rows whose other tweets are text: nobody can tell the tool by the columns that are left.
+AS_TEXT = tuple(
+    Ecosystem(
+        f"{name} csv, others in {spelling}",
+        _as_text(row, spelled),
+        "csv",
+        reader,
+        geo=("place", "coordinates", "geo"),
+        embedded=("retweetedTweet", "quotedTweet") if name != "v1.1" else ("retweeted_status", "quoted_status"),
+        knows_authors=name != "snscrape",
+    )
+    for name, row, spelling, spelled, reader in (
+        ("snscrape", nested.snscrape, "Python", repr, "pandas"),
+        ("twscrape", nested.twscrape, "JSON", json.dumps, "polars"),
+        ("v1.1", nested.v1, "JSON", json.dumps, "pandas"),
+    )
 )

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Counts, erase
 from compliance_frames.corpus.plan import Plan, plan
 from compliance_frames.corpus.policy import Policy
@@ -61,7 +62,7 @@ def test_files_are_copied_or_rewritten_for_a_reason(write: Write, flag: Flag) ->
     )
     made = plan(root, flag("deleted", [2, 4]), flag("scrub_geo", [3, 4, 5, 9]))
     assert [(file.path, file.decision, file.why) for file in made.files] == [
-        ("README.md", "copy", "not Parquet: goes over as it is, not looked into"),
+        ("README.md", "copy", "not Parquet: goes over as it is; verifying searches its bytes for IDs"),
         ("date=2024-01-01/a.parquet", "rewrite", "1 row dropped, 1 place nulled"),
         ("date=2024-01-02/a.parquet", "rewrite", "1 row dropped"),
         ("date=2024-01-03/a.parquet", "rewrite", "1 place nulled"),
@@ -344,14 +345,16 @@ def test_a_plan_shows_itself_as_html_without_trusting_names(write: Write, flag: 
     assert page.count("<table>") == page.count("</table>") == 3
 
 
-def test_columns_that_nobody_looks_into_are_named(write: Write, flag: Flag) -> None:
-    """Other people's tweets as JSON text are out of reach: the plan says so rather than seem complete."""
+def test_text_that_holds_tweets_is_looked_into_unless_others_are_told(write: Write, flag: Flag) -> None:
+    """Other people's tweets as JSON text count like others; where they are told not to, the plan says so."""
     root = write(
         {"a.parquet": tweets(1, referenced_tweets=['[{"type": "retweeted", "id": "7"}]']), "b.parquet": tweets(2)}
     )
     made = plan(root, flag("deleted", [7]))
-    assert made.unread == ("referenced_tweets",)
-    assert "not looked into for tweets of others: referenced_tweets" in str(made)
+    assert (made.rows_dropped, made.unread) == (1, ())
+    told = plan(root, flag("deleted", [7]), columns=Columns("id", embedded=()))
+    assert (told.rows_dropped, told.unread) == (0, ("referenced_tweets",))
+    assert "not looked into for tweets of others: referenced_tweets" in str(told)
 
 
 def test_a_plan_as_a_table_has_the_agreed_schema(write: Write, flag: Flag) -> None:

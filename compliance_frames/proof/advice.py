@@ -1,0 +1,69 @@
+"""What really helps against a problem that was found: to plan again does not help against everything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+#: How a problem is told, and the way out of it. The first that fits a sentence counts.
+_WAYS: Final = (
+    (
+        re.compile(r"^(?P<file>.*): .* of what had to go in its bytes$|^.*: it is Parquet, and was not looked into"),
+        "a file that is not Parquet goes over as it is: take it out of the source, or plan with "
+        'others="leave" (--others leave); then clean to another destination',
+    ),
+    (
+        re.compile(r"^.*: .* of JSON in column (?P<column>'.*') (hold|repeat)"),
+        "plan again with the column named, columns=cf.Columns(id=…, embedded=[{column}, …]) in Python, so that its "
+        "text is looked into; then clean to another destination",
+    ),
+    (
+        re.compile(
+            r"^(?P<file>.*): (a dictionary of .* lists|a Bloom filter of|the statistics of .* that no row has"
+            r"|.* of what had to go in (the pages|a dictionary|the statistics|its footer|bytes))"
+        ),
+        "such residue is copied with a file of which nothing has to go: plan with rewrite=[{file}] (--rewrite), which "
+        "makes the file anew; then clean to another destination",
+    ),
+    (
+        re.compile(r"of what had to go in its name"),
+        "names are kept: rename the file or the directory in the source; then plan and clean again, to another "
+        "destination",
+    ),
+    (
+        re.compile(r"that were never asked about"),
+        "ask about them (check), or plan with unchecked=…; then clean again, to another destination",
+    ),
+    (
+        re.compile(
+            r"by the manifest|the manifest does not know|file is missing|was changed|symbolic link|neither a file"
+            r"|stands twice in the manifest|left by a run"
+        ),
+        "somebody changed files after they were written: clean again, to another destination",
+    ),
+)
+#: More than so many ways at once nobody goes.
+_MOST: Final = 3
+_ELSE: Final = "plan and clean again, to another destination"
+
+
+def ways_out(problems: Iterable[str]) -> str:
+    """The ways out of some problems, each once, as the end of a sentence.
+
+    >>> ways_out(["tweets.csv: 1 ID of what had to go in its bytes"])[:48]
+    'a file that is not Parquet goes over as it is: t'
+    >>> ways_out(["part-0.parquet: 1 row that had to go (column 'id', the first is row 0)"])
+    'plan and clean again, to another destination'
+    """
+    ways = list(dict.fromkeys(map(_way_out, problems)))
+    return ". Also: ".join(ways[:_MOST])
+
+
+def _way_out(problem: str) -> str:
+    for told, way in _WAYS:
+        found = told.search(problem)
+        if found is not None:
+            named = {name: value or "" for name, value in found.groupdict().items()}
+            return way.format(file=repr(named.get("file", "")), column=named.get("column", ""))
+    return _ELSE

@@ -1,0 +1,188 @@
+"""What lies in text, as JSON or as Python shows it: the cleaning takes it out, and the proof, written apart, agrees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import compliance_frames as cf
+from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.erase import erase
+from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.errors import PlanError, VerificationError
+from compliance_frames.proof.erased import Erased
+from compliance_frames.proof.texts import held_in_json
+
+Flag = Callable[..., pa.Table]
+Write = Callable[..., Path]
+
+OWN, GONE, STAYS = 1300000000000000001, 1212161512043446272, 1212161512043446273
+AUTHOR_GONE, AUTHOR_STAYS, BARE = 1212161512043440001, 1212161512043440002, 1212161512043446999
+ERASURES = Erasures(drop_tweets=np.array([GONE]), drop_authors=np.array([AUTHOR_GONE]), scrub_tweets=np.array([BARE]))
+
+
+def erased(text: str | bytes | None, column: str = "quoted_tweet", *, own: int = OWN) -> str:
+    """What becomes of a row with this text: it is dropped, its cell is nulled, or it is kept."""
+    table = pa.table({"id": [own], column: pa.array([text])})
+    found, counts = erase(table, Columns("id", embedded=(column,)), ERASURES)
+    if not len(found):
+        return "dropped"
+    nulled = text is not None and found.column(column)[0].as_py() is None
+    assert counts.cells_nulled == nulled
+    return "nulled" if nulled else "kept"
+
+
+def tweet(id: int = STAYS, author: int = AUTHOR_STAYS, **more: Any) -> dict[str, Any]:
+    return {"id": id, "id_str": str(id), "text": "…", "user": {"id": author}, **more}
+
+
+NULLED = {
+    "a tweet": tweet(GONE),
+    "its ID as text": {"id_str": str(GONE)},
+    "an author": tweet(author=AUTHOR_GONE),
+    "an author's ID beside": {"id": STAYS, "author_id": str(AUTHOR_GONE)},
+    "a quote inside": tweet(quoted_status=tweet(GONE)),
+    "a retweet of another row's": tweet(retweeted_status=tweet(GONE)),
+    "a list": [tweet(), tweet(GONE)],
+    "an answer of the service": {"data": [{"id": str(STAYS)}], "includes": {"tweets": [{"id": str(GONE)}]}},
+    "an activity": {"id": f"tag:search.twitter.com,2005:{GONE}", "body": "…"},
+    "a reference of another row's": {"id": STAYS, "referenced_tweets": [{"type": "retweeted", "id": str(GONE)}]},
+    "a reference that holds all of it": {"referenced_tweets": [{"type": "quoted", "id": str(GONE), "text": "…"}]},
+    "a place": tweet(BARE, place={"name": "Oslo"}),
+    "places beside": {"data": {"id": str(BARE)}, "includes": {"places": [{"id": "x"}]}},
+}
+KEPT = {
+    "a reply": tweet(in_reply_to_status_id=GONE, conversation_id=str(GONE)),
+    "a mention": tweet(entities={"user_mentions": [{"id": AUTHOR_GONE}]}),
+    "words": tweet(text=f"see {GONE}") | {"full_text": f"https://x.com/i/status/{GONE}"},
+    "a reference": {"id": STAYS, "referenced_tweets": [{"type": "replied_to", "id": str(GONE)}]},
+    "a place that is none": tweet(BARE, place=None, geo={}, coordinates=[]),
+    "a tweet that stays": tweet(quoted_status=tweet()),
+}
+
+
+@pytest.mark.parametrize("spelled", [json.dumps, repr], ids=["JSON", "Python"])
+@pytest.mark.parametrize("case", NULLED)
+def test_a_cell_that_holds_what_has_to_go_is_nulled(case: str, spelled: Callable[[Any], str]) -> None:
+    """Tweets, authors and places at any depth, as JSON writes them or Python: the cell goes, the row stays."""
+    assert erased(spelled(NULLED[case])) == "nulled"
+    assert erased(spelled(NULLED[case]).encode()) == "nulled"
+
+
+@pytest.mark.parametrize("spelled", [json.dumps, repr], ids=["JSON", "Python"])
+@pytest.mark.parametrize("case", KEPT)
+def test_a_cell_that_only_names_it_stays(case: str, spelled: Callable[[Any], str]) -> None:
+    """Bare IDs of others are kept by policy, in JSON as in columns of their own; and the proof says so too."""
+    assert erased(spelled(KEPT[case])) == "kept"
+    told = Erased(drop_tweets=ERASURES.drop_tweets, drop_authors=ERASURES.drop_authors)
+    assert held_in_json(spelled(KEPT[case]), told) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        ("retweeted_status", tweet(GONE)),
+        ("retweetedTweet", tweet(author=AUTHOR_GONE)),
+        ("referenced_tweets", [{"type": "quoted", "id": "5"}, {"type": "retweeted", "id": str(GONE)}]),
+        ("raw", tweet(OWN, retweeted_status=tweet(GONE))),
+        ("raw", {"data": {"id": str(OWN), "referenced_tweets": [{"type": "retweeted", "id": str(GONE)}]}}),
+    ],
+)
+def test_a_row_goes_whose_text_says_that_it_repeats_what_goes(column: str, told: Any) -> None:
+    """A retweet's own words are the original's: the row goes with it, as where columns say so."""
+    assert erased(json.dumps(told), column) == "dropped"
+    assert erased(repr(told), column) == "dropped"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"id": {GONE}, "text": "cut o',
+        f"{{'date': datetime.datetime(2021, 1, 1), 'id': {GONE}}}",
+        f"Tweet(url='…', id={GONE}, user=User(id=3))",
+        f"[Tweet(id=3, user=User(username='x', id={AUTHOR_GONE}))]",
+    ],
+)
+def test_what_cannot_be_parsed_goes_where_an_erased_id_is_called_an_id(text: str) -> None:
+    """Half an object, or what Python shows of one: on the safe side, by cleaning and proof alike."""
+    assert erased(text) == "nulled"
+    told = Erased(drop_tweets=ERASURES.drop_tweets, drop_authors=ERASURES.drop_authors)
+    assert held_in_json(text, told) is not None
+    assert erased(text.replace("id", "in_reply_to_status_id")) == "kept"
+
+
+def test_a_quoted_tweet_that_must_not_be_null_stops_the_plan(write: Write, flag: Flag) -> None:
+    """The plan says which column it is, and what to do."""
+    schema = pa.schema([("id", pa.int64()), pa.field("quoted_tweet", pa.string(), nullable=False)])
+    root = write({"a.parquet": pa.table({"id": [OWN], "quoted_tweet": [json.dumps(tweet(GONE))]}, schema=schema)})
+    with pytest.raises(PlanError, match=r"'quoted_tweet' is declared as never null.*nullable column first"):
+        cf.plan(root, flag("deleted", [GONE]))
+
+
+def test_text_with_tweets_is_found_by_its_values_in_any_file(write: Write, flag: Flag) -> None:
+    """A column of any name, in a struct too, that holds objects in one file is looked into in all of them."""
+    empty, full = pa.array([None], pa.string()), pa.array([json.dumps(tweet(GONE))])
+    files = {
+        name: pa.table({"id": [id], "raw": pa.StructArray.from_arrays([texts], ["json"]), "note": ["[7] hello"]})
+        for name, id, texts in (("a.parquet", OWN, full), ("b.parquet", OWN + 1, empty), ("c.parquet", OWN + 2, full))
+    }
+    root = write(files)
+    made = cf.plan(root, flag("deleted", [GONE]))
+    assert {file.columns and file.columns.embedded for file in made.files} == {("raw.json",)}
+    assert (made.cells_nulled, [file.decision for file in made.files]) == (2, ["rewrite", "copy", "rewrite"])
+    report = cf.clean(made, root.with_name("clean"))
+    assert cf.verify(report.destination, flag("deleted", [GONE]), source=root).verified
+
+
+IDS = st.sampled_from([OWN, GONE, STAYS, AUTHOR_GONE, AUTHOR_STAYS, BARE, 7])
+KEYS = st.sampled_from(
+    [
+        *("id", "id_str", "author_id", "user", "author", "text", "full_text", "quoted_status", "retweeted_status"),
+        *("referenced_tweets", "type", "data", "includes", "tweets", "users", "entities", "in_reply_to_status_id"),
+    ]
+)
+PLAIN = st.one_of(st.none(), IDS, IDS.map(str), st.sampled_from(["retweeted", "quoted", "…", f"see {GONE}"]))
+OBJECTS = st.recursive(
+    st.dictionaries(KEYS, PLAIN, max_size=4),
+    lambda inner: st.dictionaries(KEYS, st.one_of(PLAIN, inner, st.lists(inner, max_size=3)), max_size=5),
+    max_leaves=12,
+)
+WRITTEN = st.builds(
+    lambda told, spelled, cut: spelled(told)[: cut or None],
+    st.one_of(OBJECTS, st.lists(OBJECTS, max_size=3)),
+    st.sampled_from([json.dumps, repr]),
+    st.sampled_from([0, 0, 0, 40, 90]),
+)
+COLUMN = st.sampled_from(["quoted_tweet", "retweeted_status", "referenced_tweets", "includes"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(texts=st.lists(WRITTEN, min_size=1, max_size=12), column=COLUMN)
+def test_what_was_cleaned_verifies_and_what_was_not_does_not(
+    tmp_path_factory: pytest.TempPathFactory, flag: Flag, texts: list[str], column: str
+) -> None:
+    """Of any texts, what the cleaning leaves the proof accepts; and of what it took out, it finds some if it stays."""
+    folder = tmp_path_factory.mktemp("texts")
+    (folder / "corpus").mkdir()
+    rows = pa.table({"id": [OWN + at for at in range(len(texts))], "author_id": [7] * len(texts), column: texts})
+    pq.write_table(rows, folder / "corpus" / "a.parquet")
+    results = flag("deleted", [GONE]), flag("suspended", [AUTHOR_GONE], "users")
+    made = cf.plan(folder / "corpus", *results)
+    cf.clean(made, folder / "clean")
+    assert cf.verify(folder / "clean", *results, source=folder / "corpus").verified
+    blind = cf.plan(folder / "corpus", *results, columns=Columns("id", "author_id", embedded=()))
+    cf.clean(blind, folder / "blind")
+    if made.cells_nulled or made.rows_dropped:
+        with pytest.raises(VerificationError, match=rf"of JSON in column '{column}'.*embedded=\['{column}'"):
+            cf.verify(folder / "blind", *results)
+    else:
+        assert cf.verify(folder / "blind", *results).verified
