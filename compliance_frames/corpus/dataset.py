@@ -79,7 +79,7 @@ def list_files(dataset: str | os.PathLike[str]) -> Listing:
 def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
     """An open Parquet file; whatever goes wrong while it is open names the file."""
     try:
-        with pa.OSFile(os.fspath(root / source.path), "rb") as handle:  # a path, never a pattern or an address
+        with pa.OSFile(os.fsencode(root / source.path), "rb") as handle:  # bytes: no pattern, no address, and no UTF-8
             yield pq.ParquetFile(handle)
     except IdError as error:
         told = f"{source.path}: {error}"
@@ -158,10 +158,6 @@ def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _source(path: Path, name: str) -> SourceFile:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise PlanError(f"file name {name!r} is not UTF-8: rename it, so that a manifest can name it") from None
     state = path.lstat()
     if stat.S_ISLNK(state.st_mode):
         raise PlanError(f"{name} is a symbolic link: what it points to may lie outside; put the file itself there")

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.errors import VerificationError
+from compliance_frames.names import shown
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.proof.certificate import Certificate, id_digests, problem
 from compliance_frames.proof.evidence import key_id
@@ -76,7 +77,7 @@ class Recheck:
         more = [] if self.ids is None else [f"  IDs: {self.ids}"]
         left = [f"  not checked then: {sentence}" for sentence in self.certificate.not_checked]
         signed = f"  signature: {self.signature}"
-        return "\n".join([f"the certificate holds: {self.destination}", self.statement, signed, *more, *left])
+        return shown("\n".join([f"the certificate holds: {self.destination}", self.statement, signed, *more, *left]))
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
