@@ -23,7 +23,11 @@ def write_private(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: beside it first, then renamed into place."""
     part = path.with_name(path.name + ".part")
     _fill(part, data)
-    publish(part, path)
+    try:
+        publish(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def write_private_once(path: Path, data: bytes) -> None:

@@ -31,7 +31,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
@@ -292,10 +292,10 @@ def _manifest(content: dict[str, Any]) -> Manifest:
             "written_at": _moment(content["written_at"]),
             "policy": {reason: _one_of(Treatment, value) for reason, value in content["policy"].items()},
             "unchecked": _one_of(Unchecked, content["unchecked"]),
-            "job_ids": tuple(_job(job) for job in content["job_ids"]),
-            "checked_at": None if seen is None else (_moment(seen[0]), _moment(seen[1])),
-            "columns": tuple(_columns(**each) for each in content["columns"]),
-            "files": tuple(_file(**each) for each in content["files"]),
+            "job_ids": tuple(_job(job) for job in _list(content["job_ids"])),
+            "checked_at": None if seen is None else _span(seen),
+            "columns": tuple(_columns(**each) for each in _list(content["columns"])),
+            "files": tuple(_file(**each) for each in _list(content["files"])),
             "ignored": _texts(content["ignored"]),
         }
     )
@@ -309,15 +309,15 @@ def _manifest(content: dict[str, Any]) -> Manifest:
 def _columns(**told: Any) -> ColumnPaths:
     """What a file was read by; every name a text."""
     geo = told.get("geo")
-    lists = {name: _texts(told.get(name, ())) for name in ("references", "embedded")}
+    lists = {name: _texts(told.get(name, [])) for name in ("references", "embedded")}
     found = ColumnPaths(**{**told, **lists, "geo": None if geo is None else _texts(geo)})
-    _texts(name for name in (found.id, found.author_id or "", found.created_at or ""))
+    _texts([found.id, *(name for name in (found.author_id, found.created_at) if name is not None)])
     return found
 
 
 def _file(**told: Any) -> FileRecord:
     """What a reader relies on without asking: paths stay inside the dataset, counts are numbers and are conserved."""
-    record = FileRecord(**{**told, "notes": _texts(told.get("notes", ()))})
+    record = FileRecord(**{**told, "notes": _texts(told.get("notes", []))})
     inside(record.path)
     _one_of(Decision, record.decision)
     for digest in (record.sha256, record.source_sha256):
@@ -326,18 +326,23 @@ def _file(**told: Any) -> FileRecord:
     for name in _COUNTS:
         _count(getattr(record, name))
     for name in _COUNTS_OF_PARQUET:
-        _count(getattr(record, name) or 0)
+        _count(0 if getattr(record, name) is None else getattr(record, name))
     if record.rows_in is not None and record.rows_in != (record.rows_kept or 0) + record.rows_dropped:
         raise ValueError(f"the rows of {record.path} do not add up")
     return record
 
 
-def _texts(values: Iterable[Any]) -> tuple[str, ...]:
-    """Values that are all texts, as they are; a text itself is no list of texts."""
-    found = tuple(values)
-    if isinstance(values, str) or not all(isinstance(value, str) for value in found):
+def _texts(values: Any) -> tuple[str, ...]:
+    """Values that are all texts, as they are."""
+    if not all(isinstance(value, str) for value in _list(values)):
         raise ValueError("what is to be a list of texts is none")
-    return found
+    return tuple(values)
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is no list")
+    return value
 
 
 def _count(value: Any) -> int:
@@ -356,6 +361,11 @@ def _one_of(choices: Any, value: Any) -> Any:
     if value not in get_args(choices):
         raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
     return value
+
+
+def _span(value: Any) -> tuple[datetime, datetime]:
+    first, last = _list(value)
+    return _moment(first), _moment(last)
 
 
 def _moment(text: str) -> datetime:

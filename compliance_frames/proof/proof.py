@@ -91,6 +91,7 @@ class Proof:
             "destination": str(self.destination),
             "job_ids": [str(job) for job in self.job_ids],
             "verified_at": self.verified_at.isoformat(),
+            "sample": None if self.sample is None else asdict(self.sample),
             "checks": [asdict(check) for check in self.checks],
             "not_checked": list(self.not_checked),
         }
