@@ -7,7 +7,8 @@ and terminals can hold none: they show the escapes as text.
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import os
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 
@@ -40,6 +41,18 @@ def inside(path: Any) -> str:
     if plain.as_posix() != path or not _is_spelt_once(path):
         raise ValueError(f"the path {path!r} is not spelt as a listing of files would spell it")
     return path
+
+
+def leads_into(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> bool:
+    """Whether a path, links followed, leads to a place within a folder; a loop of links, or a NUL, leads nowhere.
+
+    >>> leads_into("/tmp/clean/a/../report.html", "/tmp/clean"), leads_into("/tmp/clean.report.html", "/tmp/clean")
+    (True, False)
+    """
+    try:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # whoever opens it says so
+        return False
 
 
 def _is_spelt_once(path: str) -> bool:

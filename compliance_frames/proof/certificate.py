@@ -29,6 +29,7 @@ from compliance_frames.corpus.manifest import Manifest
 from compliance_frames.documents import read_document
 from compliance_frames.durable import write_private_once
 from compliance_frames.errors import ComplianceFramesError, DestinationError, VerificationError
+from compliance_frames.names import leads_into
 from compliance_frames.proof.canonical import canonical
 from compliance_frames.proof.evidence import Evidence, key_id
 from compliance_frames.proof.proof import Check, Proof
@@ -233,7 +234,7 @@ def certify(
     proof: Proof, path: str | os.PathLike[str], *, sign_key: SigningKey | str | os.PathLike[str] | None = None
 ) -> Certificate:
     """Write the certificate of a proof; see :meth:`Proof.certify`."""
-    if Path(path).resolve().is_relative_to(proof.destination.resolve()):
+    if leads_into(path, proof.destination):
         raise DestinationError(f"the certificate {path} would lie inside the dataset that it is of: write it elsewhere")
     key = sign_key if sign_key is None or isinstance(sign_key, SigningKey) else SigningKey.read(sign_key)
     made = Certificate.of(proof)

@@ -23,6 +23,7 @@ import pyarrow as pa
 from compliance_frames.corpus.manifest import Decision, FileRecord, Manifest, manifest_path
 from compliance_frames.durable import write_private
 from compliance_frames.errors import DestinationError
+from compliance_frames.names import leads_into
 from compliance_frames.report import charts, elements
 from compliance_frames.report.certificate import section
 
@@ -115,11 +116,11 @@ def report(
         DestinationError: the page would lie inside the dataset that it describes.
     """
     target = report_path(destination) if output is None else Path(output)
-    if target.resolve().is_relative_to(Path(destination).resolve()):
+    if leads_into(target, destination):
         raise DestinationError(f"the report {target} would lie inside the dataset {destination}; write it elsewhere")
     manifest = Manifest.read(manifest_path(destination))
     asked = Asked.of(*results, ledger=ledger)
-    name = Path(destination).resolve().name
+    name = Path(os.path.realpath(destination)).name
     text = page(manifest, asked=asked, proof=proof, certificate=certificate, problems=problems, name=name)
     write_private(target, text.encode("utf-8", "backslashreplace"))
     return target

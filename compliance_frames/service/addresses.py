@@ -115,7 +115,11 @@ def _is_public(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return _NUMERIC.fullmatch(host) is None  # an octal, hexadecimal or short form of an IP address
-    return address.is_loopback or address.is_global
+    if address.is_loopback:
+        return True
+    # What is reserved may be another address in disguise: 64:ff9b::a9fe:a9fe and ::10.0.0.1 lead where IPv4 does.
+    odd = address.is_reserved or address.is_multicast or getattr(address, "sixtofour", None) is not None
+    return address.is_global and not odd
 
 
 def _shown(url: str) -> str:
