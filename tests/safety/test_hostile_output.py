@@ -198,6 +198,21 @@ def test_lies_in_a_footer_do_not_reach_arrow(tmp_path: Path) -> None:
     assert len(ends_of(forged)) == len(LIES)
 
 
+def test_an_offset_that_leads_out_of_its_buffer_is_not_followed(tmp_path: Path) -> None:
+    """In Arrow's own format, whose reader believes offsets: the file is said not to have been looked into."""
+    forger = Forger(tmp_path)
+    _, clean = forger.cleaned()
+    lists = pa.array([[1] * 0x777, [2] * 0x777], pa.list_(pa.int32()))
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, pa.schema([("a", lists.type)])) as writer:
+        writer.write_table(pa.table({"a": lists}))
+    honest = b"".join(offset.to_bytes(4, "little") for offset in (0, 0x777, 0xEEE))
+    lying = b"".join(offset.to_bytes(4, "little") for offset in (0x7FFF0000, 0x7FFF0777, 0x7FFF0EEE))
+    assert sink.getvalue().count(honest) == 1
+    contents = {"a.parquet": (clean / "a.parquet").read_bytes(), "b.arrow": sink.getvalue().replace(honest, lying)}
+    assert set(ends_of([forger.forge("lying", contents)])) == {"lying"}
+
+
 def test_a_page_that_unpacks_beyond_measure_is_a_problem(tmp_path: Path) -> None:
     """A few kilobytes that say they are a gigabyte, and are: nothing of it is unpacked."""
     codec = pa.Codec("zstd")
