@@ -23,7 +23,11 @@ def write_private(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: beside it first, then renamed into place."""
     part = path.with_name(path.name + ".part")
     _fill(part, data)
-    publish(part, path)
+    try:
+        publish(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def write_private_once(path: Path, data: bytes) -> None:
@@ -48,7 +52,9 @@ def write_private_once(path: Path, data: bytes) -> None:
 
 def _fill(part: Path, data: bytes) -> None:
     try:
-        with open_private(part) as file:
+        part.unlink(missing_ok=True)  # a killed run's; or a link, or a file held open, that somebody else put there
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

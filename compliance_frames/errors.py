@@ -37,9 +37,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from compliance_frames.names import shown
+
 
 class ComplianceFramesError(Exception):
     """The root of the tree: catches everything that this package raises on purpose."""
+
+    def __str__(self) -> str:
+        return shown(super().__str__())  # a file's name in it must not keep it from being printed
 
 
 class IdError(ComplianceFramesError, ValueError):

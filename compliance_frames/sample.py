@@ -142,9 +142,8 @@ def _write_days(table: pa.Table, folder: Path) -> None:
     for day, begin, end in zip(found.tolist(), starts.tolist(), ends, strict=True):
         part = folder / f"date={date(1970, 1, 1) + timedelta(days=day)}"
         part.mkdir(parents=True)
-        pq.write_table(
-            table.slice(begin, end - begin), part / "part-0.parquet", compression="zstd", row_group_size=_ROW_GROUP
-        )
+        with (part / "part-0.parquet").open("wb") as file:
+            pq.write_table(table.slice(begin, end - begin), file, compression="zstd", row_group_size=_ROW_GROUP)
 
 
 def _snowflakes(rng: np.random.Generator, rows: int, start: datetime, days: int) -> np.ndarray[Any, np.dtype[np.int64]]:

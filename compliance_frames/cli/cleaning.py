@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from compliance_frames.cli import options, tables
 from compliance_frames.cli.asking import Asking, ask, asked_of, question_of
 from compliance_frames.cli.proving import prove_and_report, signing_key
 from compliance_frames.console import Display, counted, heading
+from compliance_frames.names import leads_into
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +83,7 @@ def _must_be_free(dest: Path, wait: bool) -> None:
     from compliance_frames.corpus.stage import lock_path
     from compliance_frames.lock import must_be_free
 
-    target = dest.resolve()
+    target = Path(os.path.realpath(dest))  # a loop of links is refused where it is written to
     if target.name and not wait:
         must_be_free(lock_path(target), f"The destination {dest}")
 
@@ -258,10 +260,9 @@ def _refuse_early(corpus: Path, dest: Path, certificate: Path) -> None:
     from compliance_frames.corpus.manifest import manifest_path
     from compliance_frames.errors import DestinationError
 
-    source, target = corpus.resolve(), dest.resolve()
-    if source.is_relative_to(target) or target.is_relative_to(source):
+    if leads_into(corpus, dest) or leads_into(dest, corpus):
         raise DestinationError(f"{dest} and {corpus} lie one in the other: give a destination outside of the corpus")
-    if dest.exists() and not manifest_path(dest).exists():
+    if os.path.lexists(dest) and not manifest_path(dest).exists():
         raise DestinationError(f"{dest} exists and was not written by this tool: give another destination")
     if certificate.exists() and not dest.exists():
         raise DestinationError(

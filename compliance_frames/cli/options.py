@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 import rich_click as click
 
 from compliance_frames.console import Display
+from compliance_frames.names import leads_into
 
 if TYPE_CHECKING:
     from compliance_frames.corpus.policy import Policy
@@ -159,7 +160,7 @@ def keep_apart(path: Path | None, option: str, *datasets: Path) -> None:
     >>> keep_apart(Path("corpus.ledger"), "--ledger", Path("corpus"))
     """
     for dataset in datasets:
-        if path is not None and path.resolve().is_relative_to(dataset.resolve()) and not dataset.is_file():
+        if path is not None and leads_into(path, dataset) and not dataset.is_file():
             raise click.UsageError(f"{option} {path} lies inside the dataset {dataset}; give a path outside of it.")
 
 

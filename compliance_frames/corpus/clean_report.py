@@ -11,6 +11,7 @@ from typing import Any
 
 from compliance_frames.corpus.dataset import is_ignored
 from compliance_frames.corpus.manifest import Manifest
+from compliance_frames.names import shown
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class CleanReport:
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self._lines())
         lines = [f"  {name:<{width}}  {value}" for name, value in self._lines()]
-        return "\n".join([f"cleaned copy: {self.destination}", *lines, *(f"  note: {note}" for note in self.notes)])
+        told = [f"cleaned copy: {self.destination}", *lines, *(f"  note: {note}" for note in self.notes)]
+        return shown("\n".join(told))
 
     def _repr_html_(self) -> str:
         cells = "".join(
@@ -84,7 +86,7 @@ class CleanReport:
         )
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         listed = f"<ul>{notes}</ul>" if notes else ""
-        return f"<table><caption>cleaned copy: {escape(str(self.destination))}</caption>{cells}</table>{listed}"
+        return f"<table><caption>cleaned copy: {escape(shown(str(self.destination)))}</caption>{cells}</table>{listed}"
 
     def _lines(self) -> list[tuple[str, str]]:
         rows = f"{self.rows_in:,} read, {self.rows_kept:,} kept, {self.rows_dropped:,} dropped"

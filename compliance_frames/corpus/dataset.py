@@ -80,7 +80,7 @@ def list_files(dataset: str | os.PathLike[str]) -> Listing:
 def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
     """An open Parquet file about which Arrow may be asked anything; what goes wrong while it is open names the file."""
     try:
-        with pa.OSFile(os.fspath(root / source.path), "rb") as handle:  # a path, never a pattern or an address
+        with pa.OSFile(os.fsencode(root / source.path), "rb") as handle:  # bytes: no pattern, no address, and no UTF-8
             _must_be_as_listed(root, source)
             file = pq.ParquetFile(handle)
             _must_be_sound(handle)
@@ -188,10 +188,6 @@ def _entries(directory: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _source(path: Path, name: str) -> SourceFile:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise PlanError(f"file name {name!r} is not UTF-8: rename it, so that a manifest can name it") from None
     state = path.lstat()
     if stat.S_ISLNK(state.st_mode):
         raise PlanError(f"{name} is a symbolic link: what it points to may lie outside; put the file itself there")

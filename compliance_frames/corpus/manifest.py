@@ -20,6 +20,9 @@ no path of the machine that wrote it. The file is one JSON object::
       "files": [{"path": "date=2024-05-01/part-0.parquet", "columns": 0, "sha256": "…", …}],
       "ignored": [".DS_Store"]               hidden and temporary files, and those left out, which were not taken
     }
+
+A byte of a name that is no UTF-8 stands in it as the escape of a lone surrogate, as Python has it (``\\udc80`` to
+``\\udcff``): ``caf\\udce9.parquet`` is a name of twelve bytes. So each is there exactly, in one spelling only.
 """
 
 from __future__ import annotations
@@ -27,21 +30,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from pathlib import Path, PurePosixPath
-from typing import Any, Final, Literal, TypeVar, get_args
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
 
+from compliance_frames.documents import parsed, read_document
 from compliance_frames.durable import sync_directory
 from compliance_frames.errors import VerificationError
+from compliance_frames.names import inside
 from compliance_frames.schemas import Treatment, Unchecked
 
 FORMAT: Final = "compliance-frames manifest"
 VERSION: Final = 1
+#: A damaged manifest is not repeated in the sentence about it.
+_MOST_SAID: Final = 300
 
 Decision = Literal["copy", "splice", "rewrite"]
-_Record = TypeVar("_Record", "ColumnPaths", "FileRecord")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_JOB: Final = re.compile(r"[0-9]{1,20}")
+_COUNTS: Final = ("source_bytes", "bytes", "rows_dropped", "rows_scrubbed", "rows_unchecked")
+_COUNTS_OF_PARQUET: Final = ("columns", "rows_in", "rows_kept")
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,8 @@ class Manifest:
         try:
             return _manifest(content)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise VerificationError(f"the manifest does not hold what it must ({error}): it was damaged") from error
+            said = str(error)[:_MOST_SAID]
+            raise VerificationError(f"the manifest does not hold what it must ({said}): it was damaged") from error
 
     def write(self, path: Path) -> None:
         """Write the manifest, whole or not at all, for the owner's eyes only (mode 0600).
@@ -198,12 +210,12 @@ class Manifest:
             VerificationError: there is none, it cannot be read, it was damaged, or it is of a newer version.
         """
         try:
-            return cls.from_json(path.read_text(encoding="utf-8"))
+            return cls.from_json(read_document(path))
         except FileNotFoundError:
             raise _problem(
                 f"there is no manifest {path}: the dataset beside it was not finished by this tool"
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise _problem(f"the manifest {path} cannot be read: {error}") from error
         except VerificationError as error:
             raise _problem(f"{path}: {error}") from error
@@ -252,14 +264,14 @@ def _digest(content: Mapping[str, Any]) -> str:
 def _checked(text: str) -> dict[str, Any]:
     """The JSON object of a text that calls itself a manifest, is of a known version, and is undamaged."""
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise VerificationError(f"this is no manifest, or half of one: {error}") from None
+        content = parsed(text)
+    except ValueError as error:
+        raise VerificationError(f"this is no manifest, or half of one: {str(error)[:_MOST_SAID]}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise VerificationError(f"this is no manifest: its format is not {FORMAT!r}")
     version = content.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise VerificationError(f"the manifest has no version that makes sense: {version!r}")
+    if type(version) is not int or version < 1:
+        raise VerificationError(f"the manifest has no version that makes sense: {repr(version)[:40]}")
     if version > VERSION:
         raise VerificationError(
             f"the manifest is of version {version}, and this release reads versions up to {VERSION}; "
@@ -278,41 +290,82 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         **{
             **content,
             "written_at": _moment(content["written_at"]),
-            "policy": {str(reason): _one_of(Treatment, value) for reason, value in content["policy"].items()},
+            "policy": {reason: _one_of(Treatment, value) for reason, value in content["policy"].items()},
             "unchecked": _one_of(Unchecked, content["unchecked"]),
-            "job_ids": tuple(int(job) for job in content["job_ids"]),
-            "checked_at": None if seen is None else (_moment(seen[0]), _moment(seen[1])),
-            "columns": tuple(_record(ColumnPaths, each) for each in content["columns"]),
-            "files": tuple(_record(FileRecord, each) for each in content["files"]),
-            "ignored": tuple(str(path) for path in content["ignored"]),
+            "job_ids": tuple(_job(job) for job in _list(content["job_ids"])),
+            "checked_at": None if seen is None else _span(seen),
+            "columns": tuple(_columns(**each) for each in _list(content["columns"])),
+            "files": tuple(_file(**each) for each in _list(content["files"])),
+            "ignored": _texts(content["ignored"]),
         }
     )
+    _texts([manifest.tool_version, manifest.source, manifest.plan_digest])
     for record in manifest.files:
-        _check_record(record, len(manifest.columns))
+        if record.columns is not None and record.columns >= len(manifest.columns):
+            raise ValueError(f"{record.path} names columns that are not there")
     return manifest
 
 
-def _record(kind: type[_Record], content: dict[str, Any]) -> _Record:
-    values: Any = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-    return kind(**values)
+def _columns(**told: Any) -> ColumnPaths:
+    """What a file was read by; every name a text."""
+    geo = told.get("geo")
+    lists = {name: _texts(told.get(name, [])) for name in ("references", "embedded")}
+    found = ColumnPaths(**{**told, **lists, "geo": None if geo is None else _texts(geo)})
+    _texts([found.id, *(name for name in (found.author_id, found.created_at) if name is not None)])
+    return found
 
 
-def _check_record(record: FileRecord, columns: int) -> None:
-    """What a reader relies on without asking: paths stay inside the dataset, and counts are conserved."""
-    parts = PurePosixPath(record.path).parts
-    if not parts or ".." in parts or parts[0] == "/":
-        raise ValueError(f"the path {record.path!r} leads out of the dataset")
-    if record.columns is not None and not 0 <= record.columns < columns:
-        raise ValueError(f"{record.path} names columns that are not there")
+def _file(**told: Any) -> FileRecord:
+    """What a reader relies on without asking: paths stay inside the dataset, counts are numbers and are conserved."""
+    record = FileRecord(**{**told, "notes": _texts(told.get("notes", []))})
+    inside(record.path)
     _one_of(Decision, record.decision)
+    for digest in (record.sha256, record.source_sha256):
+        if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
+            raise ValueError(f"{digest!r} is no SHA-256")
+    for name in _COUNTS:
+        _count(getattr(record, name))
+    for name in _COUNTS_OF_PARQUET:
+        _count(0 if getattr(record, name) is None else getattr(record, name))
     if record.rows_in is not None and record.rows_in != (record.rows_kept or 0) + record.rows_dropped:
         raise ValueError(f"the rows of {record.path} do not add up")
+    return record
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    """Values that are all texts, as they are."""
+    if not all(isinstance(value, str) for value in _list(values)):
+        raise ValueError("what is to be a list of texts is none")
+    return tuple(values)
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{value!r} is no list")
+    return value
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} counts nothing")
+    return value
+
+
+def _job(value: Any) -> int:
+    if not (isinstance(value, str) and _JOB.fullmatch(value)):
+        raise ValueError(f"{value!r} is no job")
+    return int(value)
 
 
 def _one_of(choices: Any, value: Any) -> Any:
     if value not in get_args(choices):
         raise ValueError(f"{value!r} is none of {', '.join(get_args(choices))}")
     return value
+
+
+def _span(value: Any) -> tuple[datetime, datetime]:
+    first, last = _list(value)
+    return _moment(first), _moment(last)
 
 
 def _moment(text: str) -> datetime:

@@ -18,6 +18,7 @@ from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Counts
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.policy import Policy
+from compliance_frames.names import shown
 from compliance_frames.schemas import FILES
 
 Decision = Literal["copy", "splice", "rewrite"]
@@ -139,11 +140,17 @@ class Plan:
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     def to_arrow(self) -> pa.Table:
-        """One row per file (``schemas.FILES``); ``rows_unchecked`` is null where nobody knows."""
+        """One row per file (``schemas.FILES``); ``rows_unchecked`` is null where nobody knows.
+
+        Bytes of a name that are no UTF-8 stand in it as escapes; ``files`` has the names as they are.
+        """
         known = self.erasures.asked_tweets is not None
         rows = [
             {name: getattr(file, name) for name in FILES.names}
-            | {"rows_unchecked": file.rows_unchecked if known and file.rows is not None else None}
+            | {
+                "path": shown(file.path),
+                "rows_unchecked": file.rows_unchecked if known and file.rows is not None else None,
+            }
             for file in self.files
         ]
         return pa.Table.from_pylist(rows, schema=FILES)

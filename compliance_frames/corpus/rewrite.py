@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def rewrite(
     with (
         source.open("rb") as stream,
         pq.ParquetFile(stream, coerce_int96_timestamp_unit=encoding.int96, **options) as file,
-        pa.OSFile(str(target), "wb") as sink,  # of Arrow's own, which needs no interpreter to write
+        pa.OSFile(os.fsencode(target), "wb") as sink,  # of Arrow's own, which needs no interpreter to write
         encoding.writer(sink) as writer,
     ):
         for group in range(file.num_row_groups):

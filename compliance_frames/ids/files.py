@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -19,7 +20,7 @@ from compliance_frames.ids.parse import parse_ids, parse_values
 
 _Pieces = Iterator[tuple[str | None, Any]]
 
-_PACKED = {".gz", ".bz2", ".zst"}
+_PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _PARQUET = {".parquet", ".pq"}
 _CSV = {".csv": ",", ".tsv": "\t"}
 _JSONL = {".jsonl", ".ndjson"}
@@ -75,9 +76,19 @@ def parquet_schema(path: Path) -> pa.Schema | None:
     """
     files = _parquet_in(path) if path.is_dir() else [path] if path.suffix.lower() in _PARQUET else []
     try:
-        return pq.read_schema(files[0]) if files else None
+        return _schema(files[0]) if files else None
     except (pa.ArrowException, OSError):  # whoever reads it says so
         return None
+
+
+def _schema(path: Path) -> pa.Schema:
+    with pa.OSFile(os.fsencode(path), "rb") as stream:
+        return pq.read_schema(stream)
+
+
+def _unpacked(path: Path) -> Any:
+    """The content of a file as a stream of Arrow's, which unpacks it by the end of its name."""
+    return pa.input_stream(pa.OSFile(os.fsencode(path), "rb"), compression=_PACKED.get(path.suffix.lower()))
 
 
 def _parquet_in(folder: Path) -> list[Path]:
@@ -99,7 +110,7 @@ def _of_directory(folder: Path, told: str | None) -> _Pieces:
 
 
 def _of_parquet(path: Path, told: str | None) -> _Pieces:
-    with pq.ParquetFile(path) as file:
+    with pa.OSFile(os.fsencode(path), "rb") as stream, pq.ParquetFile(stream) as file:
         name, top = id_column_of(file.schema_arrow.names, told)
         for batch in file.iter_batches(columns=[name if name != top else top], use_threads=False):
             yield name, take(batch, name)
@@ -107,7 +118,7 @@ def _of_parquet(path: Path, told: str | None) -> _Pieces:
 
 def _of_csv(path: Path, told: str | None, delimiter: str) -> _Pieces:
     parsing = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    with pa.input_stream(str(path)) as stream, pa_csv.open_csv(stream, parse_options=parsing) as reader:
+    with _unpacked(path) as stream, pa_csv.open_csv(stream, parse_options=parsing) as reader:
         names = reader.schema.names
     if told is None and len(names) == 1 and names[0].strip().isdigit():  # no header: the first line is an ID
         yield from _of_text(path, None)
@@ -119,7 +130,7 @@ def _of_csv(path: Path, told: str | None, delimiter: str) -> _Pieces:
         include_columns=[name], column_types={name: pa.string()}, strings_can_be_null=True, null_values=_NOTHING
     )
     with (
-        pa.input_stream(str(path)) as stream,
+        _unpacked(path) as stream,
         pa_csv.open_csv(stream, parse_options=parsing, convert_options=converting) as reader,
     ):
         for batch in reader:
@@ -130,7 +141,7 @@ _NOTHING = ["", "NA", "N/A", "NULL", "null", "None", "NaN", "nan", "<NA>"]
 
 
 def _of_text(path: Path, told: str | None) -> _Pieces:
-    with pa.input_stream(str(path)) as stream:
+    with _unpacked(path) as stream:
         for block in _blocks(stream):
             lines = _bare_lines(block)
             if lines is None:
@@ -148,7 +159,7 @@ def _bare_lines(block: bytes) -> pa.StringArray | None:
 
 def _of_jsonl(path: Path, told: str | None) -> _Pieces:
     """One object a line; integers are kept whole, and a number with a point or an exponent stays one."""
-    with pa.input_stream(str(path)) as stream:
+    with _unpacked(path) as stream:
         numbered = ((number, line) for number, line in enumerate(_lines(stream), start=1) if line.strip())
         name: str | None = None
         while batch := list(islice(numbered, _BATCH)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -57,8 +58,8 @@ class Files:
         Raises:
             LedgerError: they cannot be read.
         """
-        with self._told(f"the IDs of chunk {chunk} cannot be read"):
-            ids = pq.read_table(self._ids(chunk)).column("id").combine_chunks()
+        with self._told(f"the IDs of chunk {chunk} cannot be read"), _opened(self._ids(chunk)) as file:
+            ids = file.read().column("id").combine_chunks()
         return ids.chunk(0) if isinstance(ids, pa.ChunkedArray) else ids
 
     def results(self, chunk: int) -> pa.Table:
@@ -67,8 +68,8 @@ class Files:
         Raises:
             LedgerError: they cannot be read.
         """
-        with self._told(f"the results of chunk {chunk} are missing"):
-            return pq.read_table(self._results(chunk)).cast(RESULTS)
+        with self._told(f"the results of chunk {chunk} are missing"), _opened(self._results(chunk)) as file:
+            return file.read().cast(RESULTS)
 
     def digest_key(self, *, make: bool) -> bytes | None:
         """The key to digests of IDs; made at random where there is none, if so told.
@@ -183,7 +184,7 @@ def trouble_told(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    with pa.OSFile(str(path), "rb") as handle:
+    with pa.OSFile(os.fsencode(path), "rb") as handle:
         yield pq.ParquetFile(handle, pre_buffer=False)  # which would read more of it than is wanted now
 
 

@@ -1,10 +1,10 @@
-"""One JSON for one content: the bytes that a digest and a signature are made over, and a reader that takes no other."""
+"""One JSON for one content: the bytes that a digest and a signature are made over."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 
 def canonical(content: Mapping[str, Any]) -> bytes:
@@ -33,33 +33,3 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, float) or (isinstance(value, int) and abs(value) >= 2**53):
         raise ValueError(f"{value!r} is not written the same by everybody")
     return value
-
-
-def parsed(text: str) -> Any:
-    """What a JSON text says, if every reader takes it alike.
-
-    Raises:
-        ValueError: it is no JSON; or a name stands twice in an object, of which some readers take the first and some
-            the last; or a number is not whole; or it is nested deeper than anything that is meant.
-
-    >>> parsed('{"a": 1, "a": 2}')
-    Traceback (most recent call last):
-    ValueError: 'a' stands twice in one object
-    """
-    try:
-        return json.loads(text, object_pairs_hook=_once, parse_float=_refused, parse_constant=_refused)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{name!r} stands twice in one object")
-        found[name] = value
-    return found
-
-
-def _refused(number: str) -> NoReturn:
-    raise ValueError(f"{number} is no whole number")

@@ -26,8 +26,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import compliance_frames
 from compliance_frames.corpus.manifest import Manifest
+from compliance_frames.documents import read_document
 from compliance_frames.durable import write_private_once
 from compliance_frames.errors import ComplianceFramesError, DestinationError, VerificationError
+from compliance_frames.names import leads_into
 from compliance_frames.proof.canonical import canonical
 from compliance_frames.proof.evidence import Evidence, key_id
 from compliance_frames.proof.proof import Check, Proof
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
     from compliance_frames.progress import ProgressCallback
     from compliance_frames.proof.recheck import Recheck
 
-_LARGEST: Final = 1 << 30
+#: A damaged certificate is not repeated in the sentence about it.
+_MOST_SAID: Final = 300
 _READS_WITH: Final = ("pyarrow", "duckdb", "numpy")
 
 
@@ -202,7 +205,7 @@ class Certificate:
             digest = found.digest
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise VerificationError(
-                f"the certificate does not hold what it must ({error}): it was damaged or changed"
+                f"the certificate does not hold what it must ({str(error)[:_MOST_SAID]}): it was damaged or changed"
             ) from None
         if said != digest:
             raise VerificationError(
@@ -218,14 +221,10 @@ class Certificate:
             VerificationError: there is none, it cannot be read, it was changed, or it is of another version.
         """
         try:
-            with Path(path).open("rb") as file:
-                data = file.read(_LARGEST + 1)
-            if len(data) > _LARGEST:
-                raise VerificationError("this is no certificate: none is of that size")
-            return cls.from_json(data.decode())
+            return cls.from_json(read_document(Path(path)))
         except FileNotFoundError:
             raise problem(f"there is no certificate {path}") from None
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise problem(f"the certificate {path} cannot be read: {error}") from error
         except VerificationError as error:
             raise problem(f"{path}: {error}") from error
@@ -235,7 +234,7 @@ def certify(
     proof: Proof, path: str | os.PathLike[str], *, sign_key: SigningKey | str | os.PathLike[str] | None = None
 ) -> Certificate:
     """Write the certificate of a proof; see :meth:`Proof.certify`."""
-    if Path(path).resolve().is_relative_to(proof.destination.resolve()):
+    if leads_into(path, proof.destination):
         raise DestinationError(f"the certificate {path} would lie inside the dataset that it is of: write it elsewhere")
     key = sign_key if sign_key is None or isinstance(sign_key, SigningKey) else SigningKey.read(sign_key)
     made = Certificate.of(proof)

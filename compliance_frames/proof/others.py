@@ -6,7 +6,9 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
@@ -30,7 +32,10 @@ _MOST_UNPACKED: Final = 1 << 32
 _DEEPEST: Final = 3
 _IPC: Final = b"ARROW1"
 _ENCRYPTED: Final = (b"PARE", b"Salted__", b"-----BEGIN PGP")
-_FAILURES: Final = (pa.ArrowException, OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
+_FAILURES: Final = (
+    pa.ArrowException, OSError, EOFError, ValueError, LookupError, RuntimeError, MemoryError,
+    lzma.LZMAError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def look_at_other(path: Path, record: FileRecord, needles: Needles) -> Findings:
@@ -48,10 +53,10 @@ def look_at_other(path: Path, record: FileRecord, needles: Needles) -> Findings:
         look = _Look(needles)
         try:
             look.into(file, record.path)
-        except _FAILURES as error:
-            look.unlooked.add(f"{record.path!r}: it could not be unpacked to its end ({type(error).__name__})")
         except NotImplementedError:
             look.unlooked.add(f"{record.path!r}: it is packed as nobody here can unpack")
+        except _FAILURES as error:
+            look.unlooked.add(f"{record.path!r}: it could not be unpacked to its end ({type(error).__name__})")
     found = np.unique(np.concatenate([needles.ids[:0], *look.found]))
     if len(found):
         findings.problems.append(f"{record.path}: {number(len(found), 'ID')} of what had to go in its bytes")
@@ -97,6 +102,7 @@ class _Look:
         """Arrow's own format may be compressed, buffer by buffer."""
         source: Any = pa.PythonFile(file, "r")
         for batch in _batches(pa.ipc.open_file(source) if head.startswith(_IPC) else pa.ipc.open_stream(source)):
+            batch.validate(full=True)  # an offset that leads out of its buffer would end the process
             for leaf in (leaf for column in batch.columns for leaf in leaves(column)):
                 values = [leaf, leaf.dictionary] if pa.types.is_dictionary(leaf.type) else [leaf]
                 for buffer in (buffer for each in values for buffer in each.buffers() if buffer is not None):

@@ -22,6 +22,9 @@ from compliance_frames.proof.thrift import CutShort, ThriftError, parsed
 _HEADER_BYTES: Final = 1024
 _LARGEST_HEADER: Final = 1 << 24
 _LARGEST_PAGE: Final = 1 << 31
+#: A page beyond the first of these is refused where it says that it unpacks to more than the second times its bytes.
+_LARGE_PAGE: Final = 1 << 27
+_MOST_UNPACKED: Final = 100
 #: What is read at once of a chunk whose pages are small.
 _WINDOW: Final = 1 << 20
 
@@ -239,6 +242,8 @@ def _header_at(window: _Window, at: int) -> tuple[PageHeader, bytes]:
 def _body(body: memoryview, header: PageHeader, codec: str) -> bytes:
     """The body as it was before it was compressed, of exactly the size that the header says."""
     levels, rest, size = body[: header.levels], body[header.levels :], header.plain_bytes - header.levels
+    if size > _LARGE_PAGE and size > _MOST_UNPACKED * len(rest):
+        raise PageError(f"a page of {len(body):,} bytes says that it unpacks to {header.plain_bytes:,}")
     plain = codec == "UNCOMPRESSED" or not header.compressed or (header.kind == 3 and not size)
     try:
         data = bytes(rest) if plain else _decompress(rest, size, codec)

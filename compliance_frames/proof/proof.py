@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from compliance_frames.proof.evidence import Evidence
     from compliance_frames.proof.signature import SigningKey
 
+from compliance_frames.names import shown
 from compliance_frames.proof.sampling import Sample
 
 
@@ -90,9 +91,9 @@ class Proof:
             "destination": str(self.destination),
             "job_ids": [str(job) for job in self.job_ids],
             "verified_at": self.verified_at.isoformat(),
+            "sample": None if self.sample is None else asdict(self.sample),
             "checks": [asdict(check) for check in self.checks],
             "not_checked": list(self.not_checked),
-            "sample": None if self.sample is None else asdict(self.sample),
         }
 
     def __str__(self) -> str:
@@ -100,7 +101,7 @@ class Proof:
         digits = max(len(f"{check.counted:,}") for check in self.checks)
         checked = [f"  {check.name:<{width}}  {check.counted:>{digits},}  {check.what}" for check in self.checks]
         left = [f"  not checked: {sentence}" for sentence in self.not_checked]
-        return "\n".join([f"verified: {self.destination}", self.statement, *checked, *left])
+        return shown("\n".join([f"verified: {self.destination}", self.statement, *checked, *left]))
 
     __repr__ = __str__
 
@@ -112,6 +113,6 @@ class Proof:
         )
         left = "".join(f"<li>not checked: {escape(sentence)}</li>" for sentence in self.not_checked)
         return (
-            f"<table><caption>verified: {escape(str(self.destination))}</caption>{rows}</table>"
-            f"<p>{escape(self.statement)}</p><ul>{left}</ul>"
+            f"<table><caption>verified: {escape(shown(str(self.destination)))}</caption>{rows}</table>"
+            f"<p>{escape(shown(self.statement))}</p><ul>{left}</ul>"
         )

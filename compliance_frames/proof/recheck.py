@@ -12,13 +12,12 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from compliance_frames.errors import VerificationError
+from compliance_frames.names import shown
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.proof.certificate import Certificate, id_digests, problem
 from compliance_frames.proof.evidence import key_id
+from compliance_frames.proof.footer import read_footer
 from compliance_frames.proof.inventory import entries_below
 from compliance_frames.proof.proof import Proof
 from compliance_frames.proof.reading import CertifiedFile
@@ -76,7 +75,7 @@ class Recheck:
         more = [] if self.ids is None else [f"  IDs: {self.ids}"]
         left = [f"  not checked then: {sentence}" for sentence in self.certificate.not_checked]
         signed = f"  signature: {self.signature}"
-        return "\n".join([f"the certificate holds: {self.destination}", self.statement, signed, *more, *left])
+        return shown("\n".join([f"the certificate holds: {self.destination}", self.statement, signed, *more, *left]))
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
@@ -176,13 +175,13 @@ def _changed(path: Path, file: CertifiedFile) -> Iterator[str]:
             yield f"{file.path} was changed: its SHA-256 is not the certificate's"
         elif file.rows is not None and (rows := _rows(path)) != file.rows:
             yield f"{file.path} has {rows:,} rows, and {file.rows:,} by the certificate"
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError) as error:
         yield f"{file.path} cannot be read: {error}"
 
 
 def _rows(path: Path) -> int:
-    with path.open("rb") as file, pq.ParquetFile(file, pre_buffer=False) as parquet:
-        return int(parquet.metadata.num_rows)
+    with path.open("rb") as file:
+        return read_footer(file).rows
 
 
 def _sha256(path: Path) -> str:

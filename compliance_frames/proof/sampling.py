@@ -39,7 +39,7 @@ class Sample:
         >>> sum(Sample(0.1, seed=0).takes("a.parquet", group) for group in range(1000))
         101
         """
-        digest = hashlib.sha256(f"{self.seed}:{group}:{path}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed}:{group}:{path}".encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8], "big") < self.fraction * 2**64
 
     def looked_into(self, groups: int, of: int) -> Sample:

@@ -33,8 +33,11 @@ _CALLED: Final[dict[str, str]] = {
     "embedded tweet": "{n} that holds a tweet that had to go",
     "embedded author": "{n} that holds a tweet of an author who had to go",
 }
-#: What stands in the way of reading a file, and is told as a problem of it.
-_UNREADABLE: Final = (pa.ArrowException, OSError, ValueError, NotImplementedError, KeyError)
+#: What stands in the way of reading a file, and is told as a problem of it: a number where a list should be, too.
+_UNREADABLE: Final = (
+    pa.ArrowException, OSError, ValueError, NotImplementedError, MemoryError,
+    LookupError, TypeError, AttributeError, ArithmeticError,
+)  # fmt: skip
 _Task = Callable[[], Findings]
 
 

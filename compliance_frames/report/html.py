@@ -21,7 +21,9 @@ import polars as pl
 import pyarrow as pa
 
 from compliance_frames.corpus.manifest import Decision, FileRecord, Manifest, manifest_path
+from compliance_frames.durable import write_private
 from compliance_frames.errors import DestinationError
+from compliance_frames.names import leads_into
 from compliance_frames.report import charts, elements
 from compliance_frames.report.certificate import section
 
@@ -90,7 +92,7 @@ def report(
     problems: Sequence[str] = (),
     output: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Write the page of a cleaned dataset, whole or not at all.
+    """Write the page of a cleaned dataset, whole or not at all, for the owner's eyes only (mode 0600).
 
     After ``check``, ``clean`` and ``verify`` this gives ``clean.report.html``::
 
@@ -114,12 +116,13 @@ def report(
         DestinationError: the page would lie inside the dataset that it describes.
     """
     target = report_path(destination) if output is None else Path(output)
-    if target.resolve().is_relative_to(Path(destination).resolve()):
+    if leads_into(target, destination):
         raise DestinationError(f"the report {target} would lie inside the dataset {destination}; write it elsewhere")
     manifest = Manifest.read(manifest_path(destination))
     asked = Asked.of(*results, ledger=ledger)
-    name = Path(destination).resolve().name
-    _write(target, page(manifest, asked=asked, proof=proof, certificate=certificate, problems=problems, name=name))
+    name = Path(os.path.realpath(destination)).name
+    text = page(manifest, asked=asked, proof=proof, certificate=certificate, problems=problems, name=name)
+    write_private(target, text.encode("utf-8", "backslashreplace"))
     return target
 
 
@@ -328,12 +331,3 @@ def _picture(
 
 def _share(part: int, whole: int) -> str:
     return f"{part / whole:.2%}" if whole else ""
-
-
-def _write(target: Path, text: str) -> None:
-    part = target.with_name(f".{target.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -24,8 +24,6 @@ _PLAIN: Final = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _NUMERIC: Final = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*", re.IGNORECASE)
-#: IPv6 addresses that carry one of IPv4 in them, by NAT64 and 6to4: of a private network, perhaps.
-_CARRIERS: Final = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
 _LONGEST: Final = 16_384
 _USUAL: Final = {"https": 443, "http": 80}
 
@@ -117,7 +115,11 @@ def _is_public(host: str) -> bool:
         address = ipaddress.ip_address(host)
     except ValueError:
         return _NUMERIC.fullmatch(host) is None  # an octal, hexadecimal or short form of an IP address
-    return address.is_loopback or (address.is_global and not any(address in network for network in _CARRIERS))
+    if address.is_loopback:
+        return True
+    # What is reserved may be another address in disguise: 64:ff9b::a9fe:a9fe and ::10.0.0.1 lead where IPv4 does.
+    odd = address.is_reserved or address.is_multicast or getattr(address, "sixtofour", None) is not None
+    return address.is_global and not odd
 
 
 def _shown(url: str) -> str:

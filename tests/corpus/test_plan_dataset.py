@@ -138,14 +138,6 @@ def test_a_pipe_is_refused(write: Write, flag: Flag) -> None:
         plan(root, flag("deleted", [1]))
 
 
-def test_a_name_that_is_no_text_is_refused(write: Write, flag: Flag) -> None:
-    """A manifest could not name such a file."""
-    root = write({"a.parquet": TWEETS})
-    Path(os.fsdecode(os.fsencode(root) + b"/\xff.parquet")).write_bytes(b"")
-    with pytest.raises(PlanError, match="is not UTF-8"):
-        plan(root, flag("deleted", [1]))
-
-
 def test_files_without_rows_are_copied(write: Write, flag: Flag) -> None:
     """No rows, nothing to do, also where a ledger wants to know about every row."""
     made = plan(write({"a.parquet": TWEETS.slice(0, 0)}), flag("deleted", [1]))

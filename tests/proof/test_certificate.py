@@ -25,9 +25,10 @@ from hypothesis import strategies as st
 import compliance_frames as cf
 from compliance_frames.corpus.clean import clean
 from compliance_frames.corpus.plan import plan
+from compliance_frames.documents import parsed
 from compliance_frames.errors import ComplianceFramesError, DestinationError, LedgerError, VerificationError
 from compliance_frames.jobs.ledger import Ledger
-from compliance_frames.proof.canonical import canonical, parsed
+from compliance_frames.proof.canonical import canonical
 from compliance_frames.proof.certificate import Certificate, certificate_path, schema
 from compliance_frames.proof.recheck import MOST_PROBLEMS
 from compliance_frames.proof.signature import SigningKey

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,6 +137,13 @@ def test_an_emulator_is_the_only_storage_of_its_own_api() -> None:
         "https://[::ffff:10.0.0.1]",
         "https://[64:ff9b::a00:1]",
         "https://[2002:a00:1::]",
+        "https://[fe80::1]",
+        "https://[fd00:ec2::254]",
+        "https://[64:ff9b::a9fe:a9fe]",
+        "https://[::a00:1]",
+        "https://[2002:a9fe:a9fe::1]",
+        "https://100.100.100.200",
+        "https://224.0.0.1",
         "https://0x0a.0.0.1",
         "https://167772161",
         "https://0.0.0.0",
@@ -172,8 +186,8 @@ def test_the_storage_client_has_no_credentials_of_any_kind(tmp_path: Path, monke
 
 
 @contextmanager
-def server(speak: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server on loopback that says what it likes to each who connects, until they hang up."""
+def server(speak: Callable[[socket.socket], None], *, greeted: bool = True) -> Iterator[str]:
+    """A server on loopback that says what it likes to each who connects, greeted first or not, until they hang up."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -181,7 +195,8 @@ def server(speak: Callable[[socket.socket], None]) -> Iterator[str]:
                 while True:
                     connection, _ = listening.accept()
                     with connection, suppress(OSError):
-                        connection.recv(65_536)
+                        if greeted:
+                            connection.recv(65_536)
                         speak(connection)
 
         thread = threading.Thread(target=serve, daemon=True)
@@ -353,3 +368,30 @@ def test_a_job_that_is_described_in_an_odd_way_is_no_job(change: dict[str, objec
     transport = httpx.MockTransport(lambda request: httpx.Response(200, json=document))
     with ComplianceApi(TOKEN, transport=transport) as api, pytest.raises(ServiceError, match="makes no sense"):
         api.get(1)
+
+
+def test_who_shows_no_certificate_of_the_name_learns_nothing(tmp_path: Path) -> None:
+    """As where a name server leads to a machine of a private network: it hears of no token and no request."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "api.x.com")])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    made = made.serial_number(1).not_valid_before(datetime(2024, 1, 1)).not_valid_after(datetime(2124, 1, 1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+    own = tmp_path / "own.pem"
+    own.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + made.sign(key, None).public_bytes(Encoding.PEM)
+    )
+    context, heard = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), list[bytes]()
+    context.load_cert_chain(own)
+
+    def speak(connection: socket.socket) -> None:
+        heard.append(b"")
+        with context.wrap_socket(connection, server_side=True) as speaking:
+            heard.append(speaking.recv(65_536))
+
+    with server(speak, greeted=False) as url:
+        secure = url.replace("http:", "https:")
+        with ComplianceApi(TOKEN, base_url=secure, budget=ONCE) as api, pytest.raises(ServiceError, match="reached"):
+            api.jobs("tweets")
+    assert heard == [b""]
