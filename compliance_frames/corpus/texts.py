@@ -85,13 +85,29 @@ def holds_text(kind: Any) -> bool:
 
 
 def tell_of_tweets(values: Any) -> bool:
-    """Whether some of these texts are objects with IDs in them.
+    """Whether some of these texts are objects in which a tweet may be, by the names of what they hold.
 
     >>> tell_of_tweets(pa.array(["hello", '{"id": 7, "text": "…"}'])), tell_of_tweets(pa.array(["[live] id: 7"]))
     (True, False)
+    >>> tell_of_tweets(pa.array(['{"mentions": [{"username": "somebody", "id": "7"}]}']))
+    False
     """
     texts = (text for text in _plain(values).to_pylist() if text)
-    return any(_TELLING.match(text) and _LABELLED.search(text) for text in texts)
+    return any(_TELLING.match(text) and _LABELLED.search(text) and _tells(text) for text in texts)
+
+
+def _tells(text: str) -> bool:
+    told = _parsed(text)
+    return told is None or any(_may_be_tweet(way, fields) for way, fields in _objects(told))
+
+
+def _may_be_tweet(way: Sequence[str], fields: dict[str, Any]) -> bool:
+    """Whether an object is judged by the IDs in it, where it has any."""
+    here = way[-1] if way else ""
+    if _is_reference(here, fields):
+        return True
+    named = not way or bool(set(TEXTS) & fields.keys()) or _HOLDS_TWEETS.fullmatch(here) is not None
+    return named and bool({*_TWEET_KEYS, *_AUTHOR_KEYS, *_PEOPLE} & fields.keys())
 
 
 def judged(values: Any, path: str, own: Any, erasures: Erasures) -> tuple[Mask, NDArray[np.int64]]:
