@@ -15,6 +15,8 @@ from compliance_frames.corpus.texts import holds_text, tell_of_tweets
 
 #: Rows that are looked at in one file.
 _ROWS: Final = 256
+#: What people wrote, and what takes most of the time to read: hardly anybody keeps whole tweets under these names.
+_WORDS: Final = ("text", "full_text")
 #: Files of one schema that are looked at from the first on; after them fewer and fewer.
 _FILES: Final = 4
 
@@ -65,7 +67,8 @@ def texts_with_tweets(file: pq.ParquetFile, columns: Columns) -> tuple[str, ...]
     known = tuple(path for path in (*roles, *columns.references, *columns.embedded) if path)
     inside = tuple(f"{path}." for path in known)
     paths = [path for path in paths_of(schema) if path not in known and not path.startswith(inside)]
-    texts = [path for path in paths if paths.count(path) == 1 and holds_text(type_at(schema, path))]
+    paths = [path for path in paths if path.rpartition(".")[2] not in _WORDS and paths.count(path) == 1]
+    texts = [path for path in paths if holds_text(type_at(schema, path))]
     try:
         for batch in file.iter_batches(batch_size=_ROWS, columns=texts, use_threads=False) if texts else ():
             rows = pa.table(batch)
