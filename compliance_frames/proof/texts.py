@@ -150,9 +150,7 @@ def _roles(told: Any, name: str, *, root: bool = False, depth: int = 0) -> Itera
             yield from (("retweet" if role == "embedded tweet" else role, value) for role, value in _of_tweet(told))
         elif whole:
             yield from _of_tweet(told)
-    elif told.keys() <= _ONLY_NAMES:
-        return
-    elif root or whole or _EMBEDDED.fullmatch(name):
+    elif not told.keys() <= _ONLY_NAMES and (root or whole or _EMBEDDED.fullmatch(name)):
         yield from _of_tweet(told)
     for key, value in told.items():
         yield from _roles(value, str(key), depth=depth + 1)
