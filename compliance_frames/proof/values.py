@@ -14,6 +14,7 @@ from compliance_frames.proof.bloom import hashes_of
 from compliance_frames.proof.chunk import ChunkFacts
 from compliance_frames.proof.footer import Bounds
 from compliance_frames.proof.pages import dictionary_values
+from compliance_frames.proof.texts import is_text
 
 _NUMBERS: Final = {"INT32": "<i4", "INT64": "<i8", "FLOAT": "<i4", "DOUBLE": "<i8"}
 _POINTED: Final = {"FLOAT": "<f4", "DOUBLE": "<f8"}
@@ -98,7 +99,7 @@ class LeafValues:
         if not self._compare or not self.facts.bounds:
             return 0
         have = self.distinct()
-        if _is_text(have.type):
+        if is_text(have.type):
             have = _bytes(have)
             told = {value for each in self.facts.bounds for value in each}
             bare = pa.array(sorted(told), pa.large_binary())
@@ -145,7 +146,7 @@ class LeafValues:
     def hashes(self) -> Any:
         """The hashes of the different values as a Bloom filter has them; None where that is not known of their type."""
         have, physical = self.distinct(), self.facts.chunk.physical
-        if _is_text(have.type) and physical in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
+        if is_text(have.type) and physical in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"):
             return hashes_of(_bytes(have))
         stored = self._numbers()
         return None if stored is None else hashes_of(stored)
@@ -187,7 +188,7 @@ def unused_entries(entries: Any, present: Any) -> int:
     present, entries = _bitwise(present.drop_null()), _once(_bitwise(entries))
     if not len(entries):
         return 0
-    if _is_text(present.type) and pt.is_large_binary(entries.type):
+    if is_text(present.type) and pt.is_large_binary(entries.type):
         return int(np.sum(~np.asarray(pc.is_in(entries, value_set=_bytes(present)))))
     if pt.is_integer(present.type) and pt.is_integer(entries.type):
         listed = np.asarray(entries)
@@ -232,12 +233,6 @@ def _bitwise(values: Any) -> Any:
     """Numbers with a point as the bits they are: what is not a number equals nothing, and 0.0 equals -0.0."""
     kinds = {pa.float16(): pa.int16(), pa.float32(): pa.int32(), pa.float64(): pa.int64()}
     return values.view(kinds[values.type]) if values.type in kinds else values
-
-
-def _is_text(kind: Any) -> bool:
-    text = pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind)
-    raw = pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind)
-    return bool(text or raw or (pt.is_fixed_size_binary(kind) and not pt.is_decimal(kind)))
 
 
 def _bytes(values: Any) -> Any:
