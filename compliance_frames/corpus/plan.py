@@ -39,6 +39,8 @@ from compliance_frames.schemas import Others, Unchecked
 #: Bytes from which on a file is worth a thread.
 _HEAVY: Final = 1 << 20
 
+#: What a file holds that tells all of its columns with dictionaries.
+_ARROW_SCHEMA: Final = b"ARROW:schema"
 #: Why a file is rewritten none of whose rows is flagged: others' words may stand in it, erased ones among them.
 _STALE = "its dictionaries list values that no row has"
 #: Why another one is.
@@ -216,7 +218,7 @@ class _Found:
         columns: each found in the file's own schema.
         unread: columns of text that by their names hold tweets, and that are not to be looked into.
         unusable: why a file's column of authors is of no use, where it has one that is not.
-        clear: the plans of small files that were seen to hold nothing to erase: none is opened twice.
+        clear: the plans of files that were seen to hold nothing to erase, without reading much: none is opened twice.
     """
 
     columns: dict[str, Columns]
@@ -238,10 +240,11 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 found[source.path], why = here.within(file)
                 if drops:
                     here.must_know_references(file)
-                if source.bytes < _HEAVY and not len(erasures.drop_authors):  # or there are more tweets to come
+                if not len(erasures.drop_authors):  # or there are more tweets to come
                     layout = kind.layout(file, found[source.path], erasures)
-                    made = _clear(listing.root, source, file, found[source.path], erasures, layout)
-                    clear.update({source.path: made} if made else {})
+                    if source.bytes < _HEAVY or layout.tells_words(file):
+                        made = _clear(listing.root, source, file, found[source.path], erasures, layout)
+                        clear.update({source.path: made} if made else {})
                 if erasures.erase_anything and not said.says("embedded") and samples.wants(found[source.path]):
                     samples.look(file, found[source.path])
             if why is not None:
@@ -287,6 +290,10 @@ class _Layout:
     @classmethod
     def of(cls, file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> _Layout:
         return cls(find_leaves(file, columns, erasures), WordLists.of(file.schema_arrow))
+
+    def tells_words(self, file: pq.ParquetFile) -> bool:
+        """Whether it tells which dictionaries of a file list values that no row has, and none has to be read."""
+        return not self.lists.beside and _ARROW_SCHEMA in (file.metadata.metadata or {})
 
 
 class _Kind:
