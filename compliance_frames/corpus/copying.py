@@ -13,12 +13,10 @@ from compliance_frames.corpus.footer import Extent, OnDisk, Origin
 from compliance_frames.durable import begin_to_sync
 from compliance_frames.errors import FooterError
 
-#: Bytes that are read and written at once where the kernel cannot copy …
+#: Bytes that are read and written at once where the kernel cannot copy; they are still near when they are hashed …
 _STRETCH: Final = 1 << 20
 #: … and that it is asked to copy at once.
 _LONG_STRETCH: Final = 1 << 30
-#: Bytes that are read, hashed and written at once: so many stay in a processor's own cache meanwhile.
-_SHORT_STRETCH: Final = 512 << 10
 #: Linux' request that a file share the blocks of another.
 _CLONE: Final = 0x40049409
 
@@ -44,7 +42,7 @@ def copy_whole(source: Path, target: Path) -> str:
     with source.open("rb", buffering=0) as reading, target.open("x+b", buffering=0) as writing:
         size = os.fstat(reading.fileno()).st_size
         shared = _cloned(reading.fileno(), writing.fileno())
-        digest, stretch = hashlib.sha256(), memoryview(bytearray(min(size, _SHORT_STRETCH)))
+        digest, stretch = hashlib.sha256(), memoryview(bytearray(min(size, _STRETCH)))
         left = size
         while left:
             got = _read_into(stretch[:left], writing if shared else reading, source)
