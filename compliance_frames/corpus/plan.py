@@ -350,7 +350,7 @@ def _plan_file(
                 counts += Counts(rows_in=group.num_rows, rows_kept=group.num_rows)
         why = _why(counts, read)
         if touched:
-            decision, why = _decided(root / source.path, file, columns, touched, why)
+            decision, why = _decided(root / source.path, file, columns, touched, layout, why)
         elif erasures.erase_anything and unused_words(root / source.path, file, layout.lists):
             decision, why = "rewrite", _STALE
         else:
@@ -386,10 +386,10 @@ def _read(file: pq.ParquetFile, group: int, paths: Sequence[str]) -> pa.Table:
 
 
 def _decided(
-    path: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts], why: str
+    path: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts], layout: _Layout, why: str
 ) -> tuple[Decision, str]:
     """What to do with a file, by what its row groups lose, and why; ``why`` begins with what its rows tell."""
-    found = splicing(path, file, columns, touched)
+    found = splicing(path, file, columns, touched, layout.lists)
     if found.reason is None:
         return "splice", f"{why}; {found.made:,} of {found.of:,} column chunks made anew, the others copied"
     return "rewrite", f"{why}; not spliced: {found.reason}" if found.reason else why

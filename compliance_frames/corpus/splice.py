@@ -26,7 +26,7 @@ from compliance_frames.corpus.assembly import Assembly, Part
 from compliance_frames.corpus.bounds import without_bounds
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dataset import BySchema
-from compliance_frames.corpus.dictionaries import unused_words
+from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.encoding import Encoding, encoding_of
 from compliance_frames.corpus.erase import (
     Counts,
@@ -51,6 +51,7 @@ from compliance_frames.corpus.footer import (
     path_of,
     places,
     read_footer,
+    schema_of,
 )
 from compliance_frames.corpus.leaves import find_leaves, leaves_below
 from compliance_frames.corpus.rewrite import WHOLE_BYTES, Rewritten, compacted
@@ -63,6 +64,8 @@ _WORTH: Final = 0.75
 _LEAST_COPIED: Final = 256 << 10
 #: To see whether columns can be made anew, without finding out how the source was compressed.
 _ANY_LEVEL: Final = 1
+#: Where Arrow keeps its own schema among a file's key-value metadata.
+_ARROW_SCHEMA: Final = b"ARROW:schema"
 #: Options of a writer that change nothing about the types of what it writes.
 _WITHOUT_TYPES: Final = {"compression_level", "bloom_filter_options"}
 #: Kinds of files that are remembered at a time.
@@ -100,7 +103,13 @@ class Spliced(Rewritten):
     shared: int = 0
 
 
-def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts]) -> Splicing:
+def splicing(
+    source: Path,
+    file: pq.ParquetFile,
+    columns: Columns,
+    touched: Mapping[int, Counts],
+    lists: WordLists | None = None,
+) -> Splicing:
     """Decide whether a file is to be spliced: whether that can be done, and pays.
 
     Args:
@@ -108,6 +117,7 @@ def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapp
         file: the same, open.
         columns: where it has its places and tweets of others.
         touched: what is to go from each row group that loses something.
+        lists: the columns of its schema that may list values which no row has, where they are known already.
     """
     groups, leaves = file.metadata.num_row_groups, file.metadata.num_columns
     cells = _cells(file, columns)
@@ -118,7 +128,7 @@ def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapp
     if not _pays(file.metadata, touched, anew):
         return dataclasses.replace(found, reason="")
     try:
-        reason = _unspliceable(source, file, columns, {at: chunks for at, chunks in anew.items() if chunks})
+        reason = _unspliceable(source, file, columns, {at: chunks for at, chunks in anew.items() if chunks}, lists)
     except FooterError as error:
         reason = str(error)
     except pa.ArrowException:
@@ -179,7 +189,7 @@ class _Splice:
     def __init__(self, path: Path, stream: BinaryIO, columns: Columns, erasures: Erasures, level: int | None) -> None:
         self.path, self.columns, self.erasures, self.level = path, columns, erasures, level
         self.origin = OnDisk(stream, path)
-        self.footer = read_footer(self.origin)
+        self.footer = read_footer(self.origin, schema=False)
         self.places = places(self.footer)
         self.file = pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True)
         cells = _cells(self.file, columns)
@@ -303,7 +313,7 @@ class _Mould:
 
     def cast(self, table: pa.Table) -> dict[int, Part]:
         """The column chunks of a table, by the positions that they have in the file."""
-        footer = read_footer(self._written(table))
+        footer = read_footer(self._written(table), schema=False)
         (group,), (places_,) = footer.groups, places(footer)
         named = {_path(chunk): Part(footer.origin, chunk, place)
                  for chunk, place in zip(group.structs(Group.CHUNKS), places_, strict=True)}  # fmt: skip
@@ -336,10 +346,10 @@ class _Making:
 
 
 @lru_cache(maxsize=64)
-def _types_made(making: _Making) -> dict[str, tuple[object, ...]]:
+def _types_made(making: _Making) -> Mapping[str, tuple[object, ...]]:
     """The types that columns are stored as, seen on a file without a row; the same for most files of a dataset."""
     made = _written(making.encoding, making.encoding.schema.empty_table())
-    return _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made))
+    return _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made, schema=False))
 
 
 @BySchema
@@ -364,7 +374,11 @@ def _pays(metadata: pq.FileMetaData, touched: Mapping[int, Counts], anew: Mappin
 
 
 def _unspliceable(
-    source: Path, file: pq.ParquetFile, columns: Columns, anew: Mapping[int, Collection[int]]
+    source: Path,
+    file: pq.ParquetFile,
+    columns: Columns,
+    anew: Mapping[int, Collection[int]],
+    lists: WordLists | None,
 ) -> str | None:
     """What of a file only a rewrite can deal with, in words."""
     for at, chunks in anew.items():
@@ -375,18 +389,18 @@ def _unspliceable(
     if without_bounds(said) is not said:
         return "its GeoParquet metadata tells the bounds of all places"
     with source.open("rb") as stream:
-        footer = read_footer(OnDisk(stream, source))
+        footer = read_footer(OnDisk(stream, source), schema=False)
         places(footer)
         must_have_known_codecs(footer)
     for each in {frozenset(chunks) for chunks in anew.values()}:
-        alike = (tuple(_types(file, footer).items()), str(file.schema_arrow), columns, each, _said(footer, each))
+        alike = (schema_of(footer), said.get(_ARROW_SCHEMA), columns, each, _said(footer, each))
         if alike not in _seen_to_fit:
             paths = [file.schema.column(at).path for at in each]
             whole = len(paths) == file.metadata.num_columns
             empty = file.read_row_groups([], columns=None if whole else paths)
             _Mould(source, file, footer, columns, each, empty.schema, level=_ANY_LEVEL)
             _remember(alike)
-    if words := unused_words(source, file):
+    if words := unused_words(source, file, lists):
         return f"a dictionary of {words[0]!r} lists values that no row has"
     return None
 
@@ -415,8 +429,23 @@ def _said(footer: Footer, leaves: Collection[int]) -> frozenset[tuple[object, ..
     return frozenset(found)
 
 
-def _types(file: pq.ParquetFile, footer: Footer) -> dict[str, tuple[object, ...]]:
+def _types(file: pq.ParquetFile, footer: Footer) -> Mapping[str, tuple[object, ...]]:
     """All that decides how the pages of each column are read and what they mean, by Parquet path."""
+    schema = schema_of(footer)
+    found = _types_known.get(schema)
+    if found is None:
+        found = _types_of(file, footer)
+        if schema is not None:
+            if len(_types_known) >= _REMEMBERED:
+                _types_known.clear()
+            _types_known[schema] = found
+    return found
+
+
+_types_known: dict[bytes | None, Mapping[str, tuple[object, ...]]] = {}
+
+
+def _types_of(file: pq.ParquetFile, footer: Footer) -> Mapping[str, tuple[object, ...]]:
     found = {}
     for at, stored in enumerate(leaf_types(footer)):
         column = file.schema.column(at)
