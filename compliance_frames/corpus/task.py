@@ -151,7 +151,7 @@ def _made(task: Task, source: Path, part: Path) -> _Made:
     notes: tuple[str, ...] = ()
     if decision == "splice":
         try:
-            done = splice(source, part, file.columns, erasures, level=task.level)
+            done = splice(source, part, file.columns, erasures, level=task.level, marked=file.marked)
             return _Made(decision, done.counts, done.shared, done.notes)
         except FooterError as error:  # seen only now, in pages and indexes, which a plan does not read
             part.unlink()
