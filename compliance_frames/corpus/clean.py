@@ -198,10 +198,10 @@ def _staged(
 
     try:
         if executor is not None:
-            _perform_all(tasks, executor, finish)
+            _perform_all(tasks, executor, finish, stage.keep)
         else:
             with ThreadPoolExecutor(workers or os.cpu_count() or 1, "compliance-frames") as threads:
-                _perform_all(tasks, threads, finish)
+                _perform_all(tasks, threads, finish, stage.keep)
     except BrokenExecutor as error:
         raise ComplianceFramesError(
             f"a worker died, perhaps for want of memory; {len(stage.journal):,} of {len(plan.files):,} files are "
@@ -231,18 +231,25 @@ def _tasks(
         )
 
 
-def _perform_all(tasks: Iterable[Task], executor: Executor, finish: Callable[[Sequence[FileRecord]], None]) -> None:
+def _perform_all(
+    tasks: Iterable[Task],
+    executor: Executor,
+    finish: Callable[[Sequence[FileRecord]], None],
+    idle: Callable[[], None],
+) -> None:
     """Run tasks, some of them at a time. When one fails no other is begun, and those under way are waited for."""
     waiting: set[Future[FileRecord]] = set()
     done: queue.SimpleQueue[Future[FileRecord]] = queue.SimpleQueue()
     ready: list[FileRecord] = []
 
     def settle() -> None:
-        """Take what is done by now, at least one, and write it down at once: each writing waits for the disk."""
+        """Take what is done by now, at least one, and write it down at once: a killed run goes on from there."""
         futures: list[Future[FileRecord]] = []
         while not futures:
-            with suppress(queue.Empty):
+            try:
                 futures.append(done.get(timeout=GLANCE))
+            except queue.Empty:
+                idle()
         while not done.empty():
             futures.append(done.get())
         waiting.difference_update(futures)

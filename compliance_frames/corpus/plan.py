@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, get_args
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,13 +19,14 @@ from compliance_frames.corpus.authors import tweets_of_dropped_authors
 from compliance_frames.corpus.columns import Columns, text_columns
 from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
-from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
+from compliance_frames.corpus.erase import Counts, Masks, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.others import must_name_none
 from compliance_frames.corpus.planned import Decision as Decision
 from compliance_frames.corpus.planned import FilePlan as FilePlan
 from compliance_frames.corpus.planned import Flagged as Flagged
+from compliance_frames.corpus.planned import Marked as Marked
 from compliance_frames.corpus.planned import Plan as Plan
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.corpus.sampled import Samples
@@ -39,6 +41,12 @@ from compliance_frames.schemas import Others, Unchecked
 #: Bytes from which on a file is worth a thread.
 _HEAVY: Final = 1 << 20
 
+#: Rows that are remembered between planning a file and splicing it, and of all files together: 4 bytes each.
+_MOST_MARKED: Final = 100_000
+_ALL_MARKED: Final = 2_000_000
+
+#: What a file holds that tells all of its columns with dictionaries.
+_ARROW_SCHEMA: Final = b"ARROW:schema"
 #: Why a file is rewritten none of whose rows is flagged: others' words may stand in it, erased ones among them.
 _STALE = "its dictionaries list values that no row has"
 #: Why another one is.
@@ -216,7 +224,7 @@ class _Found:
         columns: each found in the file's own schema.
         unread: columns of text that by their names hold tweets, and that are not to be looked into.
         unusable: why a file's column of authors is of no use, where it has one that is not.
-        clear: the plans of small files that were seen to hold nothing to erase: none is opened twice.
+        clear: the plans of files that were seen to hold nothing to erase, without reading much: none is opened twice.
     """
 
     columns: dict[str, Columns]
@@ -238,10 +246,11 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 found[source.path], why = here.within(file)
                 if drops:
                     here.must_know_references(file)
-                if source.bytes < _HEAVY and not len(erasures.drop_authors):  # or there are more tweets to come
+                if not len(erasures.drop_authors):  # or there are more tweets to come
                     layout = kind.layout(file, found[source.path], erasures)
-                    made = _clear(listing.root, source, file, found[source.path], erasures, layout)
-                    clear.update({source.path: made} if made else {})
+                    if source.bytes < _HEAVY or layout.tells_words(file):
+                        made = _clear(listing.root, source, file, found[source.path], erasures, layout)
+                        clear.update({source.path: made} if made else {})
                 if erasures.erase_anything and not said.says("embedded") and samples.wants(found[source.path]):
                     samples.look(file, found[source.path])
             if why is not None:
@@ -272,8 +281,10 @@ def _planned(
         return FilePlan(source.path, "copy", source.bytes, source.mtime_ns, None, why=why)
 
     plans = in_order(look, listing.files, heavy=lambda source: source.bytes >= _HEAVY)
+    left = _ALL_MARKED
     for number, made in enumerate(plans, start=1):
-        yield made
+        left -= _weight(made.marked)
+        yield made if left >= 0 else replace(made, marked=None)
         progress(Progress("plan", listing.root.name, number, len(listing.files), "files", made.path))
 
 
@@ -287,6 +298,10 @@ class _Layout:
     @classmethod
     def of(cls, file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> _Layout:
         return cls(find_leaves(file, columns, erasures), WordLists.of(file.schema_arrow))
+
+    def tells_words(self, file: pq.ParquetFile) -> bool:
+        """Whether it tells which dictionaries of a file list values that no row has, and none has to be read."""
+        return not self.lists.beside and _ARROW_SCHEMA in (file.metadata.metadata or {})
 
 
 class _Kind:
@@ -329,21 +344,16 @@ def _plan_file(
 ) -> FilePlan:
     with opened(root, source) as file:
         layout = layout_of(file, columns)
-        leaves = layout.leaves
-        counts, read, touched = Counts(), 0, {}
-        for number in range(file.num_row_groups):
-            group = file.metadata.row_group(number)
-            if group.num_rows and leaves.may_be_hit(group, erasures):
-                found = _count(file, number, leaves, columns, erasures, first_row=counts.rows_in)
-                counts += found
-                read += 1
-                if found.touched:
-                    touched[number] = found
-            else:
-                counts += Counts(rows_in=group.num_rows, rows_kept=group.num_rows)
-        why = _why(counts, read)
+        counts, marked, touched = Counts(), dict[int, Marked | None](), {}
+        for number, here, seen in _row_groups(file, layout.leaves, columns, erasures):
+            counts += here
+            if here.touched:
+                touched[number] = here
+            if seen is not None:
+                marked[number] = _marked(here, seen)
+        why = _why(counts, len(marked))
         if touched:
-            decision, why = _decided(root / source.path, file, columns, touched, why)
+            decision, why = _decided(root / source.path, file, columns, touched, layout, why)
         elif erasures.erase_anything and unused_words(root / source.path, file, layout.lists):
             decision, why = "rewrite", _STALE
         else:
@@ -360,18 +370,52 @@ def _plan_file(
         cells_nulled=counts.cells_nulled,
         why=why,
         columns=columns,
+        marked=_all_marked(marked) if decision == "splice" else None,
     )
 
 
-def _count(
+def _row_groups(
+    file: pq.ParquetFile, leaves: Leaves, columns: Columns, erasures: Erasures
+) -> Iterator[tuple[int, Counts, Masks | None]]:
+    """What happens to each row group, and to each of its rows where it had to be read."""
+    first_row = 0
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        if group.num_rows and leaves.may_be_hit(group, erasures):
+            found = _masks(file, number, leaves, columns, erasures, first_row=first_row)
+            yield number, found.counts, found
+        else:
+            yield number, Counts(rows_in=group.num_rows, rows_kept=group.num_rows), None
+        first_row += group.num_rows
+
+
+def _masks(
     file: pq.ParquetFile, group: int, leaves: Leaves, columns: Columns, erasures: Erasures, *, first_row: int
-) -> Counts:
+) -> Masks:
     """What happens to one row group; its places are read only where some have to go."""
     found = hits(_read(file, group, leaves.ids), columns, erasures, first_row=first_row)
     if found.scrub.any():
         places = _read(file, group, leaves.placed) if leaves.placed else pa.table({})
         found = located(found, places, columns)
-    return found.counts
+    return found
+
+
+def _marked(counts: Counts, found: Masks) -> Marked | None:
+    """What is to be known of a row group to splice it without its IDs; None where that is not enough."""
+    if counts.cells_nulled or (counts.rows_scrubbed > _MOST_MARKED and not counts.rows_dropped):
+        return None
+    scrubbed = found.scrub if not counts.rows_dropped else np.zeros(0, bool)
+    return Marked(counts, np.flatnonzero(scrubbed).astype(np.int32))
+
+
+def _all_marked(marked: Mapping[int, Marked | None]) -> dict[int, Marked] | None:
+    known = {number: each for number, each in marked.items() if each is not None}
+    return known if len(known) == len(marked) and _weight(known) <= _MOST_MARKED else None
+
+
+def _weight(marked: Mapping[int, Marked] | None) -> int:
+    """How many rows take as much memory as this; a row group takes as much as a hundred by itself."""
+    return sum(100 + len(each.scrub) for each in (marked or {}).values())
 
 
 def _read(file: pq.ParquetFile, group: int, paths: Sequence[str]) -> pa.Table:
@@ -379,10 +423,10 @@ def _read(file: pq.ParquetFile, group: int, paths: Sequence[str]) -> pa.Table:
 
 
 def _decided(
-    path: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts], why: str
+    path: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts], layout: _Layout, why: str
 ) -> tuple[Decision, str]:
     """What to do with a file, by what its row groups lose, and why; ``why`` begins with what its rows tell."""
-    found = splicing(path, file, columns, touched)
+    found = splicing(path, file, columns, touched, layout.lists)
     if found.reason is None:
         return "splice", f"{why}; {found.made:,} of {found.of:,} column chunks made anew, the others copied"
     return "rewrite", f"{why}; not spliced: {found.reason}" if found.reason else why

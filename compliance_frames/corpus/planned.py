@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from compliance_frames.corpus import show
 from compliance_frames.corpus.answers import Flagged as Flagged
@@ -22,6 +25,19 @@ from compliance_frames.names import shown
 from compliance_frames.schemas import FILES
 
 Decision = Literal["copy", "splice", "rewrite"]
+
+
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """What was seen of a row group, so that its IDs need not be read again.
+
+    Attributes:
+        counts: what happens to its rows.
+        scrub: the rows that lose a place, where none is dropped; counted from the beginning of the row group.
+    """
+
+    counts: Counts
+    scrub: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,8 @@ class FilePlan:
         cells_nulled: tweets of others that will be taken out of rows that stay.
         why: the reason for the decision, in words.
         columns: where its IDs and places are; None for a file that is not Parquet.
+        marked: of a file that is spliced, what was seen of the row groups that were read, by their number; None where
+            that would be too much to keep, and its IDs are read again. It follows from all the rest.
     """
 
     path: str
@@ -54,6 +72,7 @@ class FilePlan:
     cells_nulled: int = 0
     why: str = ""
     columns: Columns | None = None
+    marked: Mapping[int, Marked] | None = field(default=None, repr=False, compare=False)
 
     @property
     def counts(self) -> Counts:
@@ -133,7 +152,7 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 over files, erasures and policy: equal for equal plans, in every process."""
         told = {
-            "files": [{**vars(file), "columns": file.columns and vars(file.columns)} for file in self.files],
+            "files": [_told(file) for file in self.files],
             "policy": dict(self.policy.treatments),
             "erasures": self.erasures.digest,
         }
@@ -162,3 +181,10 @@ class Plan:
 
     def _repr_html_(self) -> str:
         return show.html(self)
+
+
+def _told(file: FilePlan) -> dict[str, object]:
+    """What decides about a file, as JSON has it."""
+    return {name: value for name, value in vars(file).items() if name != "marked"} | {
+        "columns": file.columns and vars(file.columns)
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -68,7 +68,7 @@ def texts_with_tweets(file: pq.ParquetFile, columns: Columns) -> tuple[str, ...]
     inside = tuple(f"{path}." for path in known)
     paths = [path for path in paths_of(schema) if path not in known and not path.startswith(inside)]
     paths = [path for path in paths if path.rpartition(".")[2] not in _WORDS and paths.count(path) == 1]
-    texts = [path for path in paths if holds_text(type_at(schema, path))]
+    texts = [path for path in paths if holds_text(type_at(schema, path)) and not _begins_with_digits(file, path)]
     try:
         for batch in file.iter_batches(batch_size=_ROWS, columns=texts, use_threads=False) if texts else ():
             rows = pa.table(batch)
@@ -76,3 +76,33 @@ def texts_with_tweets(file: pq.ParquetFile, columns: Columns) -> tuple[str, ...]
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         return ()
     return ()
+
+
+def _begins_with_digits(file: pq.ParquetFile, path: str) -> bool:
+    """Whether statistics say that all values which would be looked at do, as IDs: no object does, in any writing."""
+    stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
+    if stored.count(path) != 1:
+        return False
+    rows = 0
+    for number in range(file.num_row_groups):
+        group = file.metadata.row_group(number)
+        bounds = _bounds(group.column(stored.index(path))) if group.num_rows else ()
+        if not all(b"0" <= bound[:1] <= b"9" for bound in bounds):
+            return False
+        rows += group.num_rows
+        if rows >= _ROWS:
+            break
+    return True
+
+
+def _bounds(chunk: Any) -> tuple[bytes, ...]:
+    """The smallest and the largest text of a column chunk; one that begins with no digit where that is not said."""
+    # Of a chunk of another type than its column's, asking for statistics would end the process.
+    statistics = chunk.statistics if chunk.physical_type == "BYTE_ARRAY" else None
+    if statistics is None or not statistics.has_min_max:
+        return (b"",)
+    try:
+        found = (statistics.min, statistics.max)
+    except (UnicodeDecodeError, pa.ArrowException):
+        return (b"",)
+    return tuple(bound.encode(errors="replace") if isinstance(bound, str) else bytes(bound) for bound in found)

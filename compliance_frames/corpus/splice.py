@@ -15,10 +15,11 @@ import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,7 +27,7 @@ from compliance_frames.corpus.assembly import Assembly, Part
 from compliance_frames.corpus.bounds import without_bounds
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dataset import BySchema
-from compliance_frames.corpus.dictionaries import unused_words
+from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.encoding import Encoding, encoding_of
 from compliance_frames.corpus.erase import (
     Counts,
@@ -51,11 +52,13 @@ from compliance_frames.corpus.footer import (
     path_of,
     places,
     read_footer,
+    schema_of,
 )
-from compliance_frames.corpus.leaves import find_leaves, leaves_below
+from compliance_frames.corpus.leaves import Leaves, find_leaves, leaves_below
+from compliance_frames.corpus.planned import Marked
 from compliance_frames.corpus.rewrite import WHOLE_BYTES, Rewritten, compacted
 from compliance_frames.corpus.thrift import Struct
-from compliance_frames.errors import FooterError, UncheckedIdsError
+from compliance_frames.errors import FooterError, StaleDatasetError, UncheckedIdsError
 
 #: A file is spliced where no more than this part of its bytes, uncompressed, is made anew …
 _WORTH: Final = 0.75
@@ -63,8 +66,11 @@ _WORTH: Final = 0.75
 _LEAST_COPIED: Final = 256 << 10
 #: To see whether columns can be made anew, without finding out how the source was compressed.
 _ANY_LEVEL: Final = 1
+#: Where Arrow keeps its own schema among a file's key-value metadata.
+_ARROW_SCHEMA: Final = b"ARROW:schema"
 #: Options of a writer that change nothing about the types of what it writes.
 _WITHOUT_TYPES: Final = {"compression_level", "bloom_filter_options"}
+_CHANGED: Final = "its rows are not those that were planned for: plan again, then clean; nothing was published"
 #: Kinds of files that are remembered at a time.
 _REMEMBERED: Final = 256
 #: Parts of a column chunk that it may have or not.
@@ -100,7 +106,13 @@ class Spliced(Rewritten):
     shared: int = 0
 
 
-def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapping[int, Counts]) -> Splicing:
+def splicing(
+    source: Path,
+    file: pq.ParquetFile,
+    columns: Columns,
+    touched: Mapping[int, Counts],
+    lists: WordLists | None = None,
+) -> Splicing:
     """Decide whether a file is to be spliced: whether that can be done, and pays.
 
     Args:
@@ -108,6 +120,7 @@ def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapp
         file: the same, open.
         columns: where it has its places and tweets of others.
         touched: what is to go from each row group that loses something.
+        lists: the columns of its schema that may list values which no row has, where they are known already.
     """
     groups, leaves = file.metadata.num_row_groups, file.metadata.num_columns
     cells = _cells(file, columns)
@@ -118,7 +131,7 @@ def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapp
     if not _pays(file.metadata, touched, anew):
         return dataclasses.replace(found, reason="")
     try:
-        reason = _unspliceable(source, file, columns, {at: chunks for at, chunks in anew.items() if chunks})
+        reason = _unspliceable(source, file, columns, {at: chunks for at, chunks in anew.items() if chunks}, lists)
     except FooterError as error:
         reason = str(error)
     except pa.ArrowException:
@@ -126,7 +139,15 @@ def splicing(source: Path, file: pq.ParquetFile, columns: Columns, touched: Mapp
     return dataclasses.replace(found, reason=reason)
 
 
-def splice(source: Path, target: Path, columns: Columns, erasures: Erasures, *, level: int | None = None) -> Spliced:
+def splice(
+    source: Path,
+    target: Path,
+    columns: Columns,
+    erasures: Erasures,
+    *,
+    level: int | None = None,
+    marked: Mapping[int, Marked] | None = None,
+) -> Spliced:
     """Write a Parquet file again without what was flagged, where most of it is copied byte by byte.
 
     What comes out holds the same as :func:`~compliance_frames.corpus.rewrite.rewrite` gives: the same rows in the
@@ -138,8 +159,10 @@ def splice(source: Path, target: Path, columns: Columns, erasures: Erasures, *, 
         columns: where the source has its IDs and places.
         erasures: what to take out.
         level: the zstd level of what is made anew; the source's, as far as it can be told, when None.
+        marked: what was seen of its row groups; all that are not among them lose nothing. Its IDs are read when None.
 
     Raises:
+        StaleDatasetError: the file is not the one that was looked at.
         FooterError: it turns out that the file can only be rewritten; the target is half a file then.
         PlanError: a place has to go and its column must not be null, or no column of places is known.
         FileExistsError: the target exists.
@@ -155,7 +178,7 @@ def splice(source: Path, target: Path, columns: Columns, erasures: Erasures, *, 
     {'id': [1, 2], 'geo': ['Oslo', None]}
     """
     with source.open("rb") as stream, target.open("xb", buffering=0) as sink:
-        return _Splice(source, stream, columns, erasures, level).write(sink.fileno())
+        return _Splice(source, stream, columns, erasures, level, marked).write(sink.fileno())
 
 
 @dataclass(frozen=True)
@@ -176,16 +199,24 @@ class _Cells:
 class _Splice:
     """One file that is taken apart and put together."""
 
-    def __init__(self, path: Path, stream: BinaryIO, columns: Columns, erasures: Erasures, level: int | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        stream: BinaryIO,
+        columns: Columns,
+        erasures: Erasures,
+        level: int | None,
+        marked: Mapping[int, Marked] | None,
+    ) -> None:
         self.path, self.columns, self.erasures, self.level = path, columns, erasures, level
         self.origin = OnDisk(stream, path)
-        self.footer = read_footer(self.origin)
+        self.footer = read_footer(self.origin, schema=False)
         self.places = places(self.footer)
         self.file = pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True)
         cells = _cells(self.file, columns)
         if cells is None:
             raise FooterError("its schema does not tell its columns apart")
-        self.cells, self.leaves = cells, find_leaves(self.file, columns, erasures)
+        self.cells, self.marked = cells, marked
         self.moulds: dict[frozenset[int], _Mould] = {}
         self.notes: dict[str, None] = {}
 
@@ -198,17 +229,15 @@ class _Splice:
         return Spliced(counts, tuple(self.notes), assembly.shared)
 
     def _group(self, assembly: Assembly, at: int, *, first_row: int) -> Counts:
-        facts, group = self.file.metadata.row_group(at), self.footer.groups[at]
-        hit = self.leaves.may_be_hit(facts, self.erasures)
-        found, held = self._marked(at, first_row) if hit else (None, None)
-        counts = Counts(facts.num_rows, facts.num_rows) if found is None else found.counts
+        group = self.footer.groups[at]
+        counts, found, held = self._seen(at, first_row) if self.marked is None else self._known(at)
         if counts.rows_unchecked and self.erasures.unchecked == "error":
             raise UncheckedIdsError(unchecked_message(counts.rows_unchecked, files=None))
         if not counts.rows_kept:
             return counts
         parts = {leaf: Part(self.origin, chunk, self.places[at][leaf])
                  for leaf, chunk in enumerate(group.structs(Group.CHUNKS))}  # fmt: skip
-        if found is None or not counts.touched:
+        if not counts.touched:
             assembly.add(group, list(parts.values()))
             return counts
         if counts.rows_dropped:
@@ -220,13 +249,37 @@ class _Splice:
         assembly.add(self._described(at, counts.rows_kept), [anew.get(leaf, part) for leaf, part in parts.items()])
         return counts
 
-    def _marked(self, at: int, first_row: int) -> tuple[Masks, pa.Table | None]:
+    @cached_property
+    def leaves(self) -> Leaves:
+        """The columns with IDs."""
+        return find_leaves(self.file, self.columns, self.erasures)
+
+    def _seen(self, at: int, first_row: int) -> tuple[Counts, Masks, pa.Table | None]:
         """What happens to each row of a row group, and the columns of places if they had to be read."""
+        facts = self.file.metadata.row_group(at)
+        if not self.leaves.may_be_hit(facts, self.erasures):
+            return Counts(facts.num_rows, facts.num_rows), _none(0), None
         found = hits(self._read(at, self.leaves.ids), self.columns, self.erasures, first_row=first_row)
         if not found.scrub.any():
-            return found, None
+            return found.counts, found, None
         held = self._read(at, self.leaves.places) if self.leaves.places else pa.table({})
-        return located(found, held, self.columns), held
+        found = located(found, held, self.columns)
+        return found.counts, found, held
+
+    def _known(self, at: int) -> tuple[Counts, Masks, pa.Table | None]:
+        """The same, as it was seen before."""
+        rows, known = self.file.metadata.row_group(at).num_rows, (self.marked or {}).get(at)
+        if known is None:
+            return Counts(rows, rows), _none(0), None
+        if known.counts.rows_dropped or not known.counts.rows_scrubbed:
+            return known.counts, _none(0), None
+        found, held = _none(rows), self._read(at, [path for _, path in self.cells.places])
+        if known.counts.rows_in != rows or known.scrub[-1] >= rows:
+            raise StaleDatasetError(_CHANGED)
+        found.scrub[known.scrub] = True
+        if located(found, held, self.columns).counts.rows_scrubbed != len(known.scrub):
+            raise StaleDatasetError(_CHANGED)
+        return known.counts, found, held
 
     def _read(self, at: int, paths: Sequence[str]) -> pa.Table:
         return self.file.read_row_group(at, columns=list(paths), use_threads=False)
@@ -266,6 +319,11 @@ class _Splice:
         return mould
 
 
+def _none(rows: int) -> Masks:
+    """Of so many rows, nothing goes."""
+    return Masks(np.zeros(rows, bool), np.zeros(rows, bool), np.zeros(rows, bool), {})
+
+
 class _Mould:
     """Makes column chunks of some columns of a file as its own are.
 
@@ -303,7 +361,7 @@ class _Mould:
 
     def cast(self, table: pa.Table) -> dict[int, Part]:
         """The column chunks of a table, by the positions that they have in the file."""
-        footer = read_footer(self._written(table))
+        footer = read_footer(self._written(table), schema=False)
         (group,), (places_,) = footer.groups, places(footer)
         named = {_path(chunk): Part(footer.origin, chunk, place)
                  for chunk, place in zip(group.structs(Group.CHUNKS), places_, strict=True)}  # fmt: skip
@@ -336,10 +394,10 @@ class _Making:
 
 
 @lru_cache(maxsize=64)
-def _types_made(making: _Making) -> dict[str, tuple[object, ...]]:
+def _types_made(making: _Making) -> Mapping[str, tuple[object, ...]]:
     """The types that columns are stored as, seen on a file without a row; the same for most files of a dataset."""
     made = _written(making.encoding, making.encoding.schema.empty_table())
-    return _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made))
+    return _types(pq.ParquetFile(pa.BufferReader(made.content)), read_footer(made, schema=False))
 
 
 @BySchema
@@ -364,7 +422,11 @@ def _pays(metadata: pq.FileMetaData, touched: Mapping[int, Counts], anew: Mappin
 
 
 def _unspliceable(
-    source: Path, file: pq.ParquetFile, columns: Columns, anew: Mapping[int, Collection[int]]
+    source: Path,
+    file: pq.ParquetFile,
+    columns: Columns,
+    anew: Mapping[int, Collection[int]],
+    lists: WordLists | None,
 ) -> str | None:
     """What of a file only a rewrite can deal with, in words."""
     for at, chunks in anew.items():
@@ -375,18 +437,18 @@ def _unspliceable(
     if without_bounds(said) is not said:
         return "its GeoParquet metadata tells the bounds of all places"
     with source.open("rb") as stream:
-        footer = read_footer(OnDisk(stream, source))
+        footer = read_footer(OnDisk(stream, source), schema=False)
         places(footer)
         must_have_known_codecs(footer)
     for each in {frozenset(chunks) for chunks in anew.values()}:
-        alike = (tuple(_types(file, footer).items()), str(file.schema_arrow), columns, each, _said(footer, each))
+        alike = (schema_of(footer), said.get(_ARROW_SCHEMA), columns, each, _said(footer, each))
         if alike not in _seen_to_fit:
             paths = [file.schema.column(at).path for at in each]
             whole = len(paths) == file.metadata.num_columns
             empty = file.read_row_groups([], columns=None if whole else paths)
             _Mould(source, file, footer, columns, each, empty.schema, level=_ANY_LEVEL)
             _remember(alike)
-    if words := unused_words(source, file):
+    if words := unused_words(source, file, lists):
         return f"a dictionary of {words[0]!r} lists values that no row has"
     return None
 
@@ -415,8 +477,23 @@ def _said(footer: Footer, leaves: Collection[int]) -> frozenset[tuple[object, ..
     return frozenset(found)
 
 
-def _types(file: pq.ParquetFile, footer: Footer) -> dict[str, tuple[object, ...]]:
+def _types(file: pq.ParquetFile, footer: Footer) -> Mapping[str, tuple[object, ...]]:
     """All that decides how the pages of each column are read and what they mean, by Parquet path."""
+    schema = schema_of(footer)
+    found = _types_known.get(schema)
+    if found is None:
+        found = _types_of(file, footer)
+        if schema is not None:
+            if len(_types_known) >= _REMEMBERED:
+                _types_known.clear()
+            _types_known[schema] = found
+    return found
+
+
+_types_known: dict[bytes | None, Mapping[str, tuple[object, ...]]] = {}
+
+
+def _types_of(file: pq.ParquetFile, footer: Footer) -> Mapping[str, tuple[object, ...]]:
     found = {}
     for at, stored in enumerate(leaf_types(footer)):
         column = file.schema.column(at)

@@ -28,6 +28,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import Any, Final
 
@@ -45,6 +46,10 @@ EVENT: Final = "compliance_frames.stage"
 
 #: Of the journal; one of another version is not understood, and swept.
 _VERSION: Final = 1
+
+#: Seconds in which files may get done that a power cut costs: so often the journal is made to outlive one. Each time
+#: the disk has to bring everything that it was given before, which the files under way wait for.
+_LOST_AT_MOST: Final = 0.25
 
 #: Waits for the disk that go on side by side.
 _SYNCED_AT_ONCE: Final = 8
@@ -83,7 +88,7 @@ class Stage:
         self.data, self.parts, self.erasures = (self.root / name for name in ("data", "parts", "erasures"))
         self.journal: dict[str, FileRecord] = {}
         self._lock: Lock | None = None
-        self._log = -1
+        self._log, self._synced, self._pending = -1, 0.0, False
 
     def __enter__(self) -> Stage:
         with explained(self._destination):
@@ -97,6 +102,9 @@ class Stage:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._log >= 0:
+            if self.journal and self._pending:
+                with suppress(OSError):
+                    os.fsync(self._log)
             os.close(self._log)
             if not self.journal:  # nothing is done that another run could use
                 self.clear()
@@ -116,10 +124,15 @@ class Stage:
             os.ftruncate(self._log, end)  # half a line, of a run that was killed while it wrote it
             self.journal = {record.path: record for record in records}
             sync_directory(self.root)
+        self._synced = monotonic()
         sys.audit(EVENT, "opened")
 
     def vouch(self, records: Iterable[FileRecord]) -> None:
-        """Write down which files are done, for a run that comes after this one was killed."""
+        """Write down which files are done, for a run that comes after this one was killed.
+
+        A power cut may cost what was written in the last moment. Such files are made once more: none is ever trusted
+        for being here, but for agreeing with its line.
+        """
         sys.audit(EVENT, "staged")
         done = list(records)
         with explained(self._destination):
@@ -128,12 +141,23 @@ class Stage:
             try:
                 if os.write(self._log, lines) < len(lines):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fsync(self._log)
+                self._pending = True
+                self._keep()
             except OSError:
                 os.ftruncate(self._log, end)  # half a line would hide all that come after it
                 raise
         self.journal.update({each.path: each for each in done})
         sys.audit(EVENT, "vouched")
+
+    def keep(self) -> None:
+        """Make what was vouched for outlive a power cut, unless that was done a moment ago."""
+        with explained(self._destination):
+            self._keep()
+
+    def _keep(self) -> None:
+        if self._pending and monotonic() - self._synced > _LOST_AT_MOST:
+            os.fsync(self._log)
+            self._synced, self._pending = monotonic(), False
 
     def staged(self) -> dict[str, int]:
         """Every file that lies in ``data``, by its path there, and its size."""

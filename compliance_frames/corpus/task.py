@@ -18,10 +18,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from compliance_frames.corpus.copying import copy_bytes
+from compliance_frames.corpus.copying import copy_whole
 from compliance_frames.corpus.destination import refusal
 from compliance_frames.corpus.erase import Counts, Erasures
-from compliance_frames.corpus.footer import Extent, OnDisk
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.corpus.plan import Decision, FilePlan
 from compliance_frames.corpus.rewrite import rewrite
@@ -126,25 +125,33 @@ def _is_there(task: Task) -> bool:
 
 @dataclass(frozen=True)
 class _Made:
-    """What became of a file, and how many bytes from its beginning on are the source's own: of a copy, all."""
+    """What became of a file.
+
+    Attributes:
+        decision: what was done.
+        counts: of what was erased.
+        shared: bytes from its beginning on that are the source's own; of a copy, all.
+        notes: what could not be kept.
+        sha256: of a copy.
+    """
 
     decision: Decision
     counts: Counts
     shared: int
     notes: tuple[str, ...] = ()
+    sha256: str | None = None
 
 
 def _made(task: Task, source: Path, part: Path) -> _Made:
     """Write the part."""
     file = task.file
     if file.decision == "copy" or file.columns is None:
-        _copy(source, part)
-        return _Made("copy", file.counts, shared=file.bytes)
+        return _Made("copy", file.counts, shared=file.bytes, sha256=copy_whole(source, part))
     erasures, decision = _erasures(task.erasures), file.decision
     notes: tuple[str, ...] = ()
     if decision == "splice":
         try:
-            done = splice(source, part, file.columns, erasures, level=task.level)
+            done = splice(source, part, file.columns, erasures, level=task.level, marked=file.marked)
             return _Made(decision, done.counts, done.shared, done.notes)
         except FooterError as error:  # seen only now, in pages and indexes, which a plan does not read
             part.unlink()
@@ -220,20 +227,14 @@ def _put(source: Path, part: Path, task: Task) -> None:
     part.replace(target)
 
 
-def _copy(source: Path, part: Path) -> None:
-    with source.open("rb") as reading, part.open("xb", buffering=0) as writing:
-        origin = OnDisk(reading, source)
-        copy_bytes(origin, Extent(0, origin.size), writing.fileno())
-
-
 def _digests(source: Path, part: Path, made: _Made) -> tuple[str, str]:
     """SHA-256 of a source and of what became of it. What both begin with is read once, from the latter."""
+    if made.sha256 is not None:
+        return made.sha256, made.sha256
     with part.open("rb", buffering=0) as stream:
         begin_to_sync(stream.fileno())  # the disk works while we read once more what was just written
         shared = _digest_of(stream, made.shared)
         sha256 = hashlib.file_digest(stream, shared.copy).hexdigest()
-    if made.decision == "copy":
-        return sha256, sha256
     with source.open("rb", buffering=0) as stream:
         stream.seek(made.shared)
         return hashlib.file_digest(stream, shared.copy).hexdigest(), sha256

@@ -1,7 +1,7 @@
 """Footers as writers make them are recognised by patterns: to look into each of their fields takes twenty times longer.
 
-What a footer says of column chunks is a row of small fields in the order of their numbers. One regular expression
-says how those of a schema may look when all is well, and whatever looks otherwise is left to those who read field by
+What a footer says of column chunks is a row of small fields in the order of their numbers. Regular expressions
+say how those of a schema may look when all is well, and whatever looks otherwise is left to those who read field by
 field. Only the bounds of texts are walked over: an expression cannot count their bytes.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from functools import cached_property, lru_cache
+from typing import Final, TypeAlias
 
 from compliance_frames.corpus.thrift import BINARY, FALSE, I16, I32, I64, LIST, STRUCT, TRUE, parsed, unsigned, varint
 from compliance_frames.errors import FooterError
@@ -63,22 +63,12 @@ class Form:
         if head is None:
             return False
         at = head.end()
+        parts = self._pieces if self.met < _OFTEN else self._parts
         for _ in range(unsigned(head[2]) if head[2] else head[1][0] >> 4):
-            at = self._group_end(footer, at)
+            at = _group_end(parts, footer, at)
             if not at:
                 return False
         return self._ends(footer, at)
-
-    def _group_end(self, footer: bytes, at: int) -> int:
-        """Where a row group ends that begins somewhere; 0 where there is doubt about it."""
-        for part in self._parts:
-            found = part.match(footer, at)
-            if found is None:
-                return 0
-            at = found.end()
-            if found.lastindex:  # bounds of texts follow
-                at = _bounds_end(footer, at)
-        return at
 
     def _ends(self, footer: bytes, at: int) -> bool:
         """Whether what follows does not speak of row groups once more. Most files of a dataset end alike."""
@@ -94,31 +84,71 @@ class Form:
         return True
 
     @cached_property
-    def _parts(self) -> list[re.Pattern[bytes]]:
-        """Expressions for a row group, cut where texts have bounds; made when they are asked for."""
-        return [re.compile(part, re.DOTALL) for part in _row_group(self._columns)]
+    def _pieces(self) -> list[_Part]:
+        """A row group in the small pieces that its columns share: these expressions are made in a moment."""
+        return [(_compiled(pattern), following) for pattern, following in _row_group(self._columns)]
+
+    @cached_property
+    def _parts(self) -> list[_Part]:
+        """The same in as few expressions as can be, cut where texts have bounds: made slowly, and matched faster."""
+        parts, pattern = [], b""
+        for piece, following in _row_group(self._columns):
+            pattern += piece + re.escape(following)
+            if piece == _BOUNDED:
+                parts.append(pattern)
+                pattern = b""
+        return [(re.compile(part, re.DOTALL), b"") for part in (*parts, pattern)]
 
 
-def _row_group(columns: Sequence[Column]) -> Iterator[bytes]:
-    pattern = b"\\x19" + _list_head(len(columns), STRUCT)
+#: An expression, and the very bytes that have to follow what it matches.
+_Part: TypeAlias = tuple[re.Pattern[bytes], bytes]
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(pattern, re.DOTALL)
+
+
+def _group_end(parts: Sequence[_Part], footer: bytes, at: int) -> int:
+    """Where a row group ends that begins somewhere; 0 where there is doubt about it."""
+    for part, following in parts:
+        found = part.match(footer, at)
+        if found is None:
+            return 0
+        at = found.end()
+        if found.lastindex:  # bounds of texts follow
+            at = _bounds_end(footer, at)
+        if following:
+            if not footer.startswith(following, at):
+                return 0
+            at += len(following)
+    return at
+
+
+def _row_group(columns: Sequence[Column]) -> Iterator[tuple[bytes, bytes]]:
+    """Expressions for a row group, each with the bytes that follow: what differs from column to column is in these."""
+    before = rb"\x19" + re.escape(_list_head(len(columns), STRUCT))
     for column in columns:
-        path = b"".join(_escaped(len(name)) + re.escape(name) for name in column.path)
-        pattern += rb"\x26%s\x1c\x15\x%02x\x19%s" % (_NUMBER, column.kind << 1, _list(I32, _SMALL))
-        pattern += b"\\x19%s%s(?:%s)*" % (_list_head(len(column.path), BINARY), path, _INTEGER)
-        if column.width is None:
-            yield pattern + b"(%s(?!(?:%s)?%s))?" % (_field(STRUCT), _INTEGER, _field(LIST))
-            pattern = b""
-        else:
-            bound = _field(BINARY) + _escaped(column.width) + b".{%d}" % column.width
-            pattern += b"(?:%s(?:%s|%s|%s)*\\x00)?" % (_field(STRUCT), _INTEGER, _field(TRUE, FALSE), bound)
-        pattern += _BETWEEN + b"(?:%s%s)?" % (_field(STRUCT), _sizes(column)) + _INTEGERS_TO_END * 2
-    yield pattern + b"(?:%s|%s%s)*\\x00" % (_INTEGER, _field(LIST), _list(STRUCT, _SORTED_BY))
+        path = b"".join(varint(len(name)) + name for name in column.path)
+        told = rb"\x26%s\x1c\x15\x%02x\x19%s" % (_NUMBER, column.kind << 1, _list(I32, _SMALL))
+        yield before + told, b"\x19" + _list_head(len(column.path), BINARY) + path
+        before = b""
+        yield _BOUNDED if column.width is None else _bounded(column.width), b""
+        yield _BETWEEN, b""
+        yield b"(?:%s%s)?" % (_field(STRUCT), _sizes(column)) + _INTEGERS_TO_END * 2, b""
+    yield b"(?:%s|%s%s)*\\x00" % (_INTEGER, _field(LIST), _list(STRUCT, _SORTED_BY)), b""
+
+
+def _bounded(width: int) -> bytes:
+    """The metadata of a column, and bounds of so many bytes each."""
+    bound = _field(BINARY) + re.escape(varint(width)) + b".{%d}" % width
+    return b"(?:%s)*(?:%s(?:%s|%s|%s)*\\x00)?" % (_INTEGER, _field(STRUCT), _INTEGER, _field(TRUE, FALSE), bound)
 
 
 def _sizes(column: Column) -> bytes:
     """``SizeStatistics``: bytes of values, and histograms of levels that have as many entries as there are levels."""
     repetition, definition = (
-        b"(?:\\x06|%s(?:%s){%d})" % (_list_head(levels, I64), _NUMBER, levels)
+        b"(?:\\x06|%s(?:%s){%d})" % (re.escape(_list_head(levels, I64)), _NUMBER, levels)
         for levels in (column.repetition, column.definition)
     )
     both = b"%s(?:\\x19%s)?" % (repetition, definition)
@@ -138,12 +168,7 @@ def _list(kind: int, element: bytes) -> bytes:
 
 
 def _list_head(size: int, kind: int) -> bytes:
-    return b"\\x%x%x" % (size, kind) if size < 15 else b"\\xf%x" % kind + _escaped(size)
-
-
-def _escaped(number: int) -> bytes:
-    """A number without a sign, as part of an expression."""
-    return re.escape(varint(number))
+    return bytes([size << 4 | kind]) if size < 15 else bytes([0xF0 | kind]) + varint(size)
 
 
 def _bounds_end(footer: bytes, at: int) -> int:
@@ -172,12 +197,17 @@ def _bounds_end(footer: bytes, at: int) -> int:
     return at + 1
 
 
+#: Footers with a schema from which on one long expression for it is worth its making, which takes as long as some
+#: hundreds of matches of the small ones.
+_OFTEN: Final = 500
 #: Elements of lists that are looked for: encodings, pages of each kind, columns that rows are sorted by.
 _FEW: Final = 4
 _STEPS: Final = range(1, 8)
 _NUMBER: Final = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
 _SMALL: Final = rb"[\x00-\x7f]"
 _INTEGER: Final = _field(I16, I64) + _NUMBER
+#: The metadata of a column of texts up to where their bounds may begin.
+_BOUNDED: Final = b"(?:%s)*(%s(?!(?:%s)?%s))?" % (_INTEGER, _field(STRUCT), _INTEGER, _field(LIST))
 _INTEGERS_TO_END: Final = b"(?:%s)*\\x00" % _INTEGER
 _PAGES_COUNTED: Final = rb"\x15%s\x15%s\x15%s\x00" % (_SMALL, _SMALL, _NUMBER)
 _SORTED_BY: Final = rb"\x15%s[\x11\x12]{2}\x00" % _NUMBER

@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from compliance_frames.corpus import stage
 from compliance_frames.corpus.clean import clean
 from compliance_frames.corpus.clean_report import CleanReport
 from compliance_frames.corpus.manifest import Manifest, manifest_path
@@ -438,6 +439,53 @@ def test_a_resumed_run_takes_what_the_journal_vouches_for(made: Plan, tmp_path: 
     assert len(kept) == 4
     clean(made, tmp_path / "clean")
     assert {path: (tmp_path / "clean" / path).stat().st_ino for path in kept} == kept
+
+
+@pytest.mark.parametrize("lost", [-1.0, 1e9])
+def test_what_is_vouched_for_outlives_a_power_cut(
+    lost: float, made: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is older than a moment; and all of it where a run ends before it is done."""
+    sync, safe = os.fsync, list[int]()
+
+    def watch(handle: int) -> None:
+        sync(handle)
+        for path in stage_path(tmp_path / "clean").glob("*/journal.jsonl"):
+            if path.stat().st_ino == os.fstat(handle).st_ino:
+                safe.append(path.read_bytes().count(b"\n"))
+
+    monkeypatch.setattr(stage, "_LOST_AT_MOST", lost)
+    monkeypatch.setattr(os, "fsync", watch)
+    interrupted(made, tmp_path / "clean")
+    assert safe == [4]
+
+
+def test_while_a_file_takes_long_those_before_it_are_made_safe(
+    made: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for the next one gives the journal to the disk meanwhile."""
+    safe, sync = threading.Event(), os.fsync
+
+    def watch(handle: int) -> None:
+        sync(handle)
+        for path in stage_path(tmp_path / "clean").glob("*/journal.jsonl"):
+            if path.stat().st_ino == os.fstat(handle).st_ino and path.read_bytes().count(b"\n") == len(made.files) - 1:
+                safe.set()
+
+    class LastWaits(ThreadPoolExecutor):
+        begun = 0
+
+        def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            self.begun += 1
+            if self.begun < len(made.files):
+                return super().submit(work, *args, **kwargs)
+            return super().submit(lambda: (waited.append(safe.wait(20)), work(*args, **kwargs))[1])
+
+    waited: list[bool] = []
+    monkeypatch.setattr(os, "fsync", watch)
+    with LastWaits(1) as threads:
+        clean(made, tmp_path / "clean", executor=threads)
+    assert waited == [True]
 
 
 def harm(data: Path, how: str) -> None:

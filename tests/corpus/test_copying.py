@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from compliance_frames.corpus.copying import copy_bytes
+from compliance_frames.corpus.copying import copy_bytes, copy_whole
 from compliance_frames.corpus.footer import Extent, OnDisk
 from compliance_frames.errors import FooterError
 
@@ -68,3 +71,48 @@ def test_an_error_in_reading_names_the_file(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="mem") as caught:
             copy_bytes(OnDisk(reading, source), Extent(0, 9), writing.fileno())
         assert caught.value.filename == str(source)
+
+
+def _shares(writing: int, request: int, reading: int) -> int:
+    """What a file system does that can share blocks."""
+    os.pwrite(writing, os.pread(reading, len(CONTENT), 0), 0)
+    return 0
+
+
+@pytest.mark.parametrize("kernel", [fcntl.ioctl, _shares], ids=["this one", "sharing blocks"])
+@pytest.mark.parametrize("size", [0, 1, 512 << 10, len(CONTENT)])
+def test_a_whole_file_goes_over_with_its_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: Callable[..., int], size: int
+) -> None:
+    """The digest is that of what was read, which is what was written."""
+    monkeypatch.setattr(fcntl, "ioctl", kernel)
+    (tmp_path / "source").write_bytes(CONTENT[:size])
+    digest = copy_whole(tmp_path / "source", tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == CONTENT[:size]
+    assert digest == hashlib.sha256(CONTENT[:size]).hexdigest()
+
+
+def test_nothing_is_copied_over_another_file(tmp_path: Path) -> None:
+    """Whatever has the name keeps it."""
+    for name in ("source", "target"):
+        (tmp_path / name).write_bytes(name.encode())
+    with pytest.raises(FileExistsError):
+        copy_whole(tmp_path / "source", tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == b"target"
+
+
+def test_a_file_that_is_cut_short_meanwhile_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shorter copy is no copy."""
+    (tmp_path / "source").write_bytes(b"short")
+    monkeypatch.setattr(os, "fstat", lambda _: SimpleNamespace(st_size=9))
+    with pytest.raises(FooterError, match="4 bytes too early"):
+        copy_whole(tmp_path / "source", tmp_path / "target")
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that cannot be read")
+def test_an_error_in_reading_a_whole_file_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that nobody looks for the fault at the destination."""
+    monkeypatch.setattr(os, "fstat", lambda _: SimpleNamespace(st_size=9))
+    with pytest.raises(OSError, match="mem") as caught:
+        copy_whole(Path("/proc/self/mem"), tmp_path / "target")
+    assert caught.value.filename == "/proc/self/mem"

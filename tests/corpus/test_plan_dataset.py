@@ -144,16 +144,17 @@ def test_files_without_rows_are_copied(write: Write, flag: Flag) -> None:
     assert (made.files[0].decision, made.files[0].rows) == ("copy", 0)
 
 
-def test_a_file_without_flagged_ids_is_opened_once(write: Write, flag: Flag) -> None:
+@pytest.mark.parametrize("rows", [1, 300_000])
+def test_a_file_without_flagged_ids_is_opened_once(write: Write, flag: Flag, rows: int) -> None:
     """Its statistics say so when its columns are looked for; that it is gone by the end is for ``clean`` to see."""
-    root = write({"a.parquet": TWEETS, "b.parquet": pa.table({"id": [7]}), "c.parquet": TWEETS})
+    root = write({"a.parquet": TWEETS, "b.parquet": pa.table({"id": range(7, 7 + rows)}), "c.parquet": TWEETS})
 
     def take_away(told: Progress) -> None:
         if told.done == 1:
             (root / "b.parquet").unlink()
 
     made = plan(root, flag("deleted", [2]), progress=take_away)
-    assert [(file.decision, file.rows, file.rows_dropped) for file in made.files][1] == ("copy", 1, 0)
+    assert [(file.decision, file.rows, file.rows_dropped) for file in made.files][1] == ("copy", rows, 0)
 
 
 @pytest.mark.parametrize("other", [b"PAR1", None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
@@ -23,12 +24,13 @@ from compliance_frames.corpus.clean import clean
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Counts, Erasures
 from compliance_frames.corpus.footer import Chunk, File, Group, InMemory, Meta, Place, places, read_footer
+from compliance_frames.corpus.leaves import find_leaves
 from compliance_frames.corpus.manifest import Manifest, manifest_path
-from compliance_frames.corpus.plan import plan
+from compliance_frames.corpus.plan import Marked, plan
 from compliance_frames.corpus.rewrite import rewrite
 from compliance_frames.corpus.splice import Spliced, splice, splicing
 from compliance_frames.corpus.thrift import BINARY, I64, Field, Struct, Structs, parsed
-from compliance_frames.errors import FooterError, PlanError, UncheckedIdsError
+from compliance_frames.errors import FooterError, PlanError, StaleDatasetError, UncheckedIdsError
 from compliance_frames.proof.verify import verify
 
 Flag = Callable[..., pa.Table]
@@ -155,6 +157,18 @@ def spliced(source: Path, erasures: Erasures, columns: Columns = COLUMNS) -> tup
     return target, splice(source, target, columns, erasures)
 
 
+planning: Any = importlib.import_module("compliance_frames.corpus.plan")
+
+
+def marked_in(source: Path, erasures: Erasures, columns: Columns) -> dict[int, Marked] | None:
+    """What a plan remembers of a file's rows."""
+    file = pq.ParquetFile(source)
+    groups = planning._row_groups(file, find_leaves(file, columns, erasures), columns, erasures)
+    marked = {at: planning._marked(counts, seen) for at, counts, seen in groups if seen is not None}
+    found: dict[int, Marked] | None = planning._all_marked(marked)
+    return found
+
+
 def without(rows: list[dict[str, Any]], columns: Columns, erasures: Erasures) -> list[dict[str, Any]]:
     """What a loop over rows makes of them."""
     drop, bare = (set(ids.tolist()) for ids in (erasures.drop_tweets, erasures.scrub_tweets))
@@ -222,6 +236,9 @@ def test_splice_rewrite_and_a_loop_over_rows_agree(
     target, found = spliced(source, erasures, columns)
     assert found.counts == done.counts
     assert target.read_bytes()[: found.shared] == source.read_bytes()[: found.shared]
+    again, marked = folder / "again.parquet", marked_in(source, erasures, columns)
+    assert splice(source, again, columns, erasures, marked=marked).counts == done.counts
+    assert again.read_bytes() == target.read_bytes()
 
     before, one, other = (pq.ParquetFile(path) for path in (source, made_anew, target))
     assert other.schema_arrow.equals(before.schema_arrow, check_metadata=True)
@@ -682,3 +699,46 @@ def test_a_place_that_must_not_be_null_is_refused_as_ever(tmp_path: Path) -> Non
         spliced(source, Erasures(scrub_tweets=some(1)), Columns("id", geo=("geo",)))
     with pytest.raises(PlanError, match="no column of places was found"):
         spliced(source, Erasures(scrub_tweets=some(1)), Columns("id"))
+
+
+def test_ids_are_not_read_again(tmp_path: Path, large: Path, flag: Flag, edit_footer: EditFooter) -> None:
+    """Those of a file whose rows a plan remembers may even have become unreadable; too many are not remembered."""
+    corpus = flagged(tmp_path / "corpus", large)
+    results = flag("scrub_geo", [1, 5000, 5002], action="scrub_geo")
+    (file,) = plan(corpus, results).files
+    assert file.marked is not None
+    assert {at: each.scrub.tolist() for at, each in file.marked.items()} == {0: [1], 1: [1000, 1002]}
+    erasures, source = Erasures(scrub_tweets=some(1, 5000, 5002)), corpus / file.path
+    columns = file.columns
+    assert columns is not None
+    wanted, _ = spliced(source, erasures, columns)
+    told = splice(source, tmp_path / "told", columns, Erasures(scrub_tweets=some(8)), marked=file.marked)
+    assert (tmp_path / "told").read_bytes() == wanted.read_bytes()
+    assert told.counts.rows_scrubbed == 3
+
+
+@pytest.mark.parametrize("rows", [9, 8, 3])
+def test_rows_that_are_not_those_of_the_plan_are_noticed(tmp_path: Path, rows: int) -> None:
+    """Another file lies in its place, of the same size and date: it has other rows, or no place where one was."""
+    table = tweets(rows)
+    table = table.set_column(2, "geo", pa.nulls(rows, table.schema.field("geo").type))
+    pq.write_table(table, tmp_path / "source.parquet")
+    marked = {0: Marked(Counts(9, 9, 0, 1), np.array([4], np.int32))}
+    with pytest.raises(StaleDatasetError, match="not those that were planned for"):
+        splice(tmp_path / "source.parquet", tmp_path / "a", TWEETS, Erasures(scrub_tweets=some(4)), marked=marked)
+
+
+def test_a_plan_remembers_no_more_than_it_may(
+    tmp_path: Path, large: Path, flag: Flag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of files that come after too many others, IDs are read again, and what comes out is the same."""
+    corpus, results = flagged(tmp_path / "corpus", large), flag("scrub_geo", [5000], action="scrub_geo")
+    clean(plan(corpus, results), tmp_path / "one")
+    for name in ("_MOST_MARKED", "_ALL_MARKED"):
+        with monkeypatch.context() as patch:
+            patch.setattr(planning, name, 50)
+            made = plan(corpus, results)
+        assert made.files[0].marked is None
+        assert made.digest == plan(corpus, results).digest
+        clean(made, tmp_path / name)
+        assert (tmp_path / name / "part-0.parquet").read_bytes() == (tmp_path / "one/part-0.parquet").read_bytes()
