@@ -173,10 +173,10 @@ class Search:
     def __init__(self, needles: Needles) -> None:
         self._needles = needles
         self._found: list[IdArray] = [needles.ids[:0]]
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
         self._size = 0
 
-    def add(self, piece: bytes) -> None:
+    def add(self, piece: bytes | memoryview) -> None:
         """Look into some more bytes, which follow none of the others."""
         if len(piece) >= _BLOCK // 2:  # not worth a copy
             self._found.append(self._needles.in_bytes(piece))
