@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
+from numpy import strings
 
 from compliance_frames.proof.footer import Bounds, Chunk, bounds_of
 from compliance_frames.proof.thrift import CutShort, ThriftError, parsed
@@ -92,7 +93,7 @@ class Page:
         if not value or not value[-1] or not len(self.data):  # NumPy takes zeros at the end for none
             return value in bytes(self.data)
         whole = np.frombuffer(self.data, f"S{len(self.data)}")  # Python finds nothing in memory that is not its own
-        return bool(np.strings.find(whole, value)[0] >= 0)
+        return bool(strings.find(whole, value)[0] >= 0)
 
 
 def page_header(data: bytes) -> PageHeader:

@@ -171,7 +171,6 @@ def _proof(
     with_source: bool,
 ) -> Proof:
     places = bool(len(erased.scrub_tweets) or len(erased.scrub_authors))
-    flagged = sum(table.num_rows for table in answers.results)
     if sample is not None:
         sample = sample.looked_into(counted["groups looked into"], counted["groups"])
     return Proof(
@@ -179,7 +178,7 @@ def _proof(
         files=len(manifest.files),
         rows=counted["rows"],
         asked={kind: len(ids) for kind, ids in answers.asked.items()} or None,
-        flagged=flagged,
+        flagged=answers.flagged,
         job_ids=answers.job_ids,
         verified_at=datetime.now(UTC).replace(microsecond=0),
         checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),
