@@ -16,7 +16,7 @@ FEWEST_DIGITS: Final = 11
 _MOST_DIGITS: Final = 19
 #: Bytes that are looked at in one go. A thread waits for the others each time that NumPy comes back to Python, so that
 #: few large blocks are better than many that fit into the processor's cache.
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 1 << 19
 _OVERLAP: Final = 40
 #: Bytes of small pieces that are looked at together.
 _TOGETHER: Final = 1 << 18
@@ -38,7 +38,8 @@ class _Room:
     """What NumPy makes of a block before anything is known of it: memory anew for each takes longer than the look."""
 
     def __init__(self, size: int) -> None:
-        self.eights, self.bytes = np.empty(size // 8, np.uint64), np.empty(size, np.uint8)
+        self.eights = np.empty(size // 8 + 1, np.uint64)
+        self.bytes = self.eights.view(np.uint8)
         self.digit, self.told = np.empty(size + 2, np.bool_), np.empty(size + 1, np.bool_)
 
 
@@ -50,7 +51,7 @@ class _Rooms(threading.local):
 
     def of(self, size: int) -> _Room:
         """Room for so many bytes; what was in it is lost."""
-        return self._usual if size <= len(self._usual.bytes) else _Room(size)
+        return self._usual if size <= _BLOCK + 2 * _OVERLAP else _Room(size)
 
 
 _ROOMS: Final = _Rooms()
