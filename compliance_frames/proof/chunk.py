@@ -81,6 +81,7 @@ def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles) -> ChunkFacts:
             search.add(page.data)
             facts.searched += len(page.data)
             _take(facts, page, starts)
+            del page  # the next one takes its place in memory
         _offset_index(file, chunk, starts, facts)
     except PageError as error:
         facts.problems.append(f"a page of {{column}} cannot be read ({error})")

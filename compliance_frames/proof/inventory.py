@@ -11,7 +11,7 @@ from typing import Final
 
 from compliance_frames.corpus.manifest import FileRecord, Manifest
 
-_PIECE: Final = 1 << 20
+_PIECE: Final = 1 << 19
 
 
 def strays(destination: Path, manifest: Manifest) -> Iterator[str]:

@@ -153,6 +153,7 @@ def pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
         if header.checksum is not None and zlib.crc32(body) != header.checksum & 0xFFFFFFFF:
             raise PageError("a page's checksum is not that of its bytes")
         yield Page(header, raw_header, at, _body(body, header, chunk.codec))
+        del body  # what was read of the file can go before more is read
         at += header.length + header.bytes
 
 
@@ -233,7 +234,8 @@ class _Window:
         size = max(0, min(size, self._end - at))
         if not self._at <= at <= at + size <= self._at + len(self._data):
             self._file.seek(at)
-            self._at, self._data = at, memoryview(self._file.read(min(max(size, _WINDOW), self._end - at)))
+            self._at, self._data = at, memoryview(b"")
+            self._data = memoryview(self._file.read(min(max(size, _WINDOW), self._end - at)))
         return self._data[at - self._at : at - self._at + size]
 
 

@@ -39,19 +39,18 @@ class _Room:
 
     def __init__(self, size: int) -> None:
         self.eights = np.empty(size // 8 + 1, np.uint64)
-        self.bytes = self.eights.view(np.uint8)
-        self.digit, self.told = np.empty(size + 2, np.bool_), np.empty(size + 1, np.bool_)
+        self.bytes, self.told = self.eights.view(np.uint8), np.empty(size, np.bool_)
 
 
 class _Rooms(threading.local):
     """The room of each thread."""
 
     def __init__(self) -> None:
-        self._usual = _Room(_BLOCK + 2 * _OVERLAP)
+        self._usual = _Room(_BLOCK + 3 * _OVERLAP)
 
     def of(self, size: int) -> _Room:
         """Room for so many bytes; what was in it is lost."""
-        return self._usual if size <= _BLOCK + 2 * _OVERLAP else _Room(size)
+        return self._usual if size <= len(self._usual.told) else _Room(size)
 
 
 _ROOMS: Final = _Rooms()
@@ -272,12 +271,13 @@ def _between(values: _Bytes, low: np.uint8, high: np.uint8) -> NDArray[np.bool_]
 
 def _everywhere(block: _Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where all runs of digits begin and end."""
-    size = len(block)
+    size = len(block) + 2  # with something before and after it that is none
     room = _ROOMS.of(size)
-    digit = room.digit[: size + 2]
-    digit[0] = digit[-1] = False
-    np.less(np.subtract(block, 48, out=room.bytes[:size]), 10, out=digit[1:-1])
-    (edges,) = np.not_equal(digit[1:], digit[:-1], out=room.told[: size + 1]).nonzero()
+    signs = room.bytes[:size]
+    signs[0] = signs[-1] = 10
+    np.subtract(block, 48, out=signs[1:-1])
+    digit = np.less(signs, 10, out=signs.view(np.bool_))
+    (edges,) = np.not_equal(digit[1:], digit[:-1], out=room.told[: size - 1]).nonzero()
     return edges[::2], edges[1::2]
 
 
