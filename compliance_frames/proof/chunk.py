@@ -81,6 +81,7 @@ def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles) -> ChunkFacts:
             search.add(page.data)
             facts.searched += len(page.data)
             _take(facts, page, starts)
+            del page  # the next one takes its place in memory
         _offset_index(file, chunk, starts, facts)
     except PageError as error:
         facts.problems.append(f"a page of {{column}} cannot be read ({error})")
@@ -102,16 +103,21 @@ def _take(facts: ChunkFacts, page: Page, starts: list[int]) -> None:
         facts.bounds += new
         facts.sought |= {value for each in new for value in each if facts.chunk.physical == _TEXTS}
         if header.encoding == PLAIN:
-            facts.sought = {value for value in facts.sought if not _stands_in(value, page.data)}
+            facts.sought = {value for value in facts.sought if not _stands_in(value, page)}
     elif header.kind == 2 and facts.dictionary is None and not starts:
         facts.dictionary = page
     else:
         raise PageError(f"a page of kind {header.kind} stands where none may be")
 
 
-def _stands_in(value: bytes, data: bytes) -> bool:
-    """Whether a value of text is one of a page: a long one may have been cut, and its last letter made larger."""
-    return (value[:-4] if len(value) > 15 else len(value).to_bytes(4, "little") + value) in data
+def _stands_in(value: bytes, page: Page) -> bool:
+    """Whether a value of text is one of a page: a long one may have been cut, and its last letter made larger.
+
+    A page that says of itself that it ends before the value, or begins after it, is not looked into.
+    """
+    if any((each.low or b"") > value or (each.high is not None and each.high < value) for each in page.header.bounds):
+        return False
+    return page.holds(value[:-4] if len(value) > 15 else len(value).to_bytes(4, "little") + value)
 
 
 def _column_index(file: BinaryIO, chunk: Chunk) -> list[Bounds]:

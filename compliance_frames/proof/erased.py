@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,8 @@ from compliance_frames.schemas import Treatment
 
 IdArray = NDArray[np.int64]
 _WHOSE: Final = {"tweets": "tweet", "users": "author"}
+#: Results whose words are in memory at once.
+_ROWS: Final = 1 << 20
 
 
 def _none() -> IdArray:
@@ -26,9 +29,17 @@ def _none() -> IdArray:
 
 
 def _set(*arrays: IdArray) -> IdArray:
-    """The distinct values of some arrays, sorted; not by NumPy's ``unique``, which takes a hundred times as long."""
-    values = pa.chunked_array([*arrays, _none()], pa.int64())
-    return np.sort(pc.unique(values).to_numpy())
+    """The distinct values of some arrays, sorted; not by hashes, which take far more room.
+
+    >>> _set(np.array([3, 1]), np.array([1])).tolist()
+    [1, 3]
+    """
+    values = np.concatenate([*arrays, _none()])
+    values.sort()
+    if len(values) < 2:
+        return values
+    distinct: IdArray = values[np.append(True, values[1:] != values[:-1])]
+    return distinct
 
 
 def _less(values: IdArray, others: IdArray) -> IdArray:
@@ -40,13 +51,15 @@ class Answers:
     """What the service said, and what it had been asked.
 
     Attributes:
-        results: tables of results.
+        flagged: how many results there are.
+        ids: the IDs of these, by their type and reason: arrays of int64 in any order.
         asked: for ``tweets`` and ``users``, the IDs asked about; empty where no ledger told.
         job_ids: the jobs that the answers came from, sorted.
         span: when the first and the last of the answers came, or None where nothing was flagged.
     """
 
-    results: tuple[pa.Table, ...] = field(repr=False)
+    flagged: int
+    ids: Mapping[tuple[str, str], IdArray] = field(repr=False)
     asked: Mapping[str, IdArray] = field(repr=False)
     job_ids: tuple[int, ...]
     span: tuple[datetime, datetime] | None
@@ -114,7 +127,7 @@ def read_answers(results: tuple[Any, ...], ledger: Any) -> Answers:
         with closing(Ledger.read(ledger)) as opened:
             return read_answers(results, opened)
     asked = {kind: _set(np.asarray(ledger.asked(kind), dtype=np.int64)) for kind in _WHOSE}
-    return _answers((*results, ledger.results()), asked, _distinct(ledger.jobs(), "job_id"))
+    return _answers(chain(results, ledger.result_batches()), asked, _distinct(ledger.jobs(), "job_id"))
 
 
 def erased_by(answers: Answers, policy: Mapping[str, Treatment]) -> Erased:
@@ -128,12 +141,8 @@ def erased_by(answers: Answers, policy: Mapping[str, Treatment]) -> Erased:
     array([7])
     """
     found: dict[tuple[str, Treatment], list[IdArray]] = {}
-    for table in answers.results:
-        kinds = pa.table({name: _text(table.column(name)) for name in ("type", "reason")})
-        ids = np.asarray(pc.cast(table.column("id"), pa.int64()))
-        for row in kinds.group_by(["type", "reason"]).aggregate([]).to_pylist():
-            same = pc.and_(pc.equal(kinds["type"], row["type"]), pc.equal(kinds["reason"], row["reason"]))
-            found.setdefault((row["type"], _treatment(policy, row["reason"])), []).append(ids[same.to_numpy()])
+    for (kind, reason), ids in answers.ids.items():
+        found.setdefault((kind, _treatment(policy, reason)), []).append(ids)
     sets = {key: _set(*parts) for key, parts in found.items()}
     tweets, users = (sets.get((kind, "drop"), _none()) for kind in _WHOSE)
     places, homes = (sets.get((kind, "scrub_geo"), _none()) for kind in _WHOSE)
@@ -149,11 +158,30 @@ def _treatment(policy: Mapping[str, Treatment], reason: str) -> Treatment:
     return policy[reason]
 
 
-def _answers(results: tuple[Any, ...], asked: Mapping[str, IdArray], jobs: tuple[int, ...]) -> Answers:
-    tables = tuple(_table(result) for result in results)
-    times = [when for table in tables for when in _distinct(table, "checked_at")]
-    told = {job for table in tables for job in _distinct(table, "job_id")}
-    return Answers(tables, asked, tuple(sorted({*jobs, *told})), (min(times), max(times)) if times else None)
+def _answers(results: Iterable[Any], asked: Mapping[str, IdArray], jobs: tuple[int, ...]) -> Answers:
+    """Take tables one after the other: of all of them only the IDs are held in memory."""
+    flagged, told, times = 0, set(jobs), list[datetime]()
+    found: dict[tuple[str, str], list[IdArray]] = {}
+    for table in map(_table, results):
+        flagged += table.num_rows
+        told |= set(_distinct(table, "job_id"))
+        times = [*times, *_distinct(table, "checked_at")]
+        times = [min(times), max(times)] if times else []
+        for batch in table.select(["type", "reason", "id"]).to_batches(max_chunksize=_ROWS):
+            for key, ids in _by_reason(batch):
+                found.setdefault(key, []).append(ids)
+    held = {key: np.concatenate(parts) for key, parts in found.items()}
+    return Answers(flagged, held, asked, tuple(sorted(told)), (times[0], times[-1]) if times else None)
+
+
+def _by_reason(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, str], IdArray]]:
+    """The IDs of some results by their type and reason; without pyarrow's ``group_by``, whose library loads slowly."""
+    kinds, reasons, ids = (_text(batch.column(0)), _text(batch.column(1)), pc.cast(batch.column(2), pa.int64()))
+    for kind in pc.unique(kinds).to_pylist():
+        of_kind = pc.equal(kinds, kind)
+        for reason in pc.unique(reasons.filter(of_kind)).to_pylist():
+            same = reasons.is_null() if reason is None else pc.equal(reasons, reason)
+            yield (kind, reason), np.asarray(ids.filter(pc.and_(of_kind, same)))
 
 
 def _table(result: Any) -> pa.Table:
@@ -163,19 +191,13 @@ def _table(result: Any) -> pa.Table:
     if table is None or not {"type", "id", "reason"} <= set(table.column_names):
         raise VerificationError("results are tables with type, id and reason, as check(…) returns them")
     unknown = set(_distinct(table, "type")) - set(_WHOSE)
-    if unknown or table.column("id").null_count:
+    if unknown or table.column("id").null_count or table.column("type").null_count:
         raise VerificationError(f"results are of tweets and users, each with an ID; not of {sorted(unknown) or 'null'}")
     return table
 
 
-def _text(column: pa.ChunkedArray[Any]) -> Any:
-    kind: Any = column.type
-    decoded: Any = (
-        pa.chunked_array([c.dictionary_decode() for c in column.chunks], kind.value_type)
-        if (pa.types.is_dictionary(kind))
-        else column
-    )
-    return decoded.cast(pa.string())
+def _text(values: pa.Array[Any]) -> Any:
+    return (values.dictionary_decode() if pa.types.is_dictionary(values.type) else values).cast(pa.string())
 
 
 def _distinct(table: pa.Table, name: str) -> tuple[Any, ...]:

@@ -136,7 +136,7 @@ def _found(path: Path, texts: list[bytes]) -> int:
         try:
             for chunk in _text_chunks(file):
                 for page in pages(file, chunk):
-                    found |= {text for text in texts if len(text).to_bytes(4, "little") + text in page.data}
+                    found |= {text for text in texts if page.holds(len(text).to_bytes(4, "little") + text)}
         except (FooterError, PageError):
             return len(found)  # told where pages are looked at
     return len(found)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
+from numpy import strings
 
 from compliance_frames.proof.footer import Bounds, Chunk, bounds_of
 from compliance_frames.proof.thrift import CutShort, ThriftError, parsed
@@ -75,13 +76,24 @@ class Page:
         header: what stands before it.
         raw_header: the same, as bytes.
         start: where it begins in the file.
-        data: its body.
+        data: its body, in memory that Arrow uses again for the next one.
     """
 
     header: PageHeader
     raw_header: bytes
     start: int
-    data: bytes
+    data: memoryview
+
+    def holds(self, value: bytes) -> bool:
+        """Whether a value stands somewhere in it.
+
+        >>> Page(PageHeader(0, 4, 4, 1, 0, 13), b"", 4, memoryview(b"\\1\\0\\0\\0x")).holds(b"x")
+        True
+        """
+        if not value or not value[-1] or not len(self.data):  # NumPy takes zeros at the end for none
+            return value in bytes(self.data)
+        whole = np.frombuffer(self.data, f"S{len(self.data)}")  # Python finds nothing in memory that is not its own
+        return bool(strings.find(whole, value)[0] >= 0)
 
 
 def page_header(data: bytes) -> PageHeader:
@@ -141,6 +153,7 @@ def pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
         if header.checksum is not None and zlib.crc32(body) != header.checksum & 0xFFFFFFFF:
             raise PageError("a page's checksum is not that of its bytes")
         yield Page(header, raw_header, at, _body(body, header, chunk.codec))
+        del body  # what was read of the file can go before more is read
         at += header.length + header.bytes
 
 
@@ -159,7 +172,7 @@ def dictionary_values(page: Page, chunk: Chunk) -> pa.Array[Any]:
     return plain_values(page.data, count, chunk.physical, chunk.width)
 
 
-def plain_values(data: bytes, count: int, physical: str, width: int = 0) -> pa.Array[Any]:
+def plain_values(data: bytes | memoryview, count: int, physical: str, width: int = 0) -> pa.Array[Any]:
     """Decode values in the PLAIN encoding.
 
     Raises:
@@ -182,9 +195,10 @@ def plain_values(data: bytes, count: int, physical: str, width: int = 0) -> pa.A
     return _binaries(offsets, np.frombuffer(data, np.uint8, count * width))
 
 
-def _byte_arrays(data: bytes, count: int) -> pa.Array[Any]:
+def _byte_arrays(data: bytes | memoryview, count: int) -> pa.Array[Any]:
     """Values with their lengths before them: each tells where the next begins, so they are read in turn."""
     _must_have(data, 4 * count)
+    data = bytes(data)
     read_length = struct.Struct("<I").unpack_from
     at, end, pieces = 0, len(data), []
     for _ in range(count):
@@ -203,7 +217,7 @@ def _binaries(offsets: np.ndarray[Any, Any], data: np.ndarray[Any, Any]) -> pa.A
     return pa.Array.from_buffers(pa.large_binary(), len(offsets) - 1, buffers)
 
 
-def _must_have(data: bytes, size: int) -> None:
+def _must_have(data: bytes | memoryview, size: int) -> None:
     if len(data) < size:
         raise PageError(f"a dictionary page of {len(data)} bytes cannot hold {size} bytes of values")
 
@@ -220,7 +234,8 @@ class _Window:
         size = max(0, min(size, self._end - at))
         if not self._at <= at <= at + size <= self._at + len(self._data):
             self._file.seek(at)
-            self._at, self._data = at, memoryview(self._file.read(min(max(size, _WINDOW), self._end - at)))
+            self._at, self._data = at, memoryview(b"")
+            self._data = memoryview(self._file.read(min(max(size, _WINDOW), self._end - at)))
         return self._data[at - self._at : at - self._at + size]
 
 
@@ -239,22 +254,27 @@ def _header_at(window: _Window, at: int) -> tuple[PageHeader, bytes]:
             return header, data[: header.length]
 
 
-def _body(body: memoryview, header: PageHeader, codec: str) -> bytes:
+def _body(body: memoryview, header: PageHeader, codec: str) -> memoryview:
     """The body as it was before it was compressed, of exactly the size that the header says."""
     levels, rest, size = body[: header.levels], body[header.levels :], header.plain_bytes - header.levels
     if size > _LARGE_PAGE and size > _MOST_UNPACKED * len(rest):
         raise PageError(f"a page of {len(body):,} bytes says that it unpacks to {header.plain_bytes:,}")
     plain = codec == "UNCOMPRESSED" or not header.compressed or (header.kind == 3 and not size)
     try:
-        data = bytes(rest) if plain else _decompress(rest, size, codec)
+        data = _kept(rest, header) if plain else _decompress(rest, size, codec)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise PageError(f"a page cannot be decompressed ({codec})") from error
     if len(data) != size:
         raise PageError(f"a page has {len(data)} bytes once it is decompressed, and says {size}")
-    return bytes(levels) + data if len(levels) else data
+    return memoryview(b"".join((levels, data))) if len(levels) else data
 
 
-def _decompress(body: memoryview, size: int, codec: str) -> bytes:
+def _kept(body: memoryview, header: PageHeader) -> memoryview:
+    """A body that is not compressed; a dictionary is held for longer than what was read of the file with it."""
+    return memoryview(bytes(body)) if header.kind == _DICTIONARY_PAGE else body
+
+
+def _decompress(body: memoryview, size: int, codec: str) -> memoryview:
     if codec.startswith("LZ4"):
         try:
             return _codec_bytes("lz4_raw", body, size)
@@ -263,12 +283,11 @@ def _decompress(body: memoryview, size: int, codec: str) -> bytes:
     return _codec_bytes(codec.lower(), body, size)
 
 
-def _codec_bytes(name: str, body: memoryview, size: int) -> bytes:
-    plain: bytes = pa.Codec(name).decompress(body, decompressed_size=size, asbytes=True)
-    return plain
+def _codec_bytes(name: str, body: memoryview, size: int) -> memoryview:
+    return memoryview(pa.Codec(name).decompress(body, decompressed_size=size))
 
 
-def _hadoop_lz4(body: memoryview, size: int) -> bytes:
+def _hadoop_lz4(body: memoryview, size: int) -> memoryview:
     """Older writers frame LZ4 as Hadoop does: blocks, each with its two sizes before it."""
     at, plain = 0, b""
     while at < len(body):
@@ -279,7 +298,7 @@ def _hadoop_lz4(body: memoryview, size: int) -> bytes:
             raise PageError("a block of LZ4 is larger than its page")
         plain += _codec_bytes("lz4_raw", body[at + 8 : at + 8 + stored], whole)
         at += 8 + stored
-    return plain
+    return memoryview(plain)
 
 
 def _whole(value: Any) -> int | None:

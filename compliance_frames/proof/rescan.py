@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any, Final
 
 import duckdb
@@ -100,9 +101,10 @@ def rescan(batches: Iterator[pa.RecordBatch], erased: Erased) -> list[Found]:
     >>> [(each.treatment, each.looked_at) for each in found]
     [('drop', 1)]
     """
+    first = tuple(islice(batches, 1))  # whoever looks for them has begun, and goes on while DuckDB starts
     with duckdb.connect(":memory:", config=LOCKED_DOWN) as connection:
         _fill(connection, "erased", erased.table())
-        connection.register("cells", pa.RecordBatchReader.from_batches(CELLS, batches))
+        connection.register("cells", pa.RecordBatchReader.from_batches(CELLS, chain(first, batches)))
         return [Found(*row) for row in connection.execute(_JOIN).fetchall()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,9 +14,12 @@ from compliance_frames.proof.erased import Erased, IdArray
 #: Shorter numbers are sizes and dates far more often than IDs. Tweets since 2010 have 11 digits.
 FEWEST_DIGITS: Final = 11
 _MOST_DIGITS: Final = 19
-#: Bytes that are looked at in one go: what NumPy makes of them stays in the processor's cache.
-_BLOCK: Final = 1 << 18
+#: Bytes that are looked at in one go. A thread waits for the others each time that NumPy comes back to Python, so that
+#: few large blocks are better than many that fit into the processor's cache.
+_BLOCK: Final = 1 << 19
 _OVERLAP: Final = 40
+#: Bytes of small pieces that are looked at together.
+_TOGETHER: Final = 1 << 18
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 #: The last eight digits of a number tell it from most others.
 _TAIL: Final = 10**8
@@ -28,6 +32,28 @@ _AFTER: Final = 20
 #: Of so many bytes, one place with digits can be looked at by itself before it is quicker to look at every byte.
 _SPARSE: Final = 512
 _Bytes = NDArray[np.uint8]
+
+
+class _Room:
+    """What NumPy makes of a block before anything is known of it: memory anew for each takes longer than the look."""
+
+    def __init__(self, size: int) -> None:
+        self.eights = np.empty(size // 8 + 1, np.uint64)
+        self.bytes, self.told = self.eights.view(np.uint8), np.empty(size, np.bool_)
+
+
+class _Rooms(threading.local):
+    """The room of each thread."""
+
+    def __init__(self) -> None:
+        self._usual = _Room(_BLOCK + 3 * _OVERLAP)
+
+    def of(self, size: int) -> _Room:
+        """Room for so many bytes; what was in it is lost."""
+        return self._usual if size <= len(self._usual.told) else _Room(size)
+
+
+_ROOMS: Final = _Rooms()
 
 
 class Likely:
@@ -116,7 +142,7 @@ class Needles:
 
     def where(self, data: Any) -> tuple[IdArray, NDArray[np.int64]]:
         """Which IDs stand in bytes as digits, each as often as it does, and where each begins."""
-        both = list(self._spelled(np.frombuffer(data, np.uint8)))
+        both = [(self.ids[:0], self.ids[:0]), *self._spelled(np.frombuffer(data, np.uint8))]
         values, starts = (np.concatenate(parts) for parts in zip(*both, strict=True))
         kept = np.isin(values, self.among(values))
         return values[kept], starts[kept]
@@ -126,15 +152,14 @@ class Needles:
         if len(block) < 8:
             return self.ids[:0]
         low, high = (np.uint8(int(each) >> 56) for each in (self.ids[0], self.ids[-1]))
-        top = block[7:] if order == "<" else block[:-7]
-        (likely,) = (top - low <= high - low).nonzero()
+        (likely,) = _between(block[7:] if order == "<" else block[:-7], low, high).nonzero()
         if not len(likely):
             return self.ids[:0]
         words = np.ndarray(len(block) - 7, f"{order}u8", block, strides=(1,))[likely].astype(np.int64)
         return self.among(words[(words >= self.ids[0]) & (words <= self.ids[-1])])
 
     def _digits(self, block: _Bytes) -> IdArray:
-        return self.among(np.concatenate([values for values, _ in self._spelled(block)]))
+        return self.among(np.concatenate([self.ids[:0], *(values for values, _ in self._spelled(block))]))
 
     def _spelled(self, block: _Bytes) -> Iterator[tuple[IdArray, NDArray[np.int64]]]:
         """The numbers that digits spell, and where each begins; of those that end as no ID does, most are left out.
@@ -143,6 +168,8 @@ class Needles:
         the length of an ID counts.
         """
         starts, ends = _runs(block)
+        if not len(ends):
+            return
         exact = ends - starts <= _MOST_DIGITS
         yield self._likely(block, starts[exact], ends[exact])
         if not exact.all():
@@ -173,17 +200,17 @@ class Search:
     def __init__(self, needles: Needles) -> None:
         self._needles = needles
         self._found: list[IdArray] = [needles.ids[:0]]
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
         self._size = 0
 
-    def add(self, piece: bytes) -> None:
+    def add(self, piece: bytes | memoryview) -> None:
         """Look into some more bytes, which follow none of the others."""
-        if len(piece) >= _BLOCK // 2:  # not worth a copy
+        if len(piece) >= _TOGETHER // 2:  # not worth a copy
             self._found.append(self._needles.in_bytes(piece))
             return
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size >= _BLOCK:
+        if self._size >= _TOGETHER:
             self._look()
 
     def found(self) -> IdArray:
@@ -217,7 +244,7 @@ def _runs(block: _Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     left to be looked at.
     """
     whole = len(block) // 8 * 8
-    (at,) = (block[:whole].view("<u8") & _FOUR == _DIGITS).nonzero()
+    (at,) = _four_digits(block[:whole].view("<u8")).nonzero()
     at *= 8
     if block[whole : whole + 4].tobytes().isdigit():
         at = np.append(at, whole)
@@ -226,11 +253,31 @@ def _runs(block: _Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return starts[enough], ends[enough]
 
 
+def _four_digits(words: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which of some eight bytes begin with four digits, or signs that stand beside them; valid until the next look."""
+    size = len(words)
+    room = _ROOMS.of(8 * size)
+    return np.equal(np.bitwise_and(words, _FOUR, out=room.eights[:size]), _DIGITS, out=room.told[:size])
+
+
+def _between(values: _Bytes, low: np.uint8, high: np.uint8) -> NDArray[np.bool_]:
+    """Which bytes are from one number to another; valid until the next look."""
+    size = len(values)
+    room = _ROOMS.of(size)
+    if low == high:
+        return np.equal(values, low, out=room.told[:size])
+    return np.less_equal(np.subtract(values, low, out=room.bytes[:size]), high - low, out=room.told[:size])
+
+
 def _everywhere(block: _Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where all runs of digits begin and end."""
-    digit = np.zeros(len(block) + 2, np.bool_)
-    np.less(block - 48, 10, out=digit[1:-1])
-    (edges,) = (digit[1:] != digit[:-1]).nonzero()
+    size = len(block) + 2  # with something before and after it that is none
+    room = _ROOMS.of(size)
+    signs = room.bytes[:size]
+    signs[0] = signs[-1] = 10
+    np.subtract(block, 48, out=signs[1:-1])
+    digit = np.less(signs, 10, out=signs.view(np.bool_))
+    (edges,) = np.not_equal(digit[1:], digit[:-1], out=room.told[: size - 1]).nonzero()
     return edges[::2], edges[1::2]
 
 
@@ -238,8 +285,11 @@ def _around(block: _Bytes, at: NDArray[np.int64]) -> tuple[NDArray[np.int64], ND
     """Where the runs of digits around some places begin and end; each of them once."""
     if not len(at):
         return at, at
-    wide = np.concatenate([np.zeros(_BEFORE, np.uint8), block, np.zeros(_AFTER, np.uint8)])
-    digit = np.ndarray((len(block), _BEFORE + _AFTER), np.uint8, wide, strides=(1, 1))[at] - 48 < 10
+    wide, left = block, at - _BEFORE
+    if left[0] < 0 or at[-1] + _AFTER > len(block):  # too near to an end to be seen from afar
+        wide, left = np.concatenate([np.zeros(_BEFORE, np.uint8), block, np.zeros(_AFTER, np.uint8)]), at
+    width = _BEFORE + _AFTER
+    digit = np.ndarray((len(wide) - width + 1, width), np.uint8, wide, strides=(1, 1))[left] - 48 < 10
     digit, at = digit[digit[:, _BEFORE]], at[digit[:, _BEFORE]]
     before, after = digit[:, _BEFORE::-1], digit[:, _BEFORE:]
     if before.all(axis=1).any() or after.all(axis=1).any():  # longer than any number

@@ -132,8 +132,7 @@ def _minute(moment: datetime) -> str:
 
 def _asked(answers: Answers) -> str:
     if not answers.asked:
-        flagged = sum(table.num_rows for table in answers.results)
-        return f"for the {_number(flagged, 'ID')} flagged"
+        return f"for the {_number(answers.flagged, 'ID')} flagged"
     tweets, users = (len(answers.asked.get(kind, ())) for kind in ("tweets", "users"))
     return f"for the {_number(tweets, 'tweet ID')} and {_number(users, 'user ID')} asked about"
 

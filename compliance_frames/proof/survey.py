@@ -45,6 +45,7 @@ class Survey:
     """One walk through the files that a manifest names.
 
     Attributes:
+        sought: what is looked for.
         counted: how much of each kind was looked at; complete once :meth:`batches` came to its end.
         spots: what the numbers in :meth:`batches` stand for.
         unplaced: columns that look like places, where it was told that there are none.
@@ -81,7 +82,7 @@ class Survey:
         self.unlooked: set[str] = set()
         self.unasked: Counter[str] = Counter()
         self._numbers: dict[Spot, int] = {}
-        self._sought, self._sample, self._source = sought, sample, source
+        self.sought, self._sample, self._source = sought, sample, source
         self._tell, self._progress = problems, progress
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -134,14 +135,14 @@ class Survey:
 
     def _file(self, path: Path, record: FileRecord) -> Iterator[_Task]:
         if record.columns is None:
-            yield partial(look_at_other, path, record, self._sought.needles)
+            yield partial(look_at_other, path, record, self.sought.needles)
             return
         try:
             opened = self._opened(path, record)
         except _UNREADABLE as error:
             yield partial(Findings, [_unreadable(record, error)])
             return
-        yield partial(_with_file, path, opened, lambda file, opened: look_at_footer(file, opened, self._sought))
+        yield partial(_with_file, path, opened, lambda file, opened: look_at_footer(file, opened, self.sought))
         for group in range(len(opened.footer.groups)):
             self.counted["groups"] += 1
             if self._sample is not None and not self._sample.takes(record.path, group):
@@ -151,7 +152,7 @@ class Survey:
             yield partial(_with_file, path, opened, partial(self._group, group=group))
 
     def _group(self, file: BinaryIO, opened: OpenedFile, *, group: int) -> Findings:
-        return GroupLook(file, opened, group, self._sought).look()
+        return GroupLook(file, opened, group, self.sought).look()
 
     def _opened(self, path: Path, record: FileRecord) -> OpenedFile:
         with path.open("rb") as file:

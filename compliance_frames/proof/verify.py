@@ -116,19 +116,33 @@ def verify(
         raise VerificationError(f"there is no dataset at {destination}", problems=(f"{destination} is missing",))
     answers = read_answers(results, ledger)
     erased = erased_by(answers, told.policy)
-    problems = _Problems()
-    _inventory(root, told, problems)
-    gone = erased if source is None else _gone_by_source(Path(source), told, erased, problems)
-    must_erase = len(erased) > 0 or any(record.rows_dropped for record in told.files)
-    asked = answers.asked.get("tweets") if answers.asked else None
-    sought = Sought(gone, Needles.of(gone), Likely.of(gone), asked, must_erase)
-    same = None if source is None or problems.count else Path(source)
-    survey = Survey(root, told, sought=sought, sample=chosen, source=same, problems=problems, progress=progress)
-    found = rescan(survey.batches(), gone)
-    counted = _judged(found, survey, told, problems)
+    problems, original = _Problems(), None if source is None else Path(source)
+    survey = _survey(root, told, answers, erased, original, problems, sample=chosen, progress=progress)
+    counted = _judged(rescan(survey.batches(), survey.sought.erased), survey, told, problems)
     problems.settle(root)
     proof = _proof(root, told, answers, erased, counted, survey, chosen, with_source=source is not None)
     return replace(proof, evidence=Evidence.of(told, answers, erased, ledger))
+
+
+def _survey(
+    root: Path,
+    manifest: Manifest,
+    answers: Answers,
+    erased: Erased,
+    source: Path | None,
+    problems: _Problems,
+    *,
+    sample: Sample | None,
+    progress: ProgressCallback,
+) -> Survey:
+    """The walk that is to be made, once it was told what can be seen without it."""
+    _inventory(root, manifest, problems)
+    gone = erased if source is None else _gone_by_source(source, manifest, erased, problems)
+    must_erase = len(erased) > 0 or any(record.rows_dropped for record in manifest.files)
+    asked = answers.asked.get("tweets") if answers.asked else None
+    sought = Sought(gone, Needles.of(gone), Likely.of(gone), asked, must_erase)
+    same = None if problems.count else source
+    return Survey(root, manifest, sought=sought, sample=sample, source=same, problems=problems, progress=progress)
 
 
 def _gone_by_source(source: Path, manifest: Manifest, erased: Erased, problems: _Problems) -> Erased:
@@ -171,7 +185,6 @@ def _proof(
     with_source: bool,
 ) -> Proof:
     places = bool(len(erased.scrub_tweets) or len(erased.scrub_authors))
-    flagged = sum(table.num_rows for table in answers.results)
     if sample is not None:
         sample = sample.looked_into(counted["groups looked into"], counted["groups"])
     return Proof(
@@ -179,7 +192,7 @@ def _proof(
         files=len(manifest.files),
         rows=counted["rows"],
         asked={kind: len(ids) for kind, ids in answers.asked.items()} or None,
-        flagged=flagged,
+        flagged=answers.flagged,
         job_ids=answers.job_ids,
         verified_at=datetime.now(UTC).replace(microsecond=0),
         checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),

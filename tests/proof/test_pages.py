@@ -11,7 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from compliance_frames.proof.footer import Chunk, FooterError, read_footer
-from compliance_frames.proof.pages import PageError, dictionary_values, page_header, pages, plain_values
+from compliance_frames.proof.pages import (
+    Page,
+    PageError,
+    PageHeader,
+    dictionary_values,
+    page_header,
+    pages,
+    plain_values,
+)
 from compliance_frames.proof.values import bound_texts, unused_entries
 
 CODECS = ["none", "snappy", "gzip", "brotli", "zstd", "lz4"]
@@ -62,6 +70,16 @@ def test_a_long_dictionary_is_read_whole() -> None:
 def test_a_column_without_a_dictionary_has_none() -> None:
     """Plain columns are told from others by their first page."""
     assert entries(written(pa.array(["a"]), use_dictionary=False)) is None
+
+
+def test_a_page_holds_what_its_bytes_hold() -> None:
+    """Whatever is looked for, a page answers as its bytes would: with zeros, at its ends, and where it is empty."""
+    rng = random.Random(0)
+    for _ in range(2000):
+        data = bytes(rng.choices(b"\0\0ab\xff", k=rng.randrange(12)))
+        value = bytes(rng.choices(b"\0ab\xff", k=rng.randrange(4)))
+        page = Page(PageHeader(0, len(data), len(data), 1, 0, 13), b"", 4, memoryview(data))
+        assert page.holds(value) == (value in data), (data, value)
 
 
 def test_what_a_full_dictionary_does_not_hold_is_not_missed() -> None:

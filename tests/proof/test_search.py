@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import re
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from compliance_frames.proof.bloom import hashes_of
-from compliance_frames.proof.search import Likely, Needles, Search
+from compliance_frames.proof.search import _BLOCK, Likely, Needles, Search
 
 FIRST = 1212161512043446272
 IDS = np.array([12345678901, 20_000_000_000, FIRST, FIRST + 77, 2 * FIRST - 5, 9_223_372_036_854_775_807])
@@ -22,6 +23,27 @@ def slowly(data: bytes) -> set[int]:
     runs = {int(run) for run in re.findall(rb"\d+", data) if 11 <= len(run) <= 19}
     words = {struct.unpack_from("<q", data, at)[0] for at in range(len(data) - 7)}
     return (runs | words) & set(IDS.tolist())
+
+
+@pytest.mark.parametrize("needles", [NEEDLES, Needles(np.array([FIRST + 77, FIRST + 90]))])
+def test_a_block_of_nothing_but_ids_hides_none(needles: Needles) -> None:
+    """Where digits stand everywhere, each number counts, in more than is looked at in one go and across its seams."""
+    values = np.arange(2 * FIRST, 2 * FIRST + 60_000)
+    values[[0, 31_337, -1]] = FIRST + 77
+    text = ",".join(map(str, values.tolist())).encode()
+    assert len(text) > 2 * _BLOCK
+    for data in (text, values.astype("<i8").tobytes()):
+        assert needles.in_bytes(data).tolist() == [FIRST + 77]
+    found, starts = needles.where(text)
+    assert (found.tolist(), starts.tolist()) == ([FIRST + 77] * 3, [0, 31_337 * 20, 59_999 * 20])
+
+
+def test_threads_that_search_at_once_find_each_its_own() -> None:
+    """What one makes of its bytes is not what another looks at."""
+    pieces = [b"x" * 1000 * at + b"%d" % (FIRST + 77 * (at % 2)) + b"x" * 100_000 for at in range(40)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(NEEDLES.in_bytes, pieces))
+    assert [each.tolist() for each in found] == [[FIRST + 77 * (at % 2)] for at in range(40)]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -39,7 +61,7 @@ def test_a_search_finds_what_a_slow_one_finds(seed: int) -> None:
     assert set(NEEDLES.in_bytes(data).tolist()) == slowly(data)
 
 
-@pytest.mark.parametrize("at", [0, 1, 7, 23, (1 << 18) - 19, (1 << 18) - 1, 1 << 18, 1_000_003])
+@pytest.mark.parametrize("at", [0, 1, 7, 23, _BLOCK - 19, _BLOCK - 1, _BLOCK, 2 * _BLOCK - 7])
 def test_an_id_is_found_wherever_it_begins(at: int) -> None:
     """Beginnings, ends and the seams between pieces that are looked at in one go hide nothing."""
     for needle in (b"%d" % (FIRST + 77), struct.pack("<q", FIRST + 77)):

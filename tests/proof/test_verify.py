@@ -693,7 +693,9 @@ def test_nothing_is_verified_against_nothing(cleaned: Cleaned) -> None:
     [
         (pa.table({"id": [1]}), "results are tables"),
         (flagged("deleted", [1]).set_column(0, "type", pa.array(["places"])), "not of"),
+        (flagged("deleted", [1]).set_column(0, "type", pa.nulls(1, pa.string())), "not of null"),
         (flagged("withheld", [1]), "does not settle: 'withheld'"),
+        (flagged("deleted", [1]).set_column(3, "reason", pa.nulls(1, pa.string())), "does not settle: None"),
     ],
 )
 def test_what_are_no_results_is_refused(result: pa.Table, said: str, cleaned: Cleaned) -> None:
