@@ -24,8 +24,8 @@ from compliance_frames.schemas import JobType, Treatment
 
 #: What a result says of its ID.
 _SAID: Final = ("type", "action", "reason")
-#: Different values that a column of these may have: they are a handful, and all that it has are told apart.
-_MOST: Final = 1 << 20
+#: Results that are looked at together.
+_PIECE: Final = 1 << 16
 _KEYS = {
     ("drop", "tweets"): ("drop", "tweets"),
     ("scrub", "tweets"): ("scrub_geo", "tweets"),
@@ -132,10 +132,15 @@ def by_reason(table: pa.Table, policy: Policy) -> Iterator[Reason]:
     missing = [name for name in ("id", *_SAID) if name not in table.schema.names]
     if missing:
         raise PlanError(f"this is not a table of results: it has no column {', '.join(missing)}")
-    ids = parse_ids(table.column("id"), column="id").to_numpy(zero_copy_only=False)
+    for start in range(0, len(table), _PIECE):
+        yield from _by_reason(table.slice(start, _PIECE), policy, start)
+
+
+def _by_reason(table: pa.Table, policy: Policy, first_row: int) -> Iterator[Reason]:
+    ids = parse_ids(table.column("id"), column="id", first_row=first_row).to_numpy(zero_copy_only=False)
     said, group = [], np.zeros(len(ids), np.int64)
     for name in _SAID:
-        places, values = _coded(table.column(name), name)
+        places, values = _coded(table.column(name))
         said.append(values)
         group *= len(values)
         group += places
@@ -148,15 +153,18 @@ def by_reason(table: pa.Table, policy: Policy) -> Iterator[Reason]:
         yield Reason(**row, treatment=treatment, ids=ids[group == number])
 
 
-def _coded(column: pa.ChunkedArray[Any], name: str) -> tuple[NDArray[np.int32], list[str | None]]:
+def _coded(column: pa.ChunkedArray[Any]) -> tuple[NDArray[np.int32], list[str | None]]:
     """Where each text stands in a list of them, null among them: results are many, and what they say is little."""
-    coded: Any = column if pt.is_dictionary(column.type) else words(column).dictionary_encode()
-    coded = coded.unify_dictionaries() if coded.num_chunks > 1 else coded
-    values = words(coded.chunk(0).dictionary).to_pylist() if coded.num_chunks else []
-    if len(values) > _MOST:
-        raise PlanError(f"this is not a table of results: its column {name} has {len(values):,} different values")
-    places = [chunk.indices.cast(pa.int32()).fill_null(len(values)).to_numpy() for chunk in coded.chunks]
-    return np.concatenate([np.empty(0, np.int32), *places]), [*values, None]
+    coded: Any = column if _is_coded(column.type) else words(column).dictionary_encode()
+    coded = (coded.unify_dictionaries() if coded.num_chunks > 1 else coded).combine_chunks()
+    used = coded.indices.unique().drop_null()
+    values = words(coded.dictionary).take(used).to_pylist()
+    return pc.index_in(coded.indices, value_set=used).fill_null(len(values)).to_numpy(), [*values, None]
+
+
+def _is_coded(kind: Any) -> bool:
+    """Whether a type has dictionaries, of plain text: those of views cannot be joined."""
+    return bool(pt.is_dictionary(kind) and not pt.is_string_view(kind.value_type))
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:

@@ -21,9 +21,9 @@ from compliance_frames.corpus.erase import Counts, Erasures, erase_from
 #: A row group of more than this, uncompressed, whose rows take more than four times as much once they are decoded,
 #: becomes several.
 WHOLE_BYTES: Final = 256 << 20
-#: About so much, uncompressed, is read at a time of a row group of more than twice as much: of what goes, no more is
-#: held beside what stays.
-PIECE_BYTES: Final = 6 << 20
+#: About so much, uncompressed, is read at a time of a row group of more than three times as much: of what goes, no
+#: more is held beside what stays.
+PIECE_BYTES: Final = 4 << 20
 #: Compressed bytes that are read at a time, of each column chunk.
 _STRETCH: Final = 64 << 10
 
@@ -138,7 +138,7 @@ def _size(file: pq.ParquetFile, group: int) -> int:
 def _pieces(file: pq.ParquetFile, group: int, size: int, whole_bytes: int, piece_bytes: int) -> Iterator[pa.Table]:
     """A row group of ``size`` uncompressed bytes, in pieces where it is large."""
     most = min(piece_bytes, whole_bytes // 4)
-    if size <= (whole_bytes if _has_words(file.schema_arrow) else 2 * most):  # each piece has its own dictionaries
+    if size <= (whole_bytes if _has_words(file.schema_arrow) else 3 * most):  # each piece has its own dictionaries
         yield file.read_row_group(group, use_threads=False)
         return
     rows = max(1, file.metadata.row_group(group).num_rows * most // size)

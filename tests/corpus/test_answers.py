@@ -10,7 +10,7 @@ import pytest
 
 from compliance_frames.corpus.answers import Answers, by_reason
 from compliance_frames.corpus.policy import Policy
-from compliance_frames.errors import PlanError
+from compliance_frames.errors import IdError, PlanError
 
 ROWS = [
     ("tweets", 5, "delete", "deleted"),
@@ -58,6 +58,7 @@ LAYOUTS = {
     "dictionaries": coded(results()),
     "dictionaries of views": with_text(of_views),
     "another dictionary in each part": in_parts(results()),
+    "views in parts": pa.concat_tables([with_text(of_views).slice(0, 2), with_text(of_views).slice(2)]),
 }
 
 
@@ -73,6 +74,21 @@ def test_results_of_every_layout_say_the_same(table: pa.Table) -> None:
         ("tweets", "bounced"): ("drop", [9]),
         ("users", "suspended"): ("drop", [7, 8]),
     }
+
+
+def test_many_results_are_looked_at_a_piece_at_a_time_and_told_of_as_one() -> None:
+    """An ID that cannot be one is named by its row in all of them."""
+    few = [results([("tweets", number, "delete", "deleted")]) for number in range(3)]
+    many = pa.concat_tables(few * 500).combine_chunks()
+    many = pa.concat_tables([many] * 100)
+    answers = Answers(Policy.default())
+    answers.take(many)
+    assert answers.sets()["drop_tweets"][:].tolist() == [0, 1, 2]
+    assert [each.ids for each in answers.flagged()] == [3]
+    bad = pa.concat_tables([many, results([("tweets", -1, "delete", "deleted")])])
+    with pytest.raises(IdError) as refused:
+        Answers(Policy.default()).take(bad)
+    assert refused.value.row == 150_000
 
 
 def test_values_that_a_dictionary_lists_and_no_row_has_mean_nothing() -> None:
