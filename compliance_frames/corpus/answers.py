@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as pt
+from numpy.typing import NDArray
 
 from compliance_frames.corpus.arrays import words
 from compliance_frames.corpus.policy import Policy
@@ -20,6 +22,10 @@ from compliance_frames.ids.sets import IdArray, unique
 from compliance_frames.ids.slices import IdSet, Spill
 from compliance_frames.schemas import JobType, Treatment
 
+#: What a result says of its ID.
+_SAID: Final = ("type", "action", "reason")
+#: Results that are looked at together.
+_PIECE: Final = 1 << 16
 _KEYS = {
     ("drop", "tweets"): ("drop", "tweets"),
     ("scrub", "tweets"): ("scrub_geo", "tweets"),
@@ -123,22 +129,42 @@ def by_reason(table: pa.Table, policy: Policy) -> Iterator[Reason]:
     >>> [(each.treatment, each.ids.tolist()) for each in by_reason(results, Policy.default())]
     [('scrub_geo', [7])]
     """
-    missing = [name for name in ("type", "id", "action", "reason") if name not in table.schema.names]
+    missing = [name for name in ("id", *_SAID) if name not in table.schema.names]
     if missing:
         raise PlanError(f"this is not a table of results: it has no column {', '.join(missing)}")
-    told = {name: words(table.column(name)) for name in ("type", "action", "reason")}
-    ids = parse_ids(table.column("id"), column="id").to_numpy(zero_copy_only=False)
-    for row in (
-        pa.table(list(told.values()), names=list(told))
-        .group_by(["type", "action", "reason"], use_threads=False)
-        .aggregate([])
-        .to_pylist()
-    ):
+    for start in range(0, len(table), _PIECE):
+        yield from _by_reason(table.slice(start, _PIECE), policy, start)
+
+
+def _by_reason(table: pa.Table, policy: Policy, first_row: int) -> Iterator[Reason]:
+    ids = parse_ids(table.column("id"), column="id", first_row=first_row).to_numpy(zero_copy_only=False)
+    said, group = [], np.zeros(len(ids), np.int64)
+    for name in _SAID:
+        places, values = _coded(table.column(name))
+        said.append(values)
+        group *= len(values)
+        group += places
+    for number in np.unique(group):
+        at = np.unravel_index(number, [len(values) for values in said])
+        row: dict[str, Any] = {name: values[place] for name, values, place in zip(_SAID, said, at, strict=True)}
         if row["type"] not in get_args(JobType):
             raise PlanError(f"this is not a table of results: type {row['type']!r} is neither tweets nor users")
         treatment = policy.treatment(row["type"], row["action"], row["reason"])
-        same = [pc.equal(column, pa.scalar(row[name])) for name, column in told.items()]
-        yield Reason(**row, treatment=treatment, ids=ids[reduce(pc.and_, same).to_numpy()])
+        yield Reason(**row, treatment=treatment, ids=ids[group == number])
+
+
+def _coded(column: pa.ChunkedArray[Any]) -> tuple[NDArray[np.int32], list[str | None]]:
+    """Where each text stands in a list of them, null among them: results are many, and what they say is little."""
+    coded: Any = column if _is_coded(column.type) else words(column).dictionary_encode()
+    coded = (coded.unify_dictionaries() if coded.num_chunks > 1 else coded).combine_chunks()
+    used = coded.indices.unique().drop_null()
+    values = words(coded.dictionary).take(used).to_pylist()
+    return pc.index_in(coded.indices, value_set=used).fill_null(len(values)).to_numpy(), [*values, None]
+
+
+def _is_coded(kind: Any) -> bool:
+    """Whether a type has dictionaries, of plain text: those of views cannot be joined."""
+    return bool(pt.is_dictionary(kind) and not pt.is_string_view(kind.value_type))
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:

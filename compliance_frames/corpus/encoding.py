@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +20,9 @@ from compliance_frames.corpus.enums import without_enums
 from compliance_frames.corpus.footer import Footer, OnDisk, must_have_known_codecs, read_footer
 from compliance_frames.corpus.levels import zstd_level
 from compliance_frames.errors import FooterError
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 #: Where Arrow keeps its own schema among a file's key-value metadata; the writer makes it anew.
 _ARROW_SCHEMA: Final = b"ARROW:schema"
@@ -104,7 +107,7 @@ def encoding_of(
             schema, left_out = schema.with_metadata(plain or None), [*left_out, _BOUNDS]
         kind, strange = _schema_options(file, schema, int96)
         order, unordered = _sorting(metadata, columns) if only is None else ((), [])
-        levels, unlike = _levels(leaves, stream, level)
+        levels, unlike = _levels(leaves, stream, level, metadata.created_by)
         options = {
             **kind,
             **_column_options(leaves, stream),
@@ -196,14 +199,18 @@ def _given_up(leaf: _Leaf, stream: BinaryIO) -> bool:
     return size >= _TOO_LARGE
 
 
-def _levels(leaves: Sequence[_Leaf], stream: BinaryIO, told: int | None) -> tuple[dict[str, Any], list[str]]:
+def _levels(
+    leaves: Sequence[_Leaf], stream: BinaryIO, told: int | None, writer: str
+) -> tuple[dict[str, Any], list[str]]:
     """The zstd level to write at, and what is to be said where it may not be the source's."""
     packed = [leaf for leaf in leaves if leaf.codec == "ZSTD"]
     first = (next((chunk for chunk in leaf.chunks if chunk.num_values), None) for leaf in packed)
     chunks = [chunk for chunk in first if chunk is not None]
     if not chunks:
         return {}, []
-    found = zstd_level(stream, chunks)
+    found = zstd_level(stream, chunks, expected=_last_level.get(writer))
+    if found is not None:
+        _remember(_last_level, writer, found)
     level = found if told is None else told
     if level is None:
         return {}, ["ZSTD is used at its default level: that of the source cannot be told"]
@@ -278,15 +285,22 @@ def _schema_options(file: pq.ParquetFile, schema: pa.Schema, int96: str) -> tupl
     wanted, bare = _drawn(file), schema.remove_metadata()
     seen = (wanted, bare.serialize().to_pybytes(), metadata.format_version, int96, stored)
     found = _seen_to_give.get(seen) or _most_alike(bare, wanted, options, metadata.format_version, int96)
-    if len(_seen_to_give) >= _REMEMBERED:
-        _seen_to_give.clear()
-    _seen_to_give[seen] = best, exact = found
+    _remember(_seen_to_give, seen, found)
+    best, exact = found
     return {**options, **best}, [] if exact else [_strange(types)]
 
 
 #: Which options gave a schema its types: a file of a dataset is one of many, and trying takes as long as opening it.
 _seen_to_give: dict[tuple[object, ...], tuple[dict[str, Any], bool]] = {}
+#: The zstd level of the last file of each writer.
+_last_level: dict[str, int] = {}
 _REMEMBERED: Final = 64
+
+
+def _remember(known: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known[key] = value
 
 
 def _most_alike(

@@ -12,7 +12,8 @@ import pyarrow as pa
 _USUAL: Final = (1, 3)
 #: Levels by how likely they are.
 _LIKELY: Final = (*_USUAL, 2, 4, 5, 6, 7, 8, 9)
-_SLOW: Final = tuple(range(10, 23))
+_HIGHEST: Final = 22
+_SLOW: Final = tuple(range(10, _HIGHEST + 1))
 
 #: Another release of zstd makes pages of nearly the same size, and another level of quite another one.
 _TOLERANCE: Final = 0.004
@@ -26,16 +27,20 @@ _ENOUGH: Final = 64 << 10
 _PAGES: Final = 3
 #: Pages to look at for those: of many contents, like indices into a dictionary, every level makes the same.
 _LOOKED_AT: Final = 24
+#: Compressed bytes of column chunks that an expected level is held against, and how many of them: a short look.
+_SHORT: Final = range(1 << 10, 64 << 10)
+_LOOKS: Final = 6
 #: Bytes of a page's content that are looked at: a damaged page of a few bytes may promise gigabytes.
 _MOST: Final = 16 << 20
 
 
-def zstd_level(stream: BinaryIO, chunks: Sequence[Any]) -> int | None:
+def zstd_level(stream: BinaryIO, chunks: Sequence[Any], *, expected: int | None = None) -> int | None:
     """The zstd level of some column chunks, or None where it cannot be told.
 
     Args:
         stream: the file.
         chunks: its footer's facts about the column chunks that are compressed with zstd.
+        expected: the level that it has unless its pages say otherwise: that of another file of the same dataset.
 
     >>> import io
     >>> import pyarrow.parquet as pq
@@ -44,6 +49,8 @@ def zstd_level(stream: BinaryIO, chunks: Sequence[Any]) -> int | None:
     >>> zstd_level(sink, [pq.read_metadata(sink).row_group(0).column(0)])
     7
     """
+    if expected is not None and _is_made_at(expected, stream, chunks):
+        return expected
     frames = {frame for chunk in chunks for frame in _frames(stream, chunk)}
     likely = sorted(frames, key=lambda frame: (frame[1] > _ENOUGH, abs(frame[1] - _ENOUGH)))[:_LOOKED_AT]
     try:
@@ -51,6 +58,23 @@ def zstd_level(stream: BinaryIO, chunks: Sequence[Any]) -> int | None:
     except (OSError, pa.ArrowException):  # damage, which is not for this module to report
         return None
     return _level_of(pages) if pages else None
+
+
+def _is_made_at(level: int, stream: BinaryIO, chunks: Iterable[Any]) -> bool:
+    """Whether this level, and none of those beside it nor a usual one, makes the very page that the file has."""
+    others = {level - 1, level + 1, *_USUAL} - {level, 0, _HIGHEST + 1}
+    short = [chunk for chunk in chunks if chunk.total_compressed_size in _SHORT]
+    for chunk in sorted(short, key=lambda chunk: int(chunk.total_compressed_size))[:_LOOKS]:
+        for start, size in sorted(_frames(stream, chunk))[-1:]:
+            try:
+                page = _Page.at(stream, start, size)
+            except (OSError, pa.ArrowException):
+                return False
+            if len(page.content) > _MOST or page.made_at(level) != page.compressed:
+                return False
+            if all(page.made_at(other) != page.compressed for other in others):
+                return True
+    return False
 
 
 @dataclass(frozen=True)

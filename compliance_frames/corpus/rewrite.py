@@ -18,8 +18,14 @@ from compliance_frames.corpus.dictionaries import has_words
 from compliance_frames.corpus.encoding import encoding_of
 from compliance_frames.corpus.erase import Counts, Erasures, erase_from
 
-#: A row group that takes more than this, uncompressed, is read in pieces of about a quarter of it.
+#: A row group of more than this, uncompressed, whose rows take more than four times as much once they are decoded,
+#: becomes several.
 WHOLE_BYTES: Final = 256 << 20
+#: About so much, uncompressed, is read at a time of a row group of more than three times as much: of what goes, no
+#: more is held beside what stays.
+PIECE_BYTES: Final = 4 << 20
+#: Compressed bytes that are read at a time, of each column chunk.
+_STRETCH: Final = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ def rewrite(
     *,
     level: int | None = None,
     whole_bytes: int = WHOLE_BYTES,
+    piece_bytes: int = PIECE_BYTES,
 ) -> Rewritten:
     """Write a Parquet file again without what was flagged, one row group after the other.
 
@@ -57,8 +64,9 @@ def rewrite(
         columns: where the source has its IDs and places.
         erasures: what to take out.
         level: the zstd level to use in place of the source's.
-        whole_bytes: a row group larger than this, uncompressed, is read in pieces. Its rows become one row group
-            again unless they take more than four times as much once they are decoded.
+        whole_bytes: a row group larger than this, uncompressed, becomes several where its rows take more than four
+            times as much once they are decoded.
+        piece_bytes: about so much of a row group, uncompressed, is read at a time.
 
     Raises:
         PlanError: a place has to go and its column must not be null, or no column of places is known.
@@ -76,17 +84,17 @@ def rewrite(
     """
     encoding = encoding_of(source, columns, level=level)
     counts, split = Counts(), False
-    options: Any = {"pre_buffer": False, "page_checksum_verification": True}
+    options: Any = {"pre_buffer": False, "buffer_size": _STRETCH, "page_checksum_verification": True}
     target.touch(exist_ok=False)
-    with (
-        source.open("rb") as stream,
+    with (  # of Arrow's own, which need no interpreter to read and to write
+        pa.OSFile(os.fsencode(source), "rb") as stream,
         pq.ParquetFile(stream, coerce_int96_timestamp_unit=encoding.int96, **options) as file,
-        pa.OSFile(os.fsencode(target), "wb") as sink,  # of Arrow's own, which needs no interpreter to write
+        pa.OSFile(os.fsencode(target), "wb") as sink,
         encoding.writer(sink) as writer,
     ):
         for group in range(file.num_row_groups):
             written = 0
-            for table, erased in _erased(file, group, columns, erasures, whole_bytes):
+            for table, erased in _erased(file, group, columns, erasures, whole_bytes, piece_bytes):
                 counts += erased
                 written += _write(writer, table)
                 del table  # before the next one is read
@@ -97,19 +105,19 @@ def rewrite(
 
 
 def _erased(
-    file: pq.ParquetFile, group: int, columns: Columns, erasures: Erasures, whole_bytes: int
+    file: pq.ParquetFile, group: int, columns: Columns, erasures: Erasures, whole_bytes: int, piece_bytes: int
 ) -> Iterator[tuple[pa.Table, Counts]]:
     """What stays of a row group: one table, or several where that would be too much to hold."""
     waiting: list[pa.Table] = []
-    counts = Counts()
-    for piece in _pieces(file, group, whole_bytes):
+    counts, size = Counts(), _size(file, group)
+    for piece in _pieces(file, group, size, whole_bytes, piece_bytes):
         held = [piece]
         del piece  # what goes is not held while what stays is written
         table, erased = erase_from(held, columns, erasures)
-        _give_back()
         waiting.append(table if erased.rows_dropped else compacted(table))
+        del table
         counts += erased
-        if sum(table.nbytes for table in waiting) > 4 * whole_bytes:
+        if size > whole_bytes and sum(table.nbytes for table in waiting) > 4 * whole_bytes:
             yield _joined(waiting), counts
             waiting, counts = [], Counts()
     if waiting:
@@ -121,13 +129,19 @@ def _give_back() -> None:
     pa.default_memory_pool().release_unused()
 
 
-def _pieces(file: pq.ParquetFile, group: int, whole_bytes: int) -> Iterator[pa.Table]:
+def _size(file: pq.ParquetFile, group: int) -> int:
+    """Uncompressed bytes of a row group. What is said of the group itself are compressed ones, by some writers."""
     facts = file.metadata.row_group(group)
-    size = sum(facts.column(leaf).total_uncompressed_size for leaf in range(facts.num_columns))
-    if size <= whole_bytes:  # what is said of the row group itself are compressed bytes, by some writers
+    return sum(facts.column(leaf).total_uncompressed_size for leaf in range(facts.num_columns))
+
+
+def _pieces(file: pq.ParquetFile, group: int, size: int, whole_bytes: int, piece_bytes: int) -> Iterator[pa.Table]:
+    """A row group of ``size`` uncompressed bytes, in pieces where it is large."""
+    most = min(piece_bytes, whole_bytes // 4)
+    if size <= (whole_bytes if _has_words(file.schema_arrow) else 3 * most):  # each piece has its own dictionaries
         yield file.read_row_group(group, use_threads=False)
         return
-    rows = max(1, facts.num_rows * whole_bytes // (4 * size))
+    rows = max(1, file.metadata.row_group(group).num_rows * most // size)
     for batch in file.iter_batches(batch_size=rows, row_groups=[group], use_threads=False):
         yield pa.Table.from_batches([batch])
 
@@ -142,7 +156,13 @@ def _write(writer: pq.ParquetWriter, table: pa.Table) -> int:
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
     """One table with one dictionary for each column: a writer gives up a dictionary that changes on the way."""
-    return tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+    several = len(tables) > 1 and _has_words(whole.schema)
+    return whole.unify_dictionaries().combine_chunks() if several else whole
+
+
+def _has_words(schema: pa.Schema) -> bool:
+    return any(has_words(field.type) for field in schema)
 
 
 def compacted(table: pa.Table) -> pa.Table:

@@ -71,6 +71,26 @@ def test_pages_of_which_every_level_makes_the_same_tell_nothing(level: int, tmp_
     assert level_of(tmp_path / "a.parquet") == level
 
 
+@pytest.mark.parametrize("write", [by_pyarrow, by_polars, by_duckdb])
+def test_a_level_that_is_expected_is_believed_only_where_it_is_the_one(
+    write: Callable[[pa.Table, Path, int], None], tweets: pa.Table, tmp_path: Path
+) -> None:
+    """Files of one dataset may differ: what another file had is held against pages before it is taken for granted."""
+    for level in (1, 2, 3, 4, 6):
+        write(tweets, tmp_path / f"{level}.parquet", level)
+        expected = [each for each in (None, *range(1, 9)) if level_of(tmp_path / f"{level}.parquet", each) != level]
+        assert expected == []
+
+
+def test_levels_may_change_from_file_to_file(tweets: pa.Table, tmp_path: Path) -> None:
+    """A copy has the level of its own source, whichever files were written before."""
+    for number, level in enumerate((3, 3, 1, 3, 5, 4, 3)):
+        source, target = tmp_path / f"source-{number}.parquet", tmp_path / f"target-{number}.parquet"
+        by_pyarrow(tweets, source, level)
+        rewrite(source, target, Columns("id"), NOTHING)
+        assert level_of(target) == level
+
+
 def test_a_level_that_was_told_is_used_and_noted(tweets: pa.Table, tmp_path: Path) -> None:
     """Another level than the source's is never a silent change."""
     source, target, same = (tmp_path / f"{name}.parquet" for name in ("source", "target", "same"))
@@ -120,10 +140,10 @@ def test_the_rows_that_stay_are_what_is_compressed(tweets: pa.Table, tmp_path: P
     assert level_of(target) == 9
 
 
-def level_of(path: Path) -> int | None:
+def level_of(path: Path, expected: int | None = None) -> int | None:
     with path.open("rb") as stream:
         group = pq.read_metadata(stream).row_group(0)
-        return zstd_level(stream, [group.column(at) for at in range(group.num_columns)])
+        return zstd_level(stream, [group.column(at) for at in range(group.num_columns)], expected=expected)
 
 
 def test_a_page_that_promises_gigabytes_is_not_unpacked() -> None:
