@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from compliance_frames.corpus.ecosystems import (
+    FLAGS,
     HASHED,
     QUOTED,
     QUOTES,
@@ -34,6 +35,7 @@ from compliance_frames.corpus.paths import holds_ids as holds_ids
 from compliance_frames.corpus.paths import is_list as is_list
 from compliance_frames.corpus.paths import is_text as is_text
 from compliance_frames.corpus.paths import steps_to as steps_to
+from compliance_frames.corpus.references import names_tweets
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import AUTHORS, TWEETS, plain, rivals
 
@@ -60,7 +62,8 @@ class Columns:
         author_id: its author's ID, or None where there is no such column.
         created_at: when it was written, or None; shown, not used to decide.
         geo: the columns that say where it was written. ``()``: told that there are none; None: none was found.
-        references: lists of ``{type, id}``, and flat columns with the ID of the tweet that a row retweets.
+        references: lists of ``{type, id}`` in whatever shape, and flat columns with the ID of the tweet that a row
+            retweets.
         embedded: structs, or lists of structs, that hold other tweets whole; text that holds them as JSON; of flat
             tables the columns that hold what another tweet says.
     """
@@ -215,7 +218,7 @@ def text_columns(schema: pa.Schema) -> list[str]:
     ]
 
 
-def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
+def top_level(names: Sequence[str], told: Iterable[str]) -> list[str]:
     """Of a frame's columns, those that :func:`find_columns` could have to do with: the others need not be converted.
 
     >>> top_level(["id", "text", "geo.place_id", "user"], told=["text"])
@@ -225,6 +228,9 @@ def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
     """
     flat = [part for each in (*REPEATED, *QUOTED) for part in (each.id, each.kind, *each.authors)]
     known = {*TWEETS, *AUTHORS, *TIMES, *REFERENCE_LISTS, *WRAPPERS, *RETWEETS, *QUOTES, *flat, "includes", *told}
+    open_to_any = {plain(each.id) for each in REPEATED if each.open} | set(map(plain, REFERENCE_LISTS))
+    if open_to_any & set(map(plain, names)):  # then a row's text may be all that says how it stands to them
+        known |= {*TEXTS, *FLAGS}
     heads = {plain(path[:end]) for path in known for end in _ends(path)}
     begins = tuple({each.prefix for each in QUOTED if each.prefix})
     flattened = tuple(f"{wrapper}." for wrapper in WRAPPERS if wrapper)
@@ -334,11 +340,8 @@ def _struct_at(schema: pa.Schema, path: str) -> Iterable[pa.Field[Any]]:
 
 def _find_references(names: Names, inside: str) -> Iterator[str]:
     for path in dict.fromkeys(filter(None, map(names.find, _under(inside, REFERENCE_LISTS)))):
-        kind = names.type(path)
-        if is_list(kind) and pt.is_struct(kind.value_type):
-            called = {child.name for child in kind.value_type}
-            if "type" in called and id_in(kind.value_type):
-                yield path
+        if names_tweets(names.type(path)):
+            yield path
     yield from dict.fromkeys(each.id for each in repeated(names.schema, inside))
 
 

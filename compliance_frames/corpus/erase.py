@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -30,6 +30,14 @@ from compliance_frames.corpus.columns import (
 from compliance_frames.corpus.erasures import Erasures as Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
 from compliance_frames.corpus.paths import wrapper_of
+from compliance_frames.corpus.references import (
+    Named,
+    beside,
+    named,
+    repeats,
+    retweets_by_look,
+    says_how,
+)
 from compliance_frames.corpus.texts import is_read, judged
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.parse import parse_ids
@@ -325,28 +333,46 @@ def _member(values: Any, ids: IdSet) -> Mask:
 
 def _retweets(table: pa.Table, path: str, columns: Columns, erasures: Erasures) -> Mask:
     """Rows that repeat a tweet which is dropped, by their list of references or a flat ID of the original."""
+    inside = wrapper_of(table.schema, columns.id)
+    other = beside_reference(table.schema, path, inside)
     column = column_at(table, path)
-    if is_list(column.type):
-        return _rows(column, lambda values: _is_dropped_original(values, erasures, path)) > 0
-    other = beside_reference(table.schema, path, wrapper_of(table.schema, columns.id))
-    return _names_one_of(table, other, erasures.drop_tweets, erasures.drop_authors)
+    found, says = (named(column), ()) if other is None else (_beside(table, other), (other.says,))
+    rows = _rows_naming(found, len(table), erasures.drop_tweets, erasures.drop_authors, path, says)
+    unsaid = not says_how(column.type) if other is None else other.open
+    return rows & retweets_by_look(table, inside) if unsaid and rows.any() else rows
 
 
 def _names_one_of(table: pa.Table, other: Beside, tweets: IdSet, authors: IdSet) -> Mask:
     """Rows of a flat table whose other tweet, or its author, is among some, and that stand to it as is said."""
-    found = np.zeros(len(table), bool)
-    if len(tweets):
-        found |= _member(_ids_if_any(table, other.id), tweets)
-    if other.author is not None and len(authors):
-        found |= _member(_ids_if_any(table, other.author, hashes=True), authors)
-    if other.kind is None or not found.any():
-        return found
-    return found & _bools(pc.equal(words(column_at(table, other.kind)), pa.scalar(other.says)))
+    return _rows_naming(_beside(table, other), len(table), tweets, authors, other.id, (other.says,))
 
 
-def _ids_if_any(table: pa.Table, path: str, *, hashes: bool = False) -> Any:
+def _beside(table: pa.Table, other: Beside) -> Iterator[Named]:
+    kinds = None if other.kind is None else column_at(table, other.kind)
+    yield from beside(column_at(table, other.id), kinds)
+    if other.author is not None and field_at(table.schema, other.author) is not None:
+        yield from beside(column_at(table, other.author), kinds, authors=True, path=other.author)
+
+
+def _rows_naming(
+    found: Iterable[Named], count: int, tweets: IdSet, authors: IdSet, path: str, says: Sequence[str]
+) -> Mask:
+    """Rows that name one of some tweets or their authors and, where they say how they stand to it, repeat it."""
+    rows = np.zeros(count, bool)
+    for each in found:
+        ids = authors if each.authors else tweets
+        if len(ids):
+            which = _member(_ids_if_any(each.ids, each.path or path, hashes=each.authors), ids)
+            if each.kinds is not None and which.any():
+                which &= repeats(each.kinds, says)
+            rows[each.rows[which]] = True
+    return rows
+
+
+def _ids_if_any(column: Any, path: str, *, hashes: bool = False) -> Any:
     """The IDs in a column that most rows have none in; some tools write a word in their place, or hash some."""
-    column: Any = column_at(table, path)
+    if pt.is_dictionary(column.type) and pt.is_string_view(column.type.value_type):
+        column = words(column)
     if is_text(column.type):
         column = words(column)
         bare = pc.utf8_trim_whitespace(column)
@@ -359,13 +385,6 @@ def _ids_if_any(table: pa.Table, path: str, *, hashes: bool = False) -> Any:
 
 #: What stands in text where no ID is.
 _NO_ID = ["", "na", "nan", "none", "null", "<na>", "absent"]
-
-
-def _is_dropped_original(values: Any, erasures: Erasures, path: str) -> Mask:
-    kinds = words(values.field("type"))
-    return _bools(pc.equal(kinds, pa.scalar("retweeted"))) & _flagged(
-        values, erasures.drop_tweets, erasures.drop_authors, path
-    )
 
 
 def _embedded(table: pa.Table, path: str, erasures: Erasures) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -19,6 +19,7 @@ from compliance_frames.corpus.ecosystems import ECOSYSTEMS, PLACE, REPEATED
 from compliance_frames.corpus.flat import beside_content, beside_reference
 from compliance_frames.corpus.mounts import mounted
 from compliance_frames.corpus.paths import Names, field_at, is_list, is_text, type_at, wrapper_of
+from compliance_frames.corpus.references import says_how
 from compliance_frames.corpus.texts import holds_text
 from compliance_frames.corpus.told import Sight, Told, told
 from compliance_frames.errors import PlanError
@@ -238,9 +239,15 @@ def _of_place(path: str) -> tuple[Sure, str]:
 
 
 def _of_reference(schema: pa.Schema, path: str, inside: str) -> tuple[Sure, str]:
-    if is_list(type_at(schema, path)):
-        return "certain", "lists of other tweets and how the row stands to them"
+    kind = type_at(schema, path)
     other = beside_reference(schema, path, inside)
+    if other is None and says_how(kind):
+        return "certain", "other tweets and how the row stands to them"
+    if other is None or other.open:
+        return "likely", (
+            "other tweets, and not how the row stands to them: a row goes with one where its text begins with 'RT @' "
+            "or is_retweet says so"
+        )
     by_author = "" if other.author is None else f", and its author's in {other.author!r}"
     if other.kind is not None:
         return "certain", f"ID of the tweet that a row repeats{by_author}, where {other.kind!r} says {other.says!r}"

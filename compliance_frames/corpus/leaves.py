@@ -13,7 +13,8 @@ import pyarrow.types as pt
 from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_in, id_in, is_list
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
-from compliance_frames.corpus.paths import wrapper_of
+from compliance_frames.corpus.paths import type_at, wrapper_of
+from compliance_frames.corpus.references import looks, reference_leaves, says_how
 from compliance_frames.corpus.texts import is_read
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.slices import IdSet, any_between, bounds
@@ -196,14 +197,7 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
     if columns.author_id is not None and any(map(len, authors)):
         yield columns.author_id, authors
     for path in columns.references:
-        kind = _tweet_type(schema, path)
-        if kind is None:
-            yield from _ids_beside(
-                beside_reference(schema, path, wrapper_of(schema, columns.id)), tweets[:1], authors[:1]
-            )
-            continue
-        yield f"{path}.type", ()
-        yield from _ids_of_tweet(path, kind, tweets[:1], authors[:1])
+        yield from _ids_of_reference(schema, path, wrapper_of(schema, columns.id), tweets[:1], authors[:1])
     for path in columns.embedded:
         kind = _tweet_type(schema, path)
         if kind is None:
@@ -224,6 +218,24 @@ def _ids_of_tweet(
     for name, sets in ((id_in(kind), tweets), (author_in(kind), authors)):
         if name is not None:
             yield f"{path}.{name}", sets
+
+
+def _ids_of_reference(
+    schema: pa.Schema, path: str, inside: str, tweets: tuple[IdSet, ...], authors: tuple[IdSet, ...]
+) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
+    """What tells whether a row repeats a tweet that is flagged: of some shapes, only what the row looks like."""
+    kind = type_at(schema, path)
+    other = beside_reference(schema, path, inside)
+    if other is None:
+        yield from (
+            (leaf, {"tweet": tweets, "author": authors}.get(part, ())) for leaf, part in reference_leaves(kind, path)
+        )
+        if pt.is_map(kind):
+            yield path, ()  # of a map all or nothing is read
+    else:
+        yield from _ids_beside(other, tweets, authors)
+    if not says_how(kind) if other is None else other.open:
+        yield from ((each, ()) for each in looks(schema, inside))
 
 
 def _ids_beside(

@@ -22,6 +22,7 @@ class Spot:
         role: what the IDs stand for.
         places: the columns of places of the file, by the bits of a cell's places.
         own: whether these are rows' own tweet IDs.
+        unsaid: whether it is not known if the rows repeat what these name.
     """
 
     file: str
@@ -30,6 +31,7 @@ class Spot:
     role: Role = "tweet"
     places: tuple[str, ...] = ()
     own: bool = False
+    unsaid: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.proof.bloom import BloomError, bloom_span, foreign_bits
-from compliance_frames.proof.cells import Ids, ids_in, leaves, place_columns, stored_columns
+from compliance_frames.proof.cells import Ids, ids_in, leaves, look_columns, place_columns, stored_columns
 from compliance_frames.proof.chunk import ChunkFacts, look_at_chunk
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
@@ -146,7 +146,11 @@ class GroupLook:
             for (path, role), fact in zip(self._columns, facts, strict=True)
         ]
         names = [path[0] for path, _ in self._columns]
-        whole = {name for name, each in zip(names, seen, strict=True) if not each}  # a name may stand twice
+        looks = look_columns(self._opened.schema, self._opened.layout)
+        looked = {*looks, *(name.partition(".")[0] for name in looks)}
+        whole = {
+            name for name, each in zip(names, seen, strict=True) if not each or name in looked
+        }  # a name may stand twice
         return [at for at, name in enumerate(names) if name in whole]
 
     def _batches(self, wanted: list[int], facts: list[ChunkFacts]) -> Iterator[pa.RecordBatch]:
@@ -170,8 +174,8 @@ class GroupLook:
 
     def _cells(self, ids: Ids, places: tuple[str, ...]) -> None:
         own = ids.role in ("tweet", "author")
-        spot = Spot(self._name, None, ".".join(ids.path), ids.role, places if own else (), ids.primary)
-        self.findings.counted[ids.role] += len(ids.values) - ids.values.null_count
+        spot = Spot(self._name, None, ".".join(ids.path), ids.role, places if own else (), ids.primary, ids.unsaid)
+        self.findings.counted[ids.role] += 0 if ids.unsaid else len(ids.values) - ids.values.null_count
         numbers = np.asarray(pc.fill_null(ids_of(ids.values), -1))
         if ids.primary and self._sought.asked is not None:
             self.findings.unasked[self._name] += int(np.sum(~_are_in(numbers, self._sought.asked)))

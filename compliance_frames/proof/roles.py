@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import pyarrow.types as pt
 
 from compliance_frames.corpus.manifest import ColumnPaths
+from compliance_frames.proof.references import is_pair
 
 #: ``tweet`` and ``author``: of the row itself. ``retweet``: of the tweet that the row repeats. ``embedded tweet`` and
 #: ``embedded author``: of another tweet that the row holds whole. ``mention``: of anything else, and kept by policy.
@@ -29,7 +30,9 @@ _WRAPPERS: Final = {"data", "tweet", "status"}
 _EMBEDDED: Final = re.compile(r"(retweeted|quoted|twitter_quoted)_?(status|tweet)", re.IGNORECASE)
 _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
 _TEXTS: Final = {"text", "full_text", "rawContent", "content", "body"}
-_RETWEET: Final = re.compile(r"retweet(ed)?(_status|_tweet)?_id(_str)?|retweet_tweetid")
+_RETWEET: Final = re.compile(
+    r"retweet(ed)?(_status|_tweet)?_id(_str)?|retweet_tweetid|referenced_?tweets?[._]retweeted([._]id)?"
+)
 #: Flat columns of IDs whose rows stand to the other tweet as another column says, and what it says of a retweet.
 _SAYS_HOW: Final = {
     "sourcetweet_id": ("sourcetweet_type", "retweeted"),
@@ -102,7 +105,7 @@ class Layout:
             return "tweet"
         if dotted == self.columns.author_id:
             return "author"
-        if dotted in _SAYS_HOW:
+        if dotted in _SAYS_HOW or is_pair(".".join(self._within(path))):
             return "mention"  # whether the row repeats it stands in another column
         if dotted in self.columns.references or _RETWEET.fullmatch(path[-1]):
             return "retweet"
@@ -118,17 +121,15 @@ class Layout:
         wrapper = len(path) == 1 and path[0] in _WRAPPERS
         return bool(names & _TEXTS) and not wrapper
 
-    def is_reference(self, path: Path, kind: Any) -> bool:
-        """Whether a struct names another tweet and says how this one stands to it.
+    def names_others(self, path: Path) -> bool:
+        """Whether a column of lists, structs or maps names other tweets, and may say how the row stands to them.
 
-        >>> import pyarrow as pa
-        >>> kind = pa.struct({"type": pa.string(), "id": pa.string()})
-        >>> [Layout(ColumnPaths("id")).is_reference((name,), kind) for name in ("referenced_tweets", "user")]
+        >>> [Layout(ColumnPaths("id")).names_others((name,)) for name in ("referencedTweets", "user")]
         [True, False]
         """
-        names = {child.name for child in kind}
-        called = ".".join(path) in self.columns.references or bool(_REFERENCES.fullmatch(path[-1]))
-        return called and "type" in names and bool(names & _BARE)
+        dotted = ".".join(path)
+        flat = is_pair(".".join(self._within(path))) or dotted in _SAYS_HOW or _RETWEET.fullmatch(path[-1])
+        return bool(_REFERENCES.fullmatch(path[-1])) or (dotted in self.columns.references and not flat)
 
     def repeated(self, names: Sequence[str]) -> list[tuple[str, Role, str | None, str]]:
         """Flat columns with IDs of tweets that some rows repeat or of their authors; what tells which rows, and how.

@@ -62,6 +62,7 @@ def checks(
 def not_checked(
     manifest: Manifest,
     survey: Survey,
+    counted: Counter[str],
     answers: Answers,
     sample: Sample | None,
     *,
@@ -76,6 +77,13 @@ def not_checked(
         "IDs of less than 11 digits, as many users have, outside of columns of IDs: in JSON and other texts, in "
         "metadata, in files that are not Parquet, and in names, unless a key there says that they are IDs"
     )
+    if survey.unsaid:
+        rows, named = counted["unsaid"], ", ".join(map(repr, sorted(survey.unsaid)))
+        yield (
+            f"whether {_number(rows, 'row')} {'repeats' if rows == 1 else 'repeat'} a tweet that had to go: {named} "
+            f"{'names' if len(survey.unsaid) == 1 else 'name'} it, does not say how the row stands to it, and the row "
+            "does not look like a retweet"
+        )
     yield "what is only named: an ID or a name written in a tweet's text, or a link to it"
     yield "text that is encoded otherwise than as itself or in JSON: Python's repr, base64 or a picture in a column"
     if places:

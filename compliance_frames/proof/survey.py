@@ -50,6 +50,7 @@ class Survey:
         unplaced: columns that look like places, where it was told that there are none.
         mentioned: columns in which something is named that had to go, kept by policy.
         unlooked: what could not be looked into, a sentence for each.
+        unsaid: columns that name what had to go, and do not say whether the row repeats it.
         unasked: for each file, how many rows were never asked about, where it is known what was.
 
     Args:
@@ -79,6 +80,7 @@ class Survey:
         self.unplaced: set[str] = set()
         self.mentioned: set[str] = set()
         self.unlooked: set[str] = set()
+        self.unsaid: set[str] = set()
         self.unasked: Counter[str] = Counter()
         self._numbers: dict[Spot, int] = {}
         self._sought, self._sample, self._source = sought, sample, source

@@ -151,7 +151,10 @@ def _judged(found: list[Found], survey: Survey, manifest: Manifest, problems: _P
         if problem is not None:
             problems(problem)
         spot = survey.spots[each.spot]
-        if spot.role == "mention" and each.treatment == "drop":
+        if spot.unsaid and each.treatment == "drop":
+            counted["unsaid"] += each.looked_at
+            survey.unsaid.add(spot.column)
+        elif spot.role == "mention" and each.treatment == "drop":
             counted["mentioned"] += each.looked_at
     counted["unasked"] = survey.unasked.total()
     for file, rows in sorted(survey.unasked.items()) if manifest.unchecked != "keep" else ():
@@ -184,7 +187,7 @@ def _proof(
         verified_at=datetime.now(UTC).replace(microsecond=0),
         checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),
         not_checked=tuple(
-            statement.not_checked(manifest, survey, answers, sample, places=places, with_source=with_source)
+            statement.not_checked(manifest, survey, counted, answers, sample, places=places, with_source=with_source)
         ),
         statement=statement.statement(root, answers, erased, sample),
         sample=sample,
