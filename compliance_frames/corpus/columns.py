@@ -207,11 +207,11 @@ def text_columns(schema: pa.Schema) -> list[str]:
     >>> text_columns(pa.schema({"id": pa.int64(), "quoted_status": pa.string()}))
     ['quoted_status']
     """
-    known = {*REFERENCE_LISTS, *RETWEETS, *QUOTES, "includes"} - {"object"}
+    known = set(map(plain, {*REFERENCE_LISTS, *RETWEETS, *QUOTES, "includes"} - {"object"}))
     return [
         field.name
         for field in schema
-        if field.name in known
+        if plain(field.name) in known
         and holds_ids(field.type)
         and not _is_bare(field.type)
         and schema.names.count(field.name) == 1

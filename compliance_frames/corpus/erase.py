@@ -38,7 +38,7 @@ from compliance_frames.corpus.references import (
     retweets_by_look,
     says_how,
 )
-from compliance_frames.corpus.texts import is_read, judged
+from compliance_frames.corpus.texts import is_read, judged, names_others
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.parse import parse_ids
 from compliance_frames.ids.slices import IdSet, is_in
@@ -146,8 +146,9 @@ def hits(table: pa.Table, columns: Columns, erasures: Erasures, *, first_row: in
     embedded = {path: _embedded(table, path, erasures) for path in columns.embedded}
     for path in columns.embedded:
         if is_read(table.schema, path):
-            repeats, cells = judged(column_at(table, path), path, ids, erasures)
-            drop |= repeats
+            look = retweets_by_look(table, wrapper_of(table.schema, columns.id)) if names_others(path) else None
+            repeated, cells = judged(column_at(table, path), path, ids, erasures, look)
+            drop |= repeated
             embedded[path] = (np.maximum(embedded[path][0], cells), embedded[path][1])
     for path, (gone, _) in embedded.items():
         if is_retweet(path) and pt.is_struct(_type_at(table.schema, path)):

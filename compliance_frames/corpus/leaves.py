@@ -15,7 +15,7 @@ from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
 from compliance_frames.corpus.paths import type_at, wrapper_of
 from compliance_frames.corpus.references import looks, reference_leaves, says_how
-from compliance_frames.corpus.texts import is_read
+from compliance_frames.corpus.texts import is_read, names_others
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.slices import IdSet, any_between, bounds
 
@@ -203,6 +203,8 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
         if kind is None:
             # Of text with objects in it no statistics rule anything out; of nothing but nulls they do.
             yield path, (*tweets, *authors) if is_read(schema, path) else ()
+            if names_others(path):
+                yield from ((each, ()) for each in looks(schema, wrapper_of(schema, columns.id)))
             other = beside_content(schema, path)
             if other is not None:
                 which = 2 if path in other.places else 1

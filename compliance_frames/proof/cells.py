@@ -77,16 +77,20 @@ def ids_in(batch: pa.RecordBatch, layout: Layout, first_row: int = 0) -> Iterato
     """
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
     beside = _beside(batch, layout)
-    look = {name: beside[name] for name in look_columns(batch.schema, layout)}
-    here = _Here(
-        rows, _placed(batch, place_columns(batch.schema, layout)), first_row, looks_repeated(look, batch.num_rows)
-    )
+    here = _Here(rows, _placed(batch, place_columns(batch.schema, layout)), first_row, by_look(batch, layout))
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         yield from _ids(column, (name,), here, layout)
     yield from _flat(batch, here, layout)
     for name, how in pairs_among(beside):
         path = path_of(batch.schema, name) or (name,)
         yield from _standing(pair(beside[name], beside.get(how or "")), path, here, mentioned=False)
+
+
+def by_look(batch: pa.RecordBatch, layout: Layout) -> NDArray[np.bool_]:
+    """Which rows look like retweets, in files that do not say it of the tweets that they name."""
+    columns = look_columns(batch.schema, layout)
+    beside = _beside(batch, layout) if columns else {}
+    return looks_repeated({name: beside[name] for name in columns if name in beside}, batch.num_rows)
 
 
 def look_columns(schema: pa.Schema, layout: Layout) -> list[str]:
@@ -100,10 +104,7 @@ def look_columns(schema: pa.Schema, layout: Layout) -> list[str]:
     around = {".".join(path): kind for path, kind in _around(schema, layout.inside)}
     if any(how is None for _, how in pairs_among(around)):
         return looks(around)
-    silent = (
-        pt.is_nested(kind) and layout.names_others(path) and is_silent(kind)
-        for path, kind in _around(schema, layout.inside)
-    )
+    silent = (layout.names_others(path) and is_silent(kind) for path, kind in _around(schema, layout.inside))
     return looks(around) if any(silent) else []
 
 

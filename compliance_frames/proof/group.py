@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.proof.bloom import BloomError, bloom_span, foreign_bits
-from compliance_frames.proof.cells import Ids, ids_in, leaves, look_columns, place_columns, stored_columns
+from compliance_frames.proof.cells import Ids, by_look, ids_in, leaves, look_columns, place_columns, stored_columns
 from compliance_frames.proof.chunk import ChunkFacts, look_at_chunk
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
@@ -115,11 +115,12 @@ class GroupLook:
         rows = 0
         for batch in self._batches(wanted, facts):
             self._ids(batch, before + rows)
+            look = by_look(batch, self._opened.layout)
             stored = [leaf for column in batch.columns for leaf in leaves(column)]
             for (at, values), leaf in zip(columns.items(), stored, strict=True):
                 values.add(leaf)
                 if len(facts[at].hits) or facts[at].shared:
-                    self._inside(at, leaf, facts[at])
+                    self._inside(at, leaf, facts[at], look)
             rows += batch.num_rows
         if wanted and rows != self._opened.footer.groups[self._group].rows:
             self._tell(f"a row group has {rows:,} rows, and says {self._opened.footer.groups[self._group].rows:,}")
@@ -186,7 +187,7 @@ class GroupLook:
     def _add(self, cells: Cells) -> None:
         self.findings.cells.append(cells)
 
-    def _inside(self, at: int, leaf: Any, facts: ChunkFacts) -> None:
+    def _inside(self, at: int, leaf: Any, facts: ChunkFacts, look: NDArray[np.bool_]) -> None:
         """Explain erased IDs that were seen in pages by the values that they stand in."""
         path, role = self._columns[at]
         whole = None if role is None else whole_ids(leaf, self._sought.needles)
@@ -198,20 +199,25 @@ class GroupLook:
         if role is not None and role != "mention":
             return
         name = ".".join(path)
-        held = self._held(leaf, np.unique(places), path[-1])
+        held = self._held(leaf, np.unique(places), path[-1], look)
+        if "unsaid" in held:
+            self.findings.counted["unsaid"] += held.pop("unsaid")
+            self.findings.unsaid.add(name)
         for what, count in held.items():
             self._tell(f"{number(count, 'text')} of JSON in column {name!r} {_HELD[what]}")
         if len(found) and role is None:
             self.findings.counted["texts"] += len(np.unique(places))
             self.findings.mentioned.add(name)
 
-    def _held(self, leaf: Any, places: Any, name: str) -> dict[str, int]:
+    def _held(self, leaf: Any, places: Any, name: str, look: NDArray[np.bool_]) -> dict[str, int]:
         if pa.types.is_dictionary(leaf.type):
             leaf = leaf.dictionary.take(leaf.indices)
         counted: dict[str, int] = {}
-        for text in leaf.take(pa.array(places)).to_pylist() if is_text(leaf.type) else ():
+        texts = leaf.take(pa.array(places)).to_pylist() if is_text(leaf.type) else []
+        looks = look[places] if len(look) == len(leaf) else np.zeros(len(places), bool)  # of lists it is another's
+        for text, likely in zip(texts, looks.tolist(), strict=False):
             plain = text.decode(errors="replace") if isinstance(text, bytes) else text
-            what = held_in_json(plain, self._sought.erased, name)
+            what = held_in_json(plain, self._sought.erased, name, look=likely)
             if what is not None:
                 counted[what] = counted.get(what, 0) + 1
         return counted

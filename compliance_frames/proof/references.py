@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 #: Words for a row that repeats a tweet, and for one that says something itself.
 _REPEATS: Final = re.compile(r"\s*(re[ _-]?tweet(ed)?([ _-]?(tweet|status))?|rt|share)\s*", re.IGNORECASE)
 _SAYS_ITSELF: Final = re.compile(
-    r"\s*(quot(ed?|ing)([ _-]?(tweet|status))?|repl(y|ied)([ _-]?to)?|in[ _-]?reply[ _-]?to|post|original)\s*",
+    r"\s*(quot(ed?|ing)([ _-]?(tweet|status))?|repl(y|ied)([ _-]?to)?|in[ _-]?reply[ _-]?to)\s*",
     re.IGNORECASE,
 )
 _ID: Final = re.compile(r"((tweet|status)_?)?ids?(_?str)?", re.IGNORECASE)
@@ -55,6 +55,26 @@ class Stand:
     def unsaid(self) -> NDArray[np.bool_]:
         """Of which nothing is said, or something that nobody knows."""
         return ~(self.repeated() | _matching(self.words, _SAYS_ITSELF, len(self.values)))
+
+
+def says(word: Any) -> bool | None:
+    """Whether a word says that a row repeats a tweet; None where it is none that anybody knows.
+
+    >>> says("RETWEET"), says("replied_to"), says("boosted")
+    (True, False, None)
+    """
+    if not isinstance(word, str):
+        return None
+    return True if _REPEATS.fullmatch(word) else False if _SAYS_ITSELF.fullmatch(word) else None
+
+
+def looks_so(text: Any) -> bool:
+    """Whether a text begins as those of retweets do.
+
+    >>> looks_so("RT @somebody: words"), looks_so(None)
+    (True, False)
+    """
+    return isinstance(text, str) and text.lstrip().startswith(_RETWEET)
 
 
 def says_so(words: Any, says: str) -> NDArray[np.bool_]:

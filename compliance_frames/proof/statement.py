@@ -85,7 +85,10 @@ def not_checked(
             "does not look like a retweet"
         )
     yield "what is only named: an ID or a name written in a tweet's text, or a link to it"
-    yield "text that is encoded otherwise than as itself or in JSON: Python's repr, base64 or a picture in a column"
+    yield (
+        "text that is encoded otherwise than as itself, in JSON or as Python writes its objects: digits as escapes, "
+        "JSON in more than three strings of JSON, base64 or a picture in a column"
+    )
     if places:
         yield "places in JSON, in lists, or elsewhere than beside a tweet's ID: only columns of places were looked at"
     other = sum(record.columns is None for record in manifest.files)

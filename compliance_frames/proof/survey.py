@@ -96,6 +96,7 @@ class Survey:
             self.unplaced |= findings.unplaced
             self.mentioned |= findings.mentioned
             self.unlooked |= findings.unlooked
+            self.unsaid |= findings.unsaid
             self.unasked += findings.unasked
             for each in findings.cells:
                 yield cells(self._spot(each.spot), each.whose, each.ids, rows=each.rows, places=each.places)
