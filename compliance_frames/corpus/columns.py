@@ -36,6 +36,7 @@ from compliance_frames.corpus.paths import is_list as is_list
 from compliance_frames.corpus.paths import is_text as is_text
 from compliance_frames.corpus.paths import steps_to as steps_to
 from compliance_frames.corpus.references import names_tweets
+from compliance_frames.corpus.within import field_within
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import AUTHORS, TWEETS, plain, rivals
 
@@ -65,7 +66,8 @@ class Columns:
         references: lists of ``{type, id}`` in whatever shape, and flat columns with the ID of the tweet that a row
             retweets.
         embedded: structs, or lists of structs, that hold other tweets whole; text that holds them as JSON; of flat
-            tables the columns that hold what another tweet says.
+            tables the columns that hold what another tweet says. A path leads through lists too, which add no name to
+            it (``"items.tweet"``), and to the ``value`` of a map.
     """
 
     id: str
@@ -161,7 +163,8 @@ class _Telling:
             told = getattr(self._columns, name) if self._columns.says(name) else None
         if told is None:
             return find()
-        return tuple(_told(self._schema, path, name, ids=False) for path in dict.fromkeys(told))
+        find_field = field_within if name == "embedded" else field_at
+        return tuple(_told(self._schema, path, name, find_field, ids=False) for path in dict.fromkeys(told))
 
 
 def id_in(kind: Any) -> str | None:
@@ -282,8 +285,10 @@ def _under(inside: str, names: Iterable[str]) -> tuple[str, ...]:
     return (*(f"{inside}.{name}" for name in names), *names) if inside else tuple(names)
 
 
-def _told(schema: pa.Schema, path: str, option: str, *, ids: bool = True) -> str:
-    field = field_at(schema, path)
+def _told(
+    schema: pa.Schema, path: str, option: str, find_field: Callable[..., Any] = field_at, *, ids: bool = True
+) -> str:
+    field = find_field(schema, path)
     if field is None:
         raise PlanError(f"there is no column {path!r} (told by {option}){_hint(schema, path)}")
     if ids and not (holds_ids(field.type) or pt.is_floating(field.type)):  # floats: refused with their reason later
@@ -363,8 +368,21 @@ def _embedded_in(field: pa.Field[Any], above: str, inside: str) -> Iterator[str]
             yield path
         for child in kind:
             yield from _embedded_in(child, path, inside)
-    elif is_list(kind) and pt.is_struct(kind.value_type) and _is_tweet(field.name, kind.value_type):
-        yield path
+    elif is_list(kind) or pt.is_map(kind):
+        yield from _embedded_in_list(kind, field.name, path, inside)
+
+
+def _embedded_in_list(kind: Any, name: str, path: str, inside: str) -> Iterator[str]:
+    """The tweets in the elements of a list or in the values of a map, and those inside of them."""
+    if pt.is_map(kind):
+        yield from _embedded_in(kind.item_field.with_name("value"), path, inside)
+    elif pt.is_struct(kind.value_type):
+        if _is_tweet(name, kind.value_type):
+            yield path
+        for child in kind.value_type:
+            yield from _embedded_in(child, path, inside)
+    elif is_list(kind.value_type) or pt.is_map(kind.value_type):
+        yield from _embedded_in_list(kind.value_type, name, path, inside)
 
 
 def _is_tweet(name: str, kind: Any) -> bool:

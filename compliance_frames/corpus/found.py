@@ -18,10 +18,11 @@ from compliance_frames.corpus.dataset import list_files, opened
 from compliance_frames.corpus.ecosystems import ECOSYSTEMS, PLACE, REPEATED
 from compliance_frames.corpus.flat import beside_content, beside_reference
 from compliance_frames.corpus.mounts import mounted
-from compliance_frames.corpus.paths import Names, field_at, is_list, is_text, type_at, wrapper_of
+from compliance_frames.corpus.paths import Names, field_at, is_text, type_at, wrapper_of
 from compliance_frames.corpus.references import says_how
 from compliance_frames.corpus.texts import holds_text
 from compliance_frames.corpus.told import Sight, Told, told
+from compliance_frames.corpus.within import bare_type
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import plain
 
@@ -257,8 +258,8 @@ def _of_reference(schema: pa.Schema, path: str, inside: str) -> tuple[Sure, str]
 
 
 def _of_embedded(schema: pa.Schema, path: str) -> tuple[Sure, str]:
-    kind: Any = type_at(schema, path)
-    if pt.is_struct(kind) or is_list(kind):
+    kind: Any = bare_type(schema, path)
+    if pt.is_struct(kind):
         return "certain", "other tweets, whole"
     other = beside_content(schema, path)
     if other is None and holds_text(kind):

@@ -16,6 +16,7 @@ from compliance_frames.corpus.flat import Beside, beside_content, beside_referen
 from compliance_frames.corpus.paths import type_at, wrapper_of
 from compliance_frames.corpus.references import looks, reference_leaves, says_how
 from compliance_frames.corpus.texts import is_read, names_others
+from compliance_frames.corpus.within import bare_type
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.slices import IdSet, any_between, bounds
 
@@ -253,10 +254,7 @@ def _ids_beside(
 
 def _tweet_type(schema: pa.Schema, path: str) -> Any:
     """The struct that holds an embedded tweet, in a list or not; None for a flat column."""
-    field = field_at(schema, path)
-    assert field is not None
-    kind: Any = field.type
-    kind = kind.value_type if is_list(kind) else kind
+    kind = bare_type(schema, path)
     return kind if pt.is_struct(kind) else None
 
 

@@ -32,8 +32,9 @@ from compliance_frames.corpus.ecosystems import (
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_content
 from compliance_frames.corpus.objects import all_of, each_in, objects, parsed, unparsed
-from compliance_frames.corpus.paths import is_text, type_at
+from compliance_frames.corpus.paths import is_text
 from compliance_frames.corpus.references import BEGINS, word_of
+from compliance_frames.corpus.within import bare_type
 from compliance_frames.ids.naming import plain
 from compliance_frames.ids.slices import IdSet, bounds, is_in
 
@@ -81,7 +82,7 @@ def is_read(schema: pa.Schema, path: str) -> bool:
     >>> [is_read(schema, path) for path in schema.names]
     [False, False, True]
     """
-    if not holds_text(type_at(schema, path)):
+    if not holds_text(bare_type(schema, path)):
         return False
     return plain(path.rpartition(".")[2]) in NAMED or beside_content(schema, path) is None
 

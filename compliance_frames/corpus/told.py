@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from compliance_frames.corpus.columns import Columns, find_columns, rounded_references
 from compliance_frames.corpus.paths import column_at, field_at, is_text, type_at, wrapper_of
+from compliance_frames.corpus.within import field_within
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.parse import looks_hashed
 
@@ -51,7 +52,7 @@ class Told:
             return dataclasses.replace(found, geo=None) if self.geo and geo is None else found
         said: dict[str, Any] = {name: getattr(self.columns, name) for name in _LISTS if self.columns.says(name)}
         there: dict[str, Any] = {
-            name: tuple(path for path in paths if field_at(schema, path) is not None) for name, paths in said.items()
+            name: tuple(path for path in paths if _is_in(schema, path, name)) for name, paths in said.items()
         }
         found = find_columns(schema, columns=dataclasses.replace(self.columns, **there))
         return dataclasses.replace(found, geo=None) if said.get("geo") and not there["geo"] else found
@@ -60,7 +61,7 @@ class Told:
         """Raise where a told column of a list is in no file at all."""
         said = {"geo": self.geo or ()} if self.columns is None else {n: getattr(self.columns, n) or () for n in _LISTS}
         for name, paths in said.items():
-            missing = [path for path in paths if all(field_at(schema, path) is None for schema in schemas)]
+            missing = [path for path in paths if not any(_is_in(schema, path, name) for schema in schemas)]
             if missing:
                 names = sorted({name for schema in schemas for name in schema.names})
                 raise PlanError(
@@ -181,6 +182,10 @@ class Sight:
                     "strings, or say that it is to be left alone: "
                     f"columns=cf.Columns(id={self.columns.id!r}, references=[])"
                 )
+
+
+def _is_in(schema: pa.Schema, path: str, name: str) -> bool:
+    return (field_within if name == "embedded" else field_at)(schema, path) is not None
 
 
 def _bounds(file: pq.ParquetFile, path: str, at: int) -> Iterator[Any]:
