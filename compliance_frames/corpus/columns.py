@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.types as pt
 
+from compliance_frames.corpus.accounts import is_account
 from compliance_frames.corpus.ecosystems import (
     FLAGS,
     HASHED,
@@ -65,9 +66,9 @@ class Columns:
         geo: the columns that say where it was written. ``()``: told that there are none; None: none was found.
         references: lists of ``{type, id}`` in whatever shape, and flat columns with the ID of the tweet that a row
             retweets.
-        embedded: structs, or lists of structs, that hold other tweets whole; text that holds them as JSON; of flat
-            tables the columns that hold what another tweet says. A path leads through lists too, which add no name to
-            it (``"items.tweet"``), and to the ``value`` of a map.
+        embedded: structs, or lists of structs, that hold other tweets whole, or accounts of others; text that holds
+            them as JSON; of flat tables the columns that hold what another tweet says. A path leads through lists,
+            which add no name to it (``"items.tweet"``), and to the ``value`` of a map.
     """
 
     id: str
@@ -183,6 +184,19 @@ def author_in(kind: Any) -> str | None:
     'user.id_str'
     """
     return Names(pa.schema(list(kind))).first(AUTHORS, ids=True)
+
+
+def ids_inside(path: str, kind: Any) -> tuple[str | None, str | None]:
+    """The paths of a tweet's ID and of its author's inside a struct at a path; an account has no tweet's.
+
+    >>> ids_inside("quoted_status", pa.struct({"id": pa.int64(), "author_id": pa.int64(), "text": pa.string()}))
+    ('id', 'author_id')
+    >>> ids_inside("includes.users", pa.struct({"id": pa.int64(), "username": pa.string()}))
+    (None, 'id')
+    """
+    if is_account(path.rpartition(".")[2], kind):
+        return None, id_in(kind)
+    return id_in(kind), author_in(kind)
 
 
 def geo_in(kind: Any) -> tuple[str, ...]:
@@ -386,7 +400,9 @@ def _embedded_in_list(kind: Any, name: str, path: str, inside: str) -> Iterator[
 
 
 def _is_tweet(name: str, kind: Any) -> bool:
-    """By its name, or because it has both an ID and a text."""
+    """By its name, or because it has both an ID and a text; or else it is the account of somebody."""
+    if is_account(name, kind) and id_in(kind) is not None:
+        return True
     names = {child.name for child in kind}
     if name == "object":
         return "objectType" in names and id_in(kind) is not None

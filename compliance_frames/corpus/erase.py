@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from compliance_frames.corpus.arrays import Mask, kept, nulled, words
 from compliance_frames.corpus.columns import (
     Columns,
-    author_in,
     column_at,
     field_at,
     geo_in,
-    id_in,
+    ids_inside,
     is_list,
     is_retweet,
     is_text,
@@ -451,7 +450,7 @@ def _flagged(values: Any, tweets: IdSet, authors: IdSet, path: str) -> Mask:
     """Which structs hold a tweet whose ID or author is among these."""
     inside = pa.table({"tweet": values})
     found = np.zeros(len(values), bool)
-    for name, ids in ((id_in(values.type), tweets), (author_in(values.type), authors)):
+    for name, ids in zip(ids_inside(path, values.type), (tweets, authors), strict=True):
         if name is not None and len(ids):
             found |= _member(ids_at(inside, f"tweet.{name}", column=f"{path}.{name}"), ids)
     return found

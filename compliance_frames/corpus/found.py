@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from compliance_frames.corpus import show
+from compliance_frames.corpus.accounts import is_account
 from compliance_frames.corpus.columns import Columns, hashed_authors, rounded_references, text_columns
 from compliance_frames.corpus.dataset import list_files, opened
 from compliance_frames.corpus.ecosystems import ECOSYSTEMS, PLACE, REPEATED
@@ -260,7 +261,8 @@ def _of_reference(schema: pa.Schema, path: str, inside: str) -> tuple[Sure, str]
 def _of_embedded(schema: pa.Schema, path: str) -> tuple[Sure, str]:
     kind: Any = bare_type(schema, path)
     if pt.is_struct(kind):
-        return "certain", "other tweets, whole"
+        account = is_account(path.rpartition(".")[2], kind)
+        return "certain", "accounts of others" if account else "other tweets, whole"
     other = beside_content(schema, path)
     if other is None and holds_text(kind):
         return "likely", "text that may hold other tweets as JSON: looked into where a flagged ID stands in it"

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_in, id_in, is_list
+from compliance_frames.corpus.accounts import is_account, marks
+from compliance_frames.corpus.columns import Columns, field_at, geo_in, ids_inside, is_list
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
 from compliance_frames.corpus.paths import type_at, wrapper_of
@@ -218,9 +219,11 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
 def _ids_of_tweet(
     path: str, kind: Any, tweets: tuple[IdSet, ...], authors: tuple[IdSet, ...]
 ) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
-    for name, sets in ((id_in(kind), tweets), (author_in(kind), authors)):
+    for name, sets in zip(ids_inside(path, kind), (tweets, authors), strict=True):
         if name is not None:
             yield f"{path}.{name}", sets
+    if is_account(path.rpartition(".")[2], kind):
+        yield from ((f"{path}.{name}", ()) for name in marks(kind))  # by which the part that is read is known as one
 
 
 def _ids_of_reference(

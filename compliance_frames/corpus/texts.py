@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
+from compliance_frames.corpus.accounts import holds_account
 from compliance_frames.corpus.arrays import Mask, words
 from compliance_frames.corpus.ecosystems import (
     FLAGS,
@@ -128,7 +129,12 @@ def _may_be_tweet(way: Sequence[str], fields: dict[str, Any]) -> bool:
     here = way[-1] if way else ""
     if plain(here) in _REFERENCE_KEYS or _is_reference(fields):
         return True
-    named = not way or _is_whole(fields) or _HOLDS_TWEETS.fullmatch(here) is not None
+    named = (
+        not way
+        or _is_whole(fields)
+        or holds_account(here, map(str, fields))
+        or _HOLDS_TWEETS.fullmatch(here) is not None
+    )
     return named and bool((_TWEET_KEYS | _AUTHOR_KEYS | _PEOPLE) & set(map(plain, fields)))
 
 
@@ -231,7 +237,10 @@ def _verdict(text: str, path: str, own: int | None, flagged: _Flagged, look: boo
         here = way[-1] if way else name
         if plain(here) in _REFERENCE_KEYS or _is_reference(fields):
             continue
-        if not way or _is_whole(fields) or _HOLDS_TWEETS.fullmatch(here):
+        if holds_account(here, map(str, fields)):
+            someone = {_number(value) for value in all_of(fields, "id", "idstr")}
+            found = "holds" if someone & flagged.drop_authors else found
+        elif not way or _is_whole(fields) or _HOLDS_TWEETS.fullmatch(here):
             gone = _is_gone(fields, flagged)
             if gone and _is_said_of_row(way, _RETWEET_KEYS, told, path, own):
                 return "repeats"

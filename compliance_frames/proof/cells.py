@@ -60,6 +60,7 @@ class _Here:
     first_row: int
     look: NDArray[np.bool_]
     embedded: Path | None = None
+    account: Path | None = None
 
 
 def ids_in(batch: pa.RecordBatch, layout: Layout, first_row: int = 0) -> Iterator[Ids]:
@@ -151,28 +152,37 @@ def unreadable_ids(schema: pa.Schema, layout: Layout) -> list[tuple[Path, Any]]:
     ]
 
 
+@dataclass(frozen=True)
+class _Belongs:
+    """What a stored column belongs to; ``differs``: what its IDs stand for is not the same in all rows."""
+
+    embedded: Path | None = None
+    account: Path | None = None
+    differs: bool = False
+
+
 def _all_stored(schema: pa.Schema, layout: Layout) -> Iterator[tuple[Path, Role | None, Any]]:
     for field in schema:
-        yield from _stored(field.type, (field.name,), None, False, layout)
+        yield from _stored(field.type, (field.name,), _Belongs(), layout)
 
 
-def _stored(
-    kind: Any, path: Path, embedded: Path | None, differs: bool, layout: Layout
-) -> Iterator[tuple[Path, Role | None, Any]]:
-    differs = differs or (pt.is_nested(kind) and embedded is None and layout.names_others(path))
+def _stored(kind: Any, path: Path, here: _Belongs, layout: Layout) -> Iterator[tuple[Path, Role | None, Any]]:
+    if pt.is_nested(kind) and here.embedded is None and layout.names_others(path):
+        here = replace(here, differs=True)
     if isinstance(kind, pa.BaseExtensionType):
-        yield from _stored(kind.storage_type, path, embedded, differs, layout)
+        yield from _stored(kind.storage_type, path, here, layout)
     elif pt.is_struct(kind):
-        embedded = path if layout.is_embedded(path, kind) else embedded
+        here = replace(here, embedded=path) if layout.is_embedded(path, kind) else here
+        here = replace(here, account=path) if layout.is_account(path, kind) else here
         for child in kind:
-            yield from _stored(child.type, (*path, child.name), embedded, differs, layout)
+            yield from _stored(child.type, (*path, child.name), here, layout)
     elif pt.is_map(kind):
-        yield from _stored(kind.key_type, (*path, "key"), embedded, differs, layout)
-        yield from _stored(kind.item_type, (*path, "value"), embedded, differs, layout)
+        yield from _stored(kind.key_type, (*path, "key"), here, layout)
+        yield from _stored(kind.item_type, (*path, "value"), here, layout)
     elif _is_list(kind):
-        yield from _stored(kind.value_type, path, embedded, differs, layout)
+        yield from _stored(kind.value_type, path, here, layout)
     else:
-        yield path, None if differs else layout.role(path, embedded), kind
+        yield path, None if here.differs else layout.role(path, here.embedded, here.account), kind
 
 
 def looks_placed(schema: pa.Schema, layout: Layout) -> tuple[str, ...]:
@@ -260,7 +270,7 @@ def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
     elif _is_list(kind):
         yield from _ids(values.flatten(), path, _below(values, here), layout)
     elif holds_ids(kind):
-        role = layout.role(path, here.embedded)
+        role = layout.role(path, here.embedded, here.account)
         if role is not None:
             primary = ".".join(path) == layout.columns.id and here.embedded is None
             places = np.zeros_like(here.places) if role == "retweet" else here.places  # those beside it are the row's
@@ -272,6 +282,8 @@ def _ids_of_struct(values: Any, path: Path, here: _Here, layout: Layout) -> Iter
     if layout.is_embedded(path, values.type):
         own = tuple((name,) for name in values.type.names if is_place(name))
         here = replace(here, embedded=path, places=_placed(values, own))
+    if layout.is_account(path, values.type):
+        here = replace(here, account=path, places=np.zeros_like(here.places))
     for name, child in children.items():
         yield from _ids(child, (*path, name), here, layout)
 

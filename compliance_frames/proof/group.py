@@ -31,6 +31,7 @@ _ROWS: Final = 1 << 16
 _HELD: Final = {
     "embedded tweet": "hold a tweet that had to go",
     "embedded author": "hold a tweet of an author who had to go",
+    "account": "hold the account of a user who had to go",
     "retweet": "repeat a tweet that had to go",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -14,7 +14,8 @@ from compliance_frames.proof.references import is_pair
 
 #: ``tweet`` and ``author``: of the row itself. ``retweet``: of the tweet that the row repeats. ``embedded tweet`` and
 #: ``embedded author``: of another tweet that the row holds whole. ``mention``: of anything else, and kept by policy.
-Role = Literal["tweet", "author", "retweet", "embedded tweet", "embedded author", "mention"]
+#: ``account``: of somebody whose account the row holds.
+Role = Literal["tweet", "author", "retweet", "embedded tweet", "embedded author", "account", "mention"]
 #: Whom an ID names.
 Whose = Literal["tweet", "author"]
 #: The way to a column: names, from the outermost on. Lists have no name of their own.
@@ -22,6 +23,7 @@ Path = tuple[str, ...]
 
 _TWEET: Final = {"id", "id_str", "tweet_id", "tweet_id_str", "status_id", "status_id_str"}
 _BARE: Final = {"id", "id_str"}
+_BARE_PATHS: Final = {("id",), ("id_str",)}
 _AUTHOR: Final = {
     *("author_id", "author_id_str", "user_id", "user_id_str", "user_id_string", "from_user_id", "from_user_id_str"),
 }
@@ -30,6 +32,7 @@ _WRAPPERS: Final = {"data", "tweet", "status"}
 _EMBEDDED: Final = re.compile(r"(retweeted|quoted|twitter_quoted)_?(status|tweet)", re.IGNORECASE)
 _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
 _TEXTS: Final = {"text", "full_text", "rawContent", "content", "body"}
+_WORDS: Final = {"text", "fulltext", "rawcontent", "content", "body"}
 _RETWEET: Final = re.compile(
     r"retweet(ed)?(_status|_tweet)?_id(_str)?|retweet_tweetid|referenced_?tweets?[._]retweeted([._]id)?"
 )
@@ -64,6 +67,12 @@ _QUOTED: Final = {
 }
 _ID: Final = re.compile(r"(.*[_.])?ids?(_str|_string)?|.*[a-z](Id|ID)s?(Str|_str)?", re.DOTALL)
 _PERSON: Final = re.compile(r"user|author|mention|member|follow|contributor", re.IGNORECASE)
+#: What an account is called by, and what more is known of one than where somebody is mentioned.
+_HANDLE: Final = re.compile(r"(preferred_?)?user_?name|screen_?name", re.IGNORECASE)
+_PROFILE: Final = re.compile(
+    r"(raw_?)?description|bio|profile_?image_?url(_?https)?|(followers|friends|statuses)_?count",
+    re.IGNORECASE,
+)
 _PLACE_PREFIX: Final = re.compile(r"(geo|coordinates?|places?|bbox|geocoordinates)([._].*)?|(coords|geo)_?coords", re.I)
 _PLACE_NAME: Final = {"lat", "latitude", "lon", "lng", "long", "longitude", "coords_coords"}
 
@@ -83,12 +92,13 @@ class Layout:
         """The struct that holds the row's tweet, or ``()`` where that is the row itself."""
         return tuple(self.columns.id.split(".")[:-1])
 
-    def role(self, path: Path, embedded: Path | None) -> Role | None:
+    def role(self, path: Path, embedded: Path | None, account: Path | None = None) -> Role | None:
         """What the IDs of a column stand for; None where it holds none, by its name.
 
         Args:
             path: of the column.
             embedded: the path of the tweet inside the row that it belongs to, where there is one.
+            account: the path of the account of somebody that it belongs to, where there is one.
 
         >>> Layout(ColumnPaths("id")).role(("user", "id_str"), None)
         'author'
@@ -97,6 +107,8 @@ class Layout:
         """
         if any(is_place(name) for name in path):  # places have IDs of their own
             return None
+        if account is not None:
+            return "account" if path[len(account) :] in _BARE_PATHS else _mention(path)
         if embedded is not None:
             own = _own_role(path[len(embedded) :])
             return _mention(path) if own is None else "embedded tweet" if own == "tweet" else "embedded author"
@@ -120,6 +132,16 @@ class Layout:
             return True
         wrapper = len(path) == 1 and path[0] in _WRAPPERS
         return bool(names & _TEXTS) and not wrapper
+
+    def is_account(self, path: Path, kind: Any) -> bool:
+        """Whether a struct is the account of somebody but the author of the tweet that it stands beside.
+
+        >>> import pyarrow as pa
+        >>> kind = pa.struct({"id": pa.int64(), "username": pa.string()})
+        >>> Layout(ColumnPaths("id")).is_account(("includes", "users"), kind)
+        True
+        """
+        return is_account(path[-1], [child.name for child in kind])
 
     def names_others(self, path: Path) -> bool:
         """Whether a column of lists, structs or maps names other tweets, and may say how the row stands to them.
@@ -180,6 +202,21 @@ class Layout:
         return path[1:] if len(path) > 1 and path[0] in _WRAPPERS else path
 
 
+def is_account(name: str, keys: Iterable[str]) -> bool:
+    """Whether what is called so, and has these fields, is the account of somebody but the author beside whom it stands.
+
+    >>> is_account("users", ["id", "username"]), is_account("mentions", ["id", "username"])
+    (True, False)
+    """
+    known = list(keys)
+    bare = {each.lower().replace("_", "") for each in known}
+    if name.lower() in _USER or _EMBEDDED.fullmatch(name) or _REFERENCES.fullmatch(name) or bare & _WORDS:
+        return False
+    if not (bare & {"id", "idstr"} and any(map(_HANDLE.fullmatch, known))):
+        return False
+    return name.lower() == "users" or any(map(_PROFILE.fullmatch, known))
+
+
 def is_place(name: str) -> bool:
     """Whether a column says where a tweet was written, by its name.
 
@@ -197,7 +234,7 @@ def whose(role: Role, path: Path) -> Whose:
     """
     if role == "mention":
         return "author" if _PERSON.search(".".join(path)) else "tweet"
-    return "author" if role.endswith("author") else "tweet"
+    return "author" if role.endswith(("author", "account")) else "tweet"
 
 
 def holds_ids(kind: Any) -> bool:

@@ -34,8 +34,12 @@ def checks(
     yield Check("tweets", "tweet IDs of rows looked up by DuckDB: none had to go", counted["tweet"])
     yield Check("authors", "author IDs of rows looked up: none had to go", counted["author"])
     yield Check("retweets", "tweets that rows repeat: none had to go", counted["retweet"])
-    embedded = counted["embedded tweet"] + counted["embedded author"]
-    yield Check("embedded", "IDs of tweets inside of rows, and of their authors: none had to go", embedded)
+    embedded = counted["embedded tweet"] + counted["embedded author"] + counted["account"]
+    yield Check(
+        "embedded",
+        "IDs of tweets and accounts inside of rows, and of authors of those tweets: none had to go",
+        embedded,
+    )
     places = len(erased.scrub_tweets) + len(erased.scrub_authors)
     yield Check("places", "tweets and authors that had to lose their places: every column of places is null", places)
     kept = f"bare IDs of other tweets and users, kept by policy; {counted['mentioned']:,} of them name what had to go"

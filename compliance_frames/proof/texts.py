@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.references import looks_so, says
 from compliance_frames.proof.rescan import ids_of
+from compliance_frames.proof.roles import is_account
 from compliance_frames.proof.search import Needles
 
 #: What a JSON object in a text holds of what had to go; ``unsaid``: it may be that its row repeats it.
-Held = Literal["embedded tweet", "embedded author", "retweet", "unsaid"]
+Held = Literal["embedded tweet", "embedded author", "account", "retweet", "unsaid"]
 
 #: Keys in small letters, without what joins their words.
 _TWEETS: Final = {"id", "idstr", "tweetid", "tweetidstr", "statusid", "statusidstr"}
 _AUTHORS: Final = {"authorid", "authoridstr", "userid", "useridstr", "fromuserid"}
+_OF_PEOPLE: Final = ("embedded author", "account")
 _PEOPLE: Final = {"user", "author", "actor"}
 _TEXTS: Final = {"text", "fulltext", "rawcontent", "content", "body"}
 _FLAG: Final = "isretweet"
@@ -123,7 +125,7 @@ def held_in_json(text: str, erased: Erased, name: str = "", *, look: bool = Fals
         return found
     for role, value in _roles(told, _bare(name), root=True, look=look):
         number = _number(value)
-        if number is not None and _has(authors if role == "embedded author" else tweets, number):
+        if number is not None and _has(authors if role in _OF_PEOPLE else tweets, number):
             if role != "unsaid":
                 return role
             found = role
@@ -220,12 +222,17 @@ def _roles(
         if not isinstance(fields, _Fields):
             continue
         whole = bool(_TEXTS & fields.keys)
+        account = is_account(name, fields.keys)
+        if account:
+            yield from (("account", value) for value in fields.all("id", "idstr"))
         stands = [says(word) for word in fields.all("type")]
         if named or (not whole and any(each is not None for each in stands)):
             if whole:
                 yield from _of_tweet(fields)
             elif not named:
                 yield from _of_references(fields, None, look=False)
+        elif account:
+            pass
         elif not fields.keys <= _ONLY_NAMES and (root or whole or _EMBEDDED.fullmatch(name)):
             yield from _of_tweet(fields)
         likely = any(map(looks_so, fields.all(*_TEXTS))) or any(
@@ -238,8 +245,7 @@ def _roles(
             elif pair is not None:
                 words = [says(word) for word in fields.all(f"{pair[1]}type{pair[2]}")]
                 yield from _of_references(value, True in words if words else None, look=likely)
-            else:
-                yield from _roles(value, key, look=likely, depth=depth + 1)
+            yield from _roles(value, key, look=likely, depth=depth + 1)
 
 
 def _of_references(told: Any, repeated: bool | None, look: bool) -> Iterator[tuple[Held, Any]]:

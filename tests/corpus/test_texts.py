@@ -68,11 +68,14 @@ NULLED = {
     "a reference by its key": {"id": STAYS, "referencedTweets": {"retweeted": str(GONE)}},
     "a reference by its look": {"id": STAYS, "text": "RT @a: b", "referenced_tweets": [str(GONE)]},
     "an ID of an original": {"id": STAYS, "retweeted_status_id_str": str(GONE)},
+    "an account": {"id": STAYS, "includes": {"users": [{"id": str(AUTHOR_GONE), "username": "x"}]}},
+    "an account of whom one answers": {"in_reply_to": {"id": AUTHOR_GONE, "screen_name": "x", "description": "…"}},
     "places beside": {"data": {"id": str(BARE)}, "includes": {"places": [{"id": "x"}]}},
 }
 KEPT = {
     "a reply": tweet(in_reply_to_status_id=GONE, conversation_id=str(GONE)),
     "a mention": tweet(entities={"user_mentions": [{"id": AUTHOR_GONE}]}),
+    "a mention by name": tweet(entities={"mentions": [{"id": AUTHOR_GONE, "username": "x", "start": 3}]}),
     "words": tweet(text=f"see {GONE}") | {"full_text": f"https://x.com/i/status/{GONE}"},
     "a reference": {"id": STAYS, "referenced_tweets": [{"type": "replied_to", "id": str(GONE)}]},
     "a reference that says nothing": {"id": STAYS, "text": "…", "referenced_tweets": [str(GONE)]},
@@ -200,7 +203,17 @@ KEYS = st.sampled_from(
     [
         *("id", "id_str", "author_id", "user", "author", "text", "full_text", "quoted_status", "retweeted_status"),
         *("referenced_tweets", "retweeted", "referenced_tweet_ids", "retweeted_id", "tweetId", "userId"),
-        *("type", "data", "includes", "tweets", "users", "entities", "in_reply_to_status_id"),
+        *(
+            "username",
+            "description",
+            "type",
+            "data",
+            "includes",
+            "tweets",
+            "users",
+            "entities",
+            "in_reply_to_status_id",
+        ),
     ]
 )
 PLAIN = st.one_of(
