@@ -22,6 +22,7 @@ from compliance_frames.corpus.erase import Counts, hits, located, unchecked_mess
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.others import must_name_none
+from compliance_frames.corpus.outside import Outside, in_metadata, in_name, must_not_name
 from compliance_frames.corpus.planned import Decision as Decision
 from compliance_frames.corpus.planned import FilePlan as FilePlan
 from compliance_frames.corpus.planned import Flagged as Flagged
@@ -116,6 +117,7 @@ def plan(
     found = _find_all(listing, said, erasures)
     _require_authors(found, erasures)
     erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures), given.spill)
+    must_not_name(found.outside, erasures)
     files = tuple(_planned(listing, found, erasures, frozenset(rewrite), progress))
     _require_checked(files, erasures)
     return Plan(
@@ -216,12 +218,14 @@ class _Found:
         columns: each found in the file's own schema.
         unread: columns of text that by their names hold tweets, and that are not to be looked into.
         unusable: why a file's column of authors is of no use, where it has one that is not.
+        outside: numbers in names and in metadata, which may be IDs.
         clear: the plans of small files that were seen to hold nothing to erase: none is opened twice.
     """
 
     columns: dict[str, Columns]
     unread: tuple[str, ...]
     unusable: dict[str, str]
+    outside: list[Outside]
     clear: dict[str, FilePlan]
 
 
@@ -230,7 +234,9 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
     kinds = BySchema(lambda file: _Kind(Sight.of(file, said)))
     every: dict[int, pa.Schema] = {}
     drops = bool(len(erasures.drop_tweets) or len(erasures.drop_authors))
+    outside: list[Outside] = []
     for source in listing.files:
+        outside += in_name(source.path) if drops else ()
         if source.parquet:
             with opened(listing.root, source) as file:
                 kind = kinds(file)
@@ -238,6 +244,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 found[source.path], why = here.within(file)
                 if drops:
                     here.must_know_references(file)
+                    outside += in_metadata(source.path, file.metadata.metadata)
                 if source.bytes < _HEAVY and not len(erasures.drop_authors):  # or there are more tweets to come
                     layout = kind.layout(file, found[source.path], erasures)
                     made = _clear(listing.root, source, file, found[source.path], erasures, layout)
@@ -253,7 +260,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
     read = {path for columns in set(whole.values()) for path in columns.embedded}
     unread = {name for schema in schemas for name in text_columns(schema)} - read
     clear = {path: made for path, made in clear.items() if whole[path] == found[path]}
-    return _Found(whole, tuple(sorted(unread)), unusable, clear)
+    return _Found(whole, tuple(sorted(unread)), unusable, outside, clear)
 
 
 def _planned(
