@@ -271,6 +271,17 @@ def hashed_authors(schema: pa.Schema) -> list[str]:
     return [field.name for field in schema if HASHED.fullmatch(field.name)]
 
 
+def rounded_authors(schema: pa.Schema, inside: str) -> str | None:
+    """The column that is called as authors' IDs are and holds floats: they name other people, or nobody.
+
+    >>> rounded_authors(pa.schema({"id": pa.int64(), "author_id": pa.float64()}), "")
+    'author_id'
+    """
+    names = Names(schema)
+    path = names.first(_under(inside, AUTHORS))
+    return path if path is not None and pt.is_floating(names.type(path)) else None
+
+
 def rounded_references(schema: pa.Schema, inside: str) -> list[str]:
     """Columns of IDs of retweeted tweets that went through floating point: they hold other tweets' IDs, or nobody's.
 
@@ -406,4 +417,5 @@ def _is_tweet(name: str, kind: Any) -> bool:
     names = {child.name for child in kind}
     if name == "object":
         return "objectType" in names and id_in(kind) is not None
-    return bool(id_in(kind) and (names & set(TEXTS) or name in RETWEETS or name in QUOTES))
+    called = plain(name) in set(map(plain, (*RETWEETS, *QUOTES)))
+    return bool(id_in(kind) and (called or set(map(plain, names)) & set(map(plain, TEXTS))))

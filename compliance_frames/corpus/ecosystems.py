@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from compliance_frames.ids import naming
+
 #: A tweet may be wrapped whole in a struct of one of these names, as the service's answers are.
-WRAPPERS: Final = ("", "data", "tweet", "status")
+WRAPPERS: Final = ("", *naming.WRAPPERS)
 TIMES: Final = (
     *("created_at", "parsed_created_at", "timestamp_utc", "tweet_time", "postedTime", "publish_date"),
     *("date", "time", "timestamp"),

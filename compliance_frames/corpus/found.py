@@ -192,8 +192,9 @@ def _layout(
     names = Names(schema)
     ecosystem = next((each.name for each in ECOSYSTEMS if all(map(names.find, each.marks))), None)
     findings = [*_used(schema, found, said, ecosystem), *_not_used(schema, found)]
-    if sight is not None and sight.columns.author_id is not None and unusable is not None:
-        findings.append(Finding("author_id", sight.columns.author_id, "not used", unusable))
+    column = None if sight is None else sight.columns.author_id or sight.pointed
+    if column is not None and unusable is not None:
+        findings.append(Finding("author_id", column, "not used", unusable))
     findings.sort(key=lambda finding: (_ROLES.index(finding.role), finding.sure == "not used"))
     return Layout(1, "", ecosystem, found, tuple(findings))
 

@@ -252,7 +252,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 if erasures.erase_anything and not said.says("embedded") and samples.wants(found[source.path]):
                     samples.look(file, found[source.path])
             if why is not None:
-                unusable[source.path] = f"column {here.columns.author_id!r} {why}"
+                unusable[source.path] = f"column {(here.columns.author_id or here.pointed)!r} {why}"
             every[id(here)] = here.schema
     schemas = list(every.values())
     said.must_be_somewhere(schemas)

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from compliance_frames.corpus.columns import Columns, find_columns, rounded_references
+from compliance_frames.corpus.columns import Columns, find_columns, rounded_authors, rounded_references
 from compliance_frames.corpus.paths import column_at, field_at, is_text, type_at, wrapper_of
 from compliance_frames.corpus.within import field_within
 from compliance_frames.errors import PlanError
@@ -131,12 +131,14 @@ class Sight:
         schema: the schema.
         authors: position of the leaf column with authors' IDs, where it is text that nobody vouched for.
         rounded: columns of IDs of retweeted tweets that are floats, with their positions.
+        pointed: the column called as authors' IDs are, where it is of floats, and no other one is there.
     """
 
     columns: Columns
     schema: pa.Schema
     authors: int | None
     rounded: tuple[tuple[str, int | None], ...]
+    pointed: str | None = None
 
     @classmethod
     def of(cls, file: pq.ParquetFile, said: Told) -> Sight:
@@ -152,11 +154,17 @@ class Sight:
             schema,
             _leaf(file, author) if author is not None and text else None,
             tuple((path, _leaf(file, path)) for path in rounded),
+            rounded_authors(schema, inside) if author is None else None,
         )
 
     def within(self, file: pq.ParquetFile) -> tuple[Columns, str | None]:
         """A file's columns, but for one of authors that holds digests in place of IDs; and what is wrong with it."""
         path = self.columns.author_id
+        if self.pointed is not None:
+            return self.columns, (
+                "holds floating-point numbers, which cannot hold an ID: digits are lost above 2^53; read the source "
+                "again with this column as strings"
+            )
         if path is None or self.authors is None:
             return self.columns, None
         texts = (str(value).strip() for value in _bounds(file, path, self.authors))

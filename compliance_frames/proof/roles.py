@@ -21,17 +21,16 @@ Whose = Literal["tweet", "author"]
 #: The way to a column: names, from the outermost on. Lists have no name of their own.
 Path = tuple[str, ...]
 
-_TWEET: Final = {"id", "id_str", "tweet_id", "tweet_id_str", "status_id", "status_id_str"}
-_BARE: Final = {"id", "id_str"}
-_BARE_PATHS: Final = {("id",), ("id_str",)}
+#: Names as :func:`_bare` spells them.
+_TWEET: Final = {"id", "idstr", "tweetid", "tweetidstr", "statusid", "statusidstr"}
+_BARE: Final = {"id", "idstr"}
 _AUTHOR: Final = {
-    *("author_id", "author_id_str", "user_id", "user_id_str", "user_id_string", "from_user_id", "from_user_id_str"),
+    *("authorid", "authoridstr", "userid", "useridstr", "useridstring", "fromuserid", "fromuseridstr"),
 }
 _USER: Final = {"user", "author", "actor"}
 _WRAPPERS: Final = {"data", "tweet", "status"}
 _EMBEDDED: Final = re.compile(r"(retweeted|quoted|twitter_quoted)_?(status|tweet)", re.IGNORECASE)
 _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
-_TEXTS: Final = {"text", "full_text", "rawContent", "content", "body"}
 _WORDS: Final = {"text", "fulltext", "rawcontent", "content", "body"}
 _RETWEET: Final = re.compile(
     r"retweet(ed)?(_status|_tweet)?_id(_str)?|retweet_tweetid|referenced_?tweets?[._]retweeted([._]id)?"
@@ -108,7 +107,7 @@ class Layout:
         if any(is_place(name) for name in path):  # places have IDs of their own
             return None
         if account is not None:
-            return "account" if path[len(account) :] in _BARE_PATHS else _mention(path)
+            return "account" if len(path) == len(account) + 1 and _bare(path[-1]) in _BARE else _mention(path)
         if embedded is not None:
             own = _own_role(path[len(embedded) :])
             return _mention(path) if own is None else "embedded tweet" if own == "tweet" else "embedded author"
@@ -126,12 +125,12 @@ class Layout:
     def is_embedded(self, path: Path, kind: Any) -> bool:
         """Whether a struct is another tweet: the manifest says so, or its name, or it has both an ID and a text."""
         names = {child.name for child in kind}
-        if not names & _TWEET or path == self.inside:
+        if not set(map(_bare, names)) & _TWEET or path == self.inside:
             return False
         if ".".join(path) in self.columns.embedded or _EMBEDDED.fullmatch(path[-1]):
             return True
         wrapper = len(path) == 1 and path[0] in _WRAPPERS
-        return bool(names & _TEXTS) and not wrapper
+        return bool(set(map(_bare, names)) & _WORDS) and not wrapper
 
     def is_account(self, path: Path, kind: Any) -> bool:
         """Whether a struct is the account of somebody but the author of the tweet that it stands beside.
@@ -263,13 +262,19 @@ def id_in_name(key: str) -> Whose | None:
 
 def _own_role(path: Path) -> Literal["tweet", "author"] | None:
     """The role of a column within the tweet that it belongs to."""
-    if len(path) == 1:
-        return "tweet" if path[0] in _TWEET else "author" if path[0] in _AUTHOR else None
-    if len(path) == 2 and path[0] in _USER and path[1] in _BARE:
+    names = tuple(map(_bare, path))
+    if len(names) == 1 and names[0] in _TWEET | _AUTHOR:
+        return "tweet" if names[0] in _TWEET else "author"
+    if len(names) == 2 and names[0] in _USER and names[1] in _BARE:
         return "author"
     if path in {("user.id",), ("user.id_str",)}:
         return "author"
     return None
+
+
+def _bare(name: str) -> str:
+    """A name as it is compared: ``userId`` is ``user_id``."""
+    return name.lower().replace("_", "")
 
 
 def _mention(path: Path) -> Literal["mention"] | None:

@@ -78,6 +78,18 @@ def test_a_tweet_with_its_author_s_name_is_a_tweet(write: Write, flag: Flag) -> 
     assert pq.ParquetFile(report.destination / "a.parquet").read()["shown"].to_pylist() == [None]
 
 
+def test_authors_in_camel_case_are_authors(write: Write, flag: Flag) -> None:
+    """``userId`` inside an embedded tweet is its author's: the tweet goes, and the proof does not call it a mention."""
+    quoted = [{"tweetId": 5, "userId": GONE, "fullText": "x"}, {"tweetId": 6, "userId": STAYS, "fullText": "y"}]
+    root = write({"a.parquet": pa.table({"id": [OWN, OWN + 1], "author_id": [STAYS] * 2, "quotedTweet": quoted})})
+    results = flag("suspended", [GONE], "users")
+    report = cf.clean(cf.plan(root, results), root.with_name("clean"))
+    assert pq.ParquetFile(report.destination / "a.parquet").read()["quotedTweet"].to_pylist() == [None, quoted[1]]
+    kept = cf.clean(cf.plan(root, flag("suspended", [5], "users")), root.with_name("kept"))
+    with pytest.raises(VerificationError, match="holds a tweet of an author who had to go"):
+        cf.verify(kept.destination, results)
+
+
 def test_columns_says_what_accounts_are(write: Write) -> None:
     """Whoever looks beforehand sees that they are found."""
     root = write({"a.parquet": pa.table({"id": [OWN], "includes": [{"users": [account(GONE)]}]})})
