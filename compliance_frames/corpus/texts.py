@@ -232,7 +232,9 @@ def _verdict(text: str, path: str, own: int | None, flagged: _Flagged, look: boo
         gone = _is_gone(fields, flagged)
         if gone and repeated and _is_said_of_row(way, _REFERENCE_KEYS, told, path, own):
             return "repeats"
-        found = "holds" if gone and (repeated or _is_whole(fields)) else found
+        bare = _is_whole(fields) and _is_to_scrub(fields, flagged)
+        bare = bare and (placed or any(map(_is_placed, fields.items())))
+        found = "holds" if bare or (gone and (repeated or _is_whole(fields))) else found
     for way, fields in objects(told):
         here = way[-1] if way else name
         if plain(here) in _REFERENCE_KEYS or _is_reference(fields):

@@ -23,7 +23,7 @@ from compliance_frames.proof.pages import PageError
 from compliance_frames.proof.rescan import ids_of
 from compliance_frames.proof.roles import Layout, Path, Role, whose
 from compliance_frames.proof.search import Likely, Needles
-from compliance_frames.proof.texts import held_in_json, ids_inside, is_text, whole_ids
+from compliance_frames.proof.texts import held_in_json, ids_inside, is_text, placed_in_json, whole_ids
 from compliance_frames.proof.values import LeafValues, bound_texts
 
 #: Rows that are held in memory at once.
@@ -46,6 +46,7 @@ class Sought:
         likely: the same and what had to lose its places, to leave most of the others aside.
         asked: the tweets that were asked about, sorted; None where nobody knows.
         must_erase: whether anything had to go.
+        bare: what had to lose its places, to be found in texts that hold tweets.
     """
 
     erased: Erased
@@ -53,6 +54,7 @@ class Sought:
     likely: Likely
     asked: IdArray | None
     must_erase: bool
+    bare: Needles
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,12 +116,15 @@ class GroupLook:
         columns = {at: self._compared(facts[at]) for at in wanted}
         before = sum(group.rows for group in self._opened.footer.groups[: self._group])
         rows = 0
+        placed = self._texts_with_tweets(facts)
         for batch in self._batches(wanted, facts):
             self._ids(batch, before + rows)
             look = by_look(batch, self._opened.layout)
             stored = [leaf for column in batch.columns for leaf in leaves(column)]
             for (at, values), leaf in zip(columns.items(), stored, strict=True):
                 values.add(leaf)
+                if at in placed:
+                    self._placed(at, leaf)
                 if len(facts[at].hits) or facts[at].shared:
                     self._inside(at, leaf, facts[at], look)
             rows += batch.num_rows
@@ -149,7 +154,8 @@ class GroupLook:
         ]
         names = [path[0] for path, _ in self._columns]
         looks = look_columns(self._opened.schema, self._opened.layout)
-        looked = {*looks, *(name.partition(".")[0] for name in looks)}
+        held = {self._columns[at][0][0] for at in self._texts_with_tweets(facts)}
+        looked = {*held, *looks, *(name.partition(".")[0] for name in looks)}
         whole = {
             name for name, each in zip(names, seen, strict=True) if not each or name in looked
         }  # a name may stand twice
@@ -209,6 +215,24 @@ class GroupLook:
         if len(found) and role is None:
             self.findings.counted["texts"] += len(np.unique(places))
             self.findings.mentioned.add(name)
+
+    def _texts_with_tweets(self, facts: list[ChunkFacts]) -> set[int]:
+        """The stored columns of text that hold tweets, where some of those had to lose their places."""
+        layout = self._opened.layout
+        texts = (at for at, fact in enumerate(facts) if fact.chunk.physical == "BYTE_ARRAY")
+        return {at for at in texts if layout.holds_tweets(self._columns[at][0])} if len(self._sought.bare) else set()
+
+    def _placed(self, at: int, leaf: Any) -> None:
+        """Look for places in JSON."""
+        name = ".".join(self._columns[at][0])
+        _, places = ids_inside(leaf, self._sought.bare)
+        leaf = leaf.dictionary.take(leaf.indices) if pa.types.is_dictionary(leaf.type) else leaf
+        texts = leaf.take(pa.array(np.unique(places))).to_pylist() if is_text(leaf.type) else []
+        plain = (text.decode(errors="replace") if isinstance(text, bytes) else text for text in texts)
+        found = sum(placed_in_json(text, self._sought.erased, name.rpartition(".")[2]) for text in plain)
+        self.findings.counted["places in texts"] += len(leaf) - leaf.null_count
+        if found:
+            self._tell(f"{number(found, 'text')} of JSON in column {name!r} hold a place that had to go")
 
     def _held(self, leaf: Any, places: Any, name: str, look: NDArray[np.bool_]) -> dict[str, int]:
         if pa.types.is_dictionary(leaf.type):

@@ -142,6 +142,16 @@ class Layout:
         """
         return is_account(path[-1], [child.name for child in kind])
 
+    def holds_tweets(self, path: Path) -> bool:
+        """Whether a column of text holds tweets: the manifest says that it was looked into, or its name does.
+
+        >>> layout = Layout(ColumnPaths("id", embedded=("raw",)))
+        >>> [layout.holds_tweets((name,)) for name in ("raw", "quoted_tweet", "includes", "text")]
+        [True, True, True, False]
+        """
+        called = _EMBEDDED.fullmatch(path[-1]) or _REFERENCES.fullmatch(path[-1]) or path[-1].lower() == "includes"
+        return bool(called) or ".".join(path) in self.columns.embedded
+
     def names_others(self, path: Path) -> bool:
         """Whether a column of lists, structs or maps names other tweets, and may say how the row stands to them.
 

@@ -94,7 +94,10 @@ def not_checked(
         "JSON in more than three strings of JSON, base64 or a picture in a column"
     )
     if places:
-        yield "places in JSON, in lists, or elsewhere than beside a tweet's ID: only columns of places were looked at"
+        yield (
+            "places elsewhere than beside a tweet's ID, and in texts but those of columns that by their names or the "
+            "manifest hold tweets as JSON"
+        )
     other = sum(record.columns is None for record in manifest.files)
     if other:
         kind = f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.references import looks_so, says
 from compliance_frames.proof.rescan import ids_of
-from compliance_frames.proof.roles import is_account
+from compliance_frames.proof.roles import is_account, is_place
 from compliance_frames.proof.search import Needles
 
 #: What a JSON object in a text holds of what had to go; ``unsaid``: it may be that its row repeats it.
@@ -50,6 +50,7 @@ _NAMED: Final = re.compile(
 #: What a string begins with that may be JSON in its turn, and how often one is taken out of another.
 _INNER: Final = re.compile(r"[\ufeff\s]*[\[{\"]")
 _MOST_WRAPPED: Final = 3
+_PLACED: Final = re.compile(r"(?<!\w)(?:geo|place|coordinates)\\*[\"']?\s*[:=]\s*(?!null|None|nan)", re.ASCII)
 #: Escapes at which Python would warn, and the longest text that its parser is given.
 _UNUSUAL: Final = re.compile(r"\\[^\\'\"abfnrtvxuUN0-7\n]")
 _LONGEST: Final = 1 << 20
@@ -130,6 +131,72 @@ def held_in_json(text: str, erased: Erased, name: str = "", *, look: bool = Fals
                 return role
             found = role
     return found
+
+
+def placed_in_json(text: str, erased: Erased, name: str = "") -> bool:
+    """Whether a text holds, as JSON, a tweet with a place that had to lose it.
+
+    >>> bare = Erased(scrub_tweets=np.array([8]))
+    >>> placed_in_json('{"id": 8, "place": "Oslo"}', bare), placed_in_json('{"id": 8, "place": null}', bare)
+    (True, False)
+    """
+    told = _read(text) if _INNER.match(text) else None
+    if told is None:
+        return _placed_in_pieces(text, erased)
+    beside = any(_is_there(value) for key, value in _pairs(told) if key == "includes" for value in _within(value))
+    for fields in _tweets_in(told, _bare(name), root=True):
+        ids, authors = (
+            any(number is not None and _has(sought, number) for number in map(_number, values))
+            for sought, values in (
+                (erased.scrub_tweets, [value for role, value in _of_tweet(fields) if role not in _OF_PEOPLE]),
+                (erased.scrub_authors, [value for role, value in _of_tweet(fields) if role in _OF_PEOPLE]),
+            )
+        )
+        if (ids or authors) and (beside or any(is_place(key) and _is_there(value) for key, value in fields.pairs)):
+            return True
+    return False
+
+
+def _placed_in_pieces(text: str, erased: Erased) -> bool:
+    if not (_BROKEN.match(text) and _PLACED.search(text)):
+        return False
+    numbers = [_number(found["id"]) for found in _NAMED.finditer(text)]
+    return any(
+        number is not None and (_has(erased.scrub_tweets, number) or _has(erased.scrub_authors, number))
+        for number in numbers
+    )
+
+
+def _pairs(told: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Every key in what was read, with its value."""
+    for each in _flat(told) if depth < 60 else ():
+        for key, value in each.pairs if isinstance(each, _Fields) else ():
+            yield key, value
+            yield from _pairs(value, depth + 1)
+
+
+def _within(includes: Any) -> Iterator[Any]:
+    """The places that an answer of the service brings beside its tweets."""
+    for each in _flat(includes):
+        yield from each.all("places") if isinstance(each, _Fields) else ()
+
+
+def _is_there(value: Any) -> bool:
+    """Whether a value says anything."""
+    return any(each.pairs if isinstance(each, _Fields) else each != "" for each in _flat(value))
+
+
+def _tweets_in(told: Any, name: str, *, root: bool = False, depth: int = 0) -> Iterator[_Fields]:
+    """The objects that are tweets, and neither accounts nor names of others."""
+    for fields in _flat(told) if depth < 60 else ():
+        if isinstance(fields, _Fields):
+            whole = bool(_TEXTS & fields.keys)
+            named = _REFERENCES.fullmatch(name) or any(says(word) is not None for word in fields.all("type"))
+            tweet = whole or (not named and (root or _EMBEDDED.fullmatch(name)))
+            if tweet and not is_account(name, fields.keys):
+                yield fields
+            for key, value in fields.pairs:
+                yield from _tweets_in(value, key, depth=depth + 1)
 
 
 class _Fields:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.errors import VerificationError
 from compliance_frames.progress import ProgressCallback, silent
@@ -121,7 +123,14 @@ def verify(
     gone = erased if source is None else _gone_by_source(Path(source), told, erased, problems)
     must_erase = len(erased) > 0 or any(record.rows_dropped for record in told.files)
     asked = answers.asked.get("tweets") if answers.asked else None
-    sought = Sought(gone, Needles.of(gone), Likely.of(gone), asked, must_erase)
+    sought = Sought(
+        gone,
+        Needles.of(gone),
+        Likely.of(gone),
+        asked,
+        must_erase,
+        Needles(np.concatenate([gone.scrub_tweets, gone.scrub_authors])),
+    )
     same = None if source is None or problems.count else Path(source)
     survey = Survey(root, told, sought=sought, sample=chosen, source=same, problems=problems, progress=progress)
     found = rescan(survey.batches(), gone)

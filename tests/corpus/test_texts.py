@@ -145,6 +145,30 @@ def test_json_that_readers_disagree_about_hides_nothing(case: str) -> None:
     assert held_in_json(WRITTEN_OTHERWISE[case], told, "quoted_tweet") in ("embedded tweet", "embedded author")
 
 
+PLACED = {
+    "a place": tweet(BARE, place={"name": "Oslo"}),
+    "a quote's place": tweet(quoted_status=tweet(BARE, geo={"place_id": "x"})),
+    "JSON in JSON": tweet(raw=json.dumps(tweet(BARE, coordinates=[1, 2]))),
+    "places beside": {"data": {"id": str(BARE)}, "includes": {"places": [{"id": "x"}]}},
+    "a tweet that is named whole": {"referenced_tweets": [{"type": "quoted", **tweet(BARE, place="Oslo")}]},
+}
+
+
+@pytest.mark.parametrize("column", ["raw", "quoted_tweet"])
+@pytest.mark.parametrize("case", PLACED)
+def test_a_place_in_json_is_taken_out_and_looked_for(write: Write, flag: Flag, case: str, column: str) -> None:
+    """Who lost their place has none in text either: cells with one are nulled, and the proof finds what is not."""
+    texts = [json.dumps(PLACED[case]), json.dumps(tweet(BARE, place=None)), json.dumps(tweet(place="Oslo"))]
+    root = write({"a.parquet": pa.table({"id": [OWN, OWN + 1, OWN + 2], column: texts})})
+    results = flag("scrub_geo", [BARE])
+    report = cf.clean(cf.plan(root, results), root.with_name("clean"))
+    assert pq.ParquetFile(report.destination / "a.parquet").read()[column].to_pylist() == [None, *texts[1:]]
+    assert cf.verify(report.destination, results, source=root).verified
+    kept = cf.clean(cf.plan(root, flag("scrub_geo", [5])), root.with_name("kept"))
+    with pytest.raises(VerificationError, match=rf"1 text of JSON in column '{column}' hold a place that had to go"):
+        cf.verify(kept.destination, results)
+
+
 def test_a_text_that_names_tweets_goes_by_the_look_of_its_row(write: Write, flag: Flag) -> None:
     """JSON that does not say how its row stands to another is judged as a list that does not, and counted so."""
     columns = {"text": ["RT @a: b", "c"], "referenced_tweets": [json.dumps([{"id": str(GONE)}])] * 2}
@@ -205,6 +229,9 @@ KEYS = st.sampled_from(
         *("referenced_tweets", "retweeted", "referenced_tweet_ids", "retweeted_id", "tweetId", "userId"),
         *(
             "username",
+            "geo",
+            "place",
+            "places",
             "description",
             "type",
             "data",
