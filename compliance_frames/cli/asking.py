@@ -103,7 +103,7 @@ def _first_columns(source: Path, said: Told) -> tuple[Columns, str | None]:
     with opened(listing.root, first) as file:
         sight = Sight.of(file, said)
         found, why = sight.within(file)
-        return found, why and f"column {sight.columns.author_id!r} {why}"
+        return found, why and f"column {(sight.columns.author_id or sight.pointed)!r} {why}"
 
 
 def _is_one_column(source: Path) -> bool:

@@ -64,7 +64,7 @@ def clean(
         workers: how many threads, where no executor is given; as many as there are processors when None.
         zstd_level: the level for columns that are compressed with zstd, where files are rewritten: 1 takes two thirds
             of the time of 3, and a tenth more room. The level of each source file, as far as it can be told, when
-            None. A file that an interrupted run has done already keeps the level of that run.
+            None. What an interrupted run did at another level is done again.
         wait: wait for another run with this destination to end, instead of refusing.
         progress: told after each file, in rows and in files.
 
@@ -94,7 +94,8 @@ def clean(
     done = _finished(plan, target)
     if done is not None and not stage_path(target).exists():
         return CleanReport.of(done, target)
-    with Stage(target, plan.digest, wait=_teller(target, progress) if wait else None) as stage:
+    planned = plan.digest if zstd_level is None else f"{plan.digest} zstd {zstd_level}"  # files of one level only
+    with Stage(target, planned, wait=_teller(target, progress) if wait else None) as stage:
         done = _finished(plan, target)  # once more: the lock's last holder may have made it
         if done is not None:
             stage.clear()

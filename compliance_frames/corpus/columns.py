@@ -13,7 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.types as pt
 
+from compliance_frames.corpus.accounts import is_account
 from compliance_frames.corpus.ecosystems import (
+    FLAGS,
     HASHED,
     QUOTED,
     QUOTES,
@@ -34,6 +36,8 @@ from compliance_frames.corpus.paths import holds_ids as holds_ids
 from compliance_frames.corpus.paths import is_list as is_list
 from compliance_frames.corpus.paths import is_text as is_text
 from compliance_frames.corpus.paths import steps_to as steps_to
+from compliance_frames.corpus.references import names_tweets
+from compliance_frames.corpus.within import field_within
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import AUTHORS, TWEETS, plain, rivals
 
@@ -60,9 +64,11 @@ class Columns:
         author_id: its author's ID, or None where there is no such column.
         created_at: when it was written, or None; shown, not used to decide.
         geo: the columns that say where it was written. ``()``: told that there are none; None: none was found.
-        references: lists of ``{type, id}``, and flat columns with the ID of the tweet that a row retweets.
-        embedded: structs, or lists of structs, that hold other tweets whole; text that holds them as JSON; of flat
-            tables the columns that hold what another tweet says.
+        references: lists of ``{type, id}`` in whatever shape, and flat columns with the ID of the tweet that a row
+            retweets.
+        embedded: structs, or lists of structs, that hold other tweets whole, or accounts of others; text that holds
+            them as JSON; of flat tables the columns that hold what another tweet says. A path leads through lists,
+            which add no name to it (``"items.tweet"``), and to the ``value`` of a map.
     """
 
     id: str
@@ -158,7 +164,8 @@ class _Telling:
             told = getattr(self._columns, name) if self._columns.says(name) else None
         if told is None:
             return find()
-        return tuple(_told(self._schema, path, name, ids=False) for path in dict.fromkeys(told))
+        find_field = field_within if name == "embedded" else field_at
+        return tuple(_told(self._schema, path, name, find_field, ids=False) for path in dict.fromkeys(told))
 
 
 def id_in(kind: Any) -> str | None:
@@ -177,6 +184,19 @@ def author_in(kind: Any) -> str | None:
     'user.id_str'
     """
     return Names(pa.schema(list(kind))).first(AUTHORS, ids=True)
+
+
+def ids_inside(path: str, kind: Any) -> tuple[str | None, str | None]:
+    """The paths of a tweet's ID and of its author's inside a struct at a path; an account has no tweet's.
+
+    >>> ids_inside("quoted_status", pa.struct({"id": pa.int64(), "author_id": pa.int64(), "text": pa.string()}))
+    ('id', 'author_id')
+    >>> ids_inside("includes.users", pa.struct({"id": pa.int64(), "username": pa.string()}))
+    (None, 'id')
+    """
+    if is_account(path.rpartition(".")[2], kind):
+        return None, id_in(kind)
+    return id_in(kind), author_in(kind)
 
 
 def geo_in(kind: Any) -> tuple[str, ...]:
@@ -204,18 +224,18 @@ def text_columns(schema: pa.Schema) -> list[str]:
     >>> text_columns(pa.schema({"id": pa.int64(), "quoted_status": pa.string()}))
     ['quoted_status']
     """
-    known = {*REFERENCE_LISTS, *RETWEETS, *QUOTES, "includes"} - {"object"}
+    known = set(map(plain, {*REFERENCE_LISTS, *RETWEETS, *QUOTES, "includes"} - {"object"}))
     return [
         field.name
         for field in schema
-        if field.name in known
+        if plain(field.name) in known
         and holds_ids(field.type)
         and not _is_bare(field.type)
         and schema.names.count(field.name) == 1
     ]
 
 
-def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
+def top_level(names: Sequence[str], told: Iterable[str]) -> list[str]:
     """Of a frame's columns, those that :func:`find_columns` could have to do with: the others need not be converted.
 
     >>> top_level(["id", "text", "geo.place_id", "user"], told=["text"])
@@ -225,6 +245,9 @@ def top_level(names: Iterable[str], told: Iterable[str]) -> list[str]:
     """
     flat = [part for each in (*REPEATED, *QUOTED) for part in (each.id, each.kind, *each.authors)]
     known = {*TWEETS, *AUTHORS, *TIMES, *REFERENCE_LISTS, *WRAPPERS, *RETWEETS, *QUOTES, *flat, "includes", *told}
+    open_to_any = {plain(each.id) for each in REPEATED if each.open} | set(map(plain, REFERENCE_LISTS))
+    if open_to_any & set(map(plain, names)):  # then a row's text may be all that says how it stands to them
+        known |= {*TEXTS, *FLAGS}
     heads = {plain(path[:end]) for path in known for end in _ends(path)}
     begins = tuple({each.prefix for each in QUOTED if each.prefix})
     flattened = tuple(f"{wrapper}." for wrapper in WRAPPERS if wrapper)
@@ -246,6 +269,17 @@ def hashed_authors(schema: pa.Schema) -> list[str]:
     ['author_id_hash']
     """
     return [field.name for field in schema if HASHED.fullmatch(field.name)]
+
+
+def rounded_authors(schema: pa.Schema, inside: str) -> str | None:
+    """The column that is called as authors' IDs are and holds floats: they name other people, or nobody.
+
+    >>> rounded_authors(pa.schema({"id": pa.int64(), "author_id": pa.float64()}), "")
+    'author_id'
+    """
+    names = Names(schema)
+    path = names.first(_under(inside, AUTHORS))
+    return path if path is not None and pt.is_floating(names.type(path)) else None
 
 
 def rounded_references(schema: pa.Schema, inside: str) -> list[str]:
@@ -276,8 +310,10 @@ def _under(inside: str, names: Iterable[str]) -> tuple[str, ...]:
     return (*(f"{inside}.{name}" for name in names), *names) if inside else tuple(names)
 
 
-def _told(schema: pa.Schema, path: str, option: str, *, ids: bool = True) -> str:
-    field = field_at(schema, path)
+def _told(
+    schema: pa.Schema, path: str, option: str, find_field: Callable[..., Any] = field_at, *, ids: bool = True
+) -> str:
+    field = find_field(schema, path)
     if field is None:
         raise PlanError(f"there is no column {path!r} (told by {option}){_hint(schema, path)}")
     if ids and not (holds_ids(field.type) or pt.is_floating(field.type)):  # floats: refused with their reason later
@@ -334,11 +370,8 @@ def _struct_at(schema: pa.Schema, path: str) -> Iterable[pa.Field[Any]]:
 
 def _find_references(names: Names, inside: str) -> Iterator[str]:
     for path in dict.fromkeys(filter(None, map(names.find, _under(inside, REFERENCE_LISTS)))):
-        kind = names.type(path)
-        if is_list(kind) and pt.is_struct(kind.value_type):
-            called = {child.name for child in kind.value_type}
-            if "type" in called and id_in(kind.value_type):
-                yield path
+        if names_tweets(names.type(path)):
+            yield path
     yield from dict.fromkeys(each.id for each in repeated(names.schema, inside))
 
 
@@ -360,13 +393,29 @@ def _embedded_in(field: pa.Field[Any], above: str, inside: str) -> Iterator[str]
             yield path
         for child in kind:
             yield from _embedded_in(child, path, inside)
-    elif is_list(kind) and pt.is_struct(kind.value_type) and _is_tweet(field.name, kind.value_type):
-        yield path
+    elif is_list(kind) or pt.is_map(kind):
+        yield from _embedded_in_list(kind, field.name, path, inside)
+
+
+def _embedded_in_list(kind: Any, name: str, path: str, inside: str) -> Iterator[str]:
+    """The tweets in the elements of a list or in the values of a map, and those inside of them."""
+    if pt.is_map(kind):
+        yield from _embedded_in(kind.item_field.with_name("value"), path, inside)
+    elif pt.is_struct(kind.value_type):
+        if _is_tweet(name, kind.value_type):
+            yield path
+        for child in kind.value_type:
+            yield from _embedded_in(child, path, inside)
+    elif is_list(kind.value_type) or pt.is_map(kind.value_type):
+        yield from _embedded_in_list(kind.value_type, name, path, inside)
 
 
 def _is_tweet(name: str, kind: Any) -> bool:
-    """By its name, or because it has both an ID and a text."""
+    """By its name, or because it has both an ID and a text; or else it is the account of somebody."""
+    if is_account(name, kind) and id_in(kind) is not None:
+        return True
     names = {child.name for child in kind}
     if name == "object":
         return "objectType" in names and id_in(kind) is not None
-    return bool(id_in(kind) and (names & set(TEXTS) or name in RETWEETS or name in QUOTES))
+    called = plain(name) in set(map(plain, (*RETWEETS, *QUOTES)))
+    return bool(id_in(kind) and (called or set(map(plain, names)) & set(map(plain, TEXTS))))

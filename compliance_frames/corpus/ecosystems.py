@@ -6,17 +6,21 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from compliance_frames.ids import naming
+
 #: A tweet may be wrapped whole in a struct of one of these names, as the service's answers are.
-WRAPPERS: Final = ("", "data", "tweet", "status")
+WRAPPERS: Final = ("", *naming.WRAPPERS)
 TIMES: Final = (
     *("created_at", "parsed_created_at", "timestamp_utc", "tweet_time", "postedTime", "publish_date"),
     *("date", "time", "timestamp"),
 )
-#: Lists of ``{type, id}``.
-REFERENCE_LISTS: Final = ("referenced_tweets",)
+#: Lists of ``{type, id}``, or whatever shape somebody gave them.
+REFERENCE_LISTS: Final = ("referenced_tweets", "referenced_tweet")
 #: Structs with the tweet that a row repeats; a row is nothing without it. Gnip's ``object`` is one where it is shared.
 RETWEETS: Final = ("retweeted_status", "retweeted_tweet", "retweetedTweet", "object")
 QUOTES: Final = ("quoted_status", "quoted_tweet", "quotedTweet", "twitter_quoted_status")
+#: Columns that say of each row whether it is a retweet. Not ``retweeted``: that is of the account that collected.
+FLAGS: Final = ("is_retweet",)
 TEXTS: Final = ("text", "full_text", "rawContent", "content", "body")
 
 #: Columns in which the tools themselves put where a tweet was written.
@@ -57,6 +61,7 @@ class Flat:
         kind: the column that says how the row stands to the other tweet, if it can do so in several ways.
         says: what stands in ``kind`` where it stands so.
         prefix: what names of columns begin with that hold the other tweet's content; none where there is none.
+        open: whether the row may stand to it in any way, a reply's too, where no column says in which.
     """
 
     id: str
@@ -64,6 +69,7 @@ class Flat:
     kind: str = ""
     says: str = ""
     prefix: str = ""
+    open: bool = False
 
 
 #: The tweet whose words a row repeats. The row goes with it.
@@ -76,12 +82,20 @@ REPEATED: Final = (
     Flat("retweeted_id", ("retweeted_user_id",)),  # gazouilloire
     Flat("retweet_tweetid", ("retweet_userid",)),  # X's information operations
     Flat("referenced_tweets.retweeted.id", ("retweeted_user_id",)),  # twarc-csv
+    Flat("referenced_tweets.retweeted", ("retweeted_user_id",)),
+    Flat("referenced_tweets_retweeted_id", ("retweeted_user_id",)),
+    Flat("referenced_tweets_retweeted", ("retweeted_user_id",)),
     Flat("sourcetweet_id", ("sourcetweet_author_id",), "sourcetweet_type", "retweeted"),  # academictwitteR
     Flat("retweet_or_quote_id", ("retweet_or_quote_user_id",), "tweet_type", "retweet"),  # twarc 1
     Flat("retweeted_status.id_str", ("retweeted_status.user.id_str", "retweeted_status.user.id")),
     Flat("retweeted_status.id", ("retweeted_status.user.id_str", "retweeted_status.user.id")),
     Flat("retweetedTweet.id", ("retweetedTweet.user.id",)),
     Flat("object.id", ("object.actor.id",), "verb", "share"),  # activities, flattened
+    *(  # {type, id}, taken apart: one of each in a row, or lists side by side
+        Flat(f"{name}id{s}", (f"{name}author_id{s}",), f"{name}type{s}", "retweeted", open=True)
+        for name in ("referenced_tweet_", "referenced_tweets_", "referenced_tweet.", "referenced_tweets.")
+        for s in ("", "s")
+    ),
 )
 #: A tweet that a row quotes. The row stays; what it holds of the other tweet goes.
 QUOTED: Final = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -14,14 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from compliance_frames.corpus.arrays import Mask, edited, elements_kept, kept, nulled, words
+from compliance_frames.corpus.arrays import Mask, kept, nulled, words
 from compliance_frames.corpus.columns import (
     Columns,
-    author_in,
     column_at,
     field_at,
     geo_in,
-    id_in,
+    ids_inside,
     is_list,
     is_retweet,
     is_text,
@@ -30,7 +29,24 @@ from compliance_frames.corpus.columns import (
 from compliance_frames.corpus.erasures import Erasures as Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
 from compliance_frames.corpus.paths import wrapper_of
-from compliance_frames.corpus.texts import is_read, judged
+from compliance_frames.corpus.references import (
+    Named,
+    beside,
+    named,
+    repeats,
+    retweets_by_look,
+    says_how,
+)
+from compliance_frames.corpus.texts import is_read, judged, names_others
+from compliance_frames.corpus.within import (
+    bare_type,
+    edited_within,
+    field_within,
+    head_of,
+    is_plain,
+    lists_on_the_way,
+    values_within,
+)
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.parse import parse_ids
 from compliance_frames.ids.slices import IdSet, is_in
@@ -138,11 +154,13 @@ def hits(table: pa.Table, columns: Columns, erasures: Erasures, *, first_row: in
     embedded = {path: _embedded(table, path, erasures) for path in columns.embedded}
     for path in columns.embedded:
         if is_read(table.schema, path):
-            repeats, cells = judged(column_at(table, path), path, ids, erasures)
-            drop |= repeats
+            look = retweets_by_look(table, wrapper_of(table.schema, columns.id)) if names_others(path) else None
+            repeated, cells = _judged(table, path, ids, erasures, look)
+            drop |= repeated
             embedded[path] = (np.maximum(embedded[path][0], cells), embedded[path][1])
     for path, (gone, _) in embedded.items():
-        if is_retweet(path) and pt.is_struct(_type_at(table.schema, path)):
+        one = is_retweet(path) and not lists_on_the_way(table.schema, path)
+        if one and pt.is_struct(bare_type(table.schema, path)):
             drop |= gone > 0
     asked = erasures.asked_tweets
     unchecked = np.zeros(len(table), bool) if asked is None else ~_member(ids, asked) & ~drop
@@ -256,26 +274,25 @@ def without_embedded(table: pa.Table, path: str, erasures: Erasures, *, where: M
     >>> without_embedded(quotes, "quoted_status", Erasures(drop_tweets=np.array([7]))).to_pylist()
     [{'quoted_status': None}, {'quoted_status': {'id': 8, 'text': 'world'}}]
     """
-    steps = steps_to(table.schema, path)
-    assert steps is not None
-    if where is not None and not _holds_tweets(_type_at(table.schema, path)):
-        return _with_column(table, steps[0], nulled(table.column(steps[0]), steps[1:], where))
+    text, at = not pt.is_struct(bare_type(table.schema, path)), head_of(table.schema, path)
+    if text and where is not None and is_plain(table.schema, path):
+        steps = steps_to(table.schema, path)
+        assert steps is not None
+        return _with_column(table, at, nulled(table.column(at), steps[1:], where))
 
-    def edit(leaf: Any) -> Any:
-        values = leaf.flatten() if is_list(leaf.type) else leaf
+    def edit(values: Any) -> tuple[Any, Mask]:
+        if text:
+            gone = judged(values, path, pa.nulls(len(values), pa.int64()), erasures)[1] > 0
+            return nulled(pa.chunked_array([values]), (), gone).chunk(0), ~gone
         gone, placed = _tweets_to_erase(values, erasures, path)
         for place in geo_in(values.type) if placed.any() else ():
             below = steps_to(pa.schema(list(values.type)), place)
             assert below is not None
             _must_be_nullable(pa.schema(list(values.type)), place, inside=f"{path}.")
             values = nulled(pa.chunked_array([values]), below, placed & ~gone).chunk(0)
-        if is_list(leaf.type):
-            return elements_kept(leaf, ~gone, values)
-        return nulled(pa.chunked_array([values]), (), gone).chunk(0)
+        return nulled(pa.chunked_array([values]), (), gone).chunk(0), ~gone
 
-    column = table.column(steps[0])
-    chunks = [edited(chunk, steps[1:], edit) for chunk in column.chunks]
-    return _with_column(table, steps[0], pa.chunked_array(chunks, type=column.type))
+    return _with_column(table, at, edited_within(table.column(at), table.schema, path, edit))
 
 
 def ids_at(table: pa.Table, path: str, *, column: str | None = None, first_row: int = 0) -> Any:
@@ -325,28 +342,46 @@ def _member(values: Any, ids: IdSet) -> Mask:
 
 def _retweets(table: pa.Table, path: str, columns: Columns, erasures: Erasures) -> Mask:
     """Rows that repeat a tweet which is dropped, by their list of references or a flat ID of the original."""
+    inside = wrapper_of(table.schema, columns.id)
+    other = beside_reference(table.schema, path, inside)
     column = column_at(table, path)
-    if is_list(column.type):
-        return _rows(column, lambda values: _is_dropped_original(values, erasures, path)) > 0
-    other = beside_reference(table.schema, path, wrapper_of(table.schema, columns.id))
-    return _names_one_of(table, other, erasures.drop_tweets, erasures.drop_authors)
+    found, says = (named(column), ()) if other is None else (_beside(table, other), (other.says,))
+    rows = _rows_naming(found, len(table), erasures.drop_tweets, erasures.drop_authors, path, says)
+    unsaid = not says_how(column.type) if other is None else other.open
+    return rows & retweets_by_look(table, inside) if unsaid and rows.any() else rows
 
 
 def _names_one_of(table: pa.Table, other: Beside, tweets: IdSet, authors: IdSet) -> Mask:
     """Rows of a flat table whose other tweet, or its author, is among some, and that stand to it as is said."""
-    found = np.zeros(len(table), bool)
-    if len(tweets):
-        found |= _member(_ids_if_any(table, other.id), tweets)
-    if other.author is not None and len(authors):
-        found |= _member(_ids_if_any(table, other.author, hashes=True), authors)
-    if other.kind is None or not found.any():
-        return found
-    return found & _bools(pc.equal(words(column_at(table, other.kind)), pa.scalar(other.says)))
+    return _rows_naming(_beside(table, other), len(table), tweets, authors, other.id, (other.says,))
 
 
-def _ids_if_any(table: pa.Table, path: str, *, hashes: bool = False) -> Any:
+def _beside(table: pa.Table, other: Beside) -> Iterator[Named]:
+    kinds = None if other.kind is None else column_at(table, other.kind)
+    yield from beside(column_at(table, other.id), kinds)
+    if other.author is not None and field_at(table.schema, other.author) is not None:
+        yield from beside(column_at(table, other.author), kinds, authors=True, path=other.author)
+
+
+def _rows_naming(
+    found: Iterable[Named], count: int, tweets: IdSet, authors: IdSet, path: str, says: Sequence[str]
+) -> Mask:
+    """Rows that name one of some tweets or their authors and, where they say how they stand to it, repeat it."""
+    rows = np.zeros(count, bool)
+    for each in found:
+        ids = authors if each.authors else tweets
+        if len(ids):
+            which = _member(_ids_if_any(each.ids, each.path or path, hashes=each.authors), ids)
+            if each.kinds is not None and which.any():
+                which &= repeats(each.kinds, says)
+            rows[each.rows[which]] = True
+    return rows
+
+
+def _ids_if_any(column: Any, path: str, *, hashes: bool = False) -> Any:
     """The IDs in a column that most rows have none in; some tools write a word in their place, or hash some."""
-    column: Any = column_at(table, path)
+    if pt.is_dictionary(column.type) and pt.is_string_view(column.type.value_type):
+        column = words(column)
     if is_text(column.type):
         column = words(column)
         bare = pc.utf8_trim_whitespace(column)
@@ -361,20 +396,13 @@ def _ids_if_any(table: pa.Table, path: str, *, hashes: bool = False) -> Any:
 _NO_ID = ["", "na", "nan", "none", "null", "<na>", "absent"]
 
 
-def _is_dropped_original(values: Any, erasures: Erasures, path: str) -> Mask:
-    kinds = words(values.field("type"))
-    return _bools(pc.equal(kinds, pa.scalar("retweeted"))) & _flagged(
-        values, erasures.drop_tweets, erasures.drop_authors, path
-    )
-
-
 def _embedded(table: pa.Table, path: str, erasures: Erasures) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For each row: how many embedded tweets go, and how many stay that have a place that goes."""
-    column = column_at(table, path)
-    if not _holds_tweets(column.type):
+    nothing = np.zeros(len(table), np.int64)
+    if not pt.is_struct(bare_type(table.schema, path)):
         other = beside_content(table.schema, path)
         if other is None and is_read(table.schema, path):
-            return np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
+            return nothing, nothing
         if other is None:
             raise PlanError(
                 f"column {path!r} (told by embedded) is neither a struct with a tweet nor text, nor called like the "
@@ -384,9 +412,27 @@ def _embedded(table: pa.Table, path: str, erasures: Erasures) -> tuple[NDArray[n
         where = _names_one_of(table, other, erasures.drop_tweets, erasures.drop_authors)
         if path in other.places:
             where |= _names_one_of(table, other, erasures.scrub_tweets, erasures.scrub_authors)
-        return (where & _valid(column)).astype(np.int64), np.zeros(len(table), np.int64)
-    gone = _rows(column, lambda values: _tweets_to_erase(values, erasures, path)[0])
-    return gone, _rows(column, lambda values: _tweets_to_erase(values, erasures, path)[1])
+        return (where & _valid(column_at(table, path))).astype(np.int64), nothing
+    gone, bare = nothing.copy(), nothing.copy()
+    for values, rows in values_within(table, path):
+        going, placed = _tweets_to_erase(values, erasures, path)
+        gone += np.bincount(rows[going], minlength=len(table))
+        bare += np.bincount(rows[placed], minlength=len(table))
+    return gone, bare
+
+
+def _judged(
+    table: pa.Table, path: str, own: Any, erasures: Erasures, look: Mask | None
+) -> tuple[Mask, NDArray[np.int64]]:
+    """What text says, in each row or in lists: which rows repeat what goes, and how many texts go from each."""
+    if not lists_on_the_way(table.schema, path):
+        return judged(column_at(table, path), path, own, erasures, look)
+    repeated, cells = np.zeros(len(table), bool), np.zeros(len(table), np.int64)
+    for values, rows in values_within(table, path):
+        told, gone = judged(values, path, own.take(pa.array(rows)), erasures, None if look is None else look[rows])
+        repeated[rows[told]] = True
+        cells += np.bincount(rows[gone > 0], minlength=len(table))
+    return repeated, np.minimum(cells, 1) if is_plain(table.schema, path) else cells  # a list of texts goes whole
 
 
 def _tweets_to_erase(values: Any, erasures: Erasures, path: str) -> tuple[Mask, Mask]:
@@ -404,46 +450,23 @@ def _flagged(values: Any, tweets: IdSet, authors: IdSet, path: str) -> Mask:
     """Which structs hold a tweet whose ID or author is among these."""
     inside = pa.table({"tweet": values})
     found = np.zeros(len(values), bool)
-    for name, ids in ((id_in(values.type), tweets), (author_in(values.type), authors)):
+    for name, ids in zip(ids_inside(path, values.type), (tweets, authors), strict=True):
         if name is not None and len(ids):
             found |= _member(ids_at(inside, f"tweet.{name}", column=f"{path}.{name}"), ids)
     return found
 
 
-def _rows(column: pa.ChunkedArray[Any], flag: Callable[[Any], Mask]) -> NDArray[np.int64]:
-    """How many flagged structs each row of a column of structs, or of lists of structs, holds."""
-    found = [np.empty(0, np.int64)]
-    chunks: list[Any] = column.chunks
-    for chunk in chunks:
-        if is_list(chunk.type):
-            parents = pc.list_parent_indices(chunk).to_numpy(zero_copy_only=False)
-            found.append(np.bincount(parents[flag(chunk.flatten())], minlength=len(chunk)))
-        else:
-            found.append(flag(chunk).astype(np.int64))
-    return np.concatenate(found)
-
-
-def _holds_tweets(kind: Any) -> bool:
-    return bool(pt.is_struct(kind.value_type if is_list(kind) else kind))
-
-
-def _type_at(schema: pa.Schema, path: str) -> Any:
-    field = field_at(schema, path)
-    assert field is not None
-    return field.type
-
-
 def _must_lose_tweets(schema: pa.Schema, path: str) -> None:
     """Refuse embedded tweets that the schema leaves no way to take out."""
-    kind = _type_at(schema, path)
-    if pt.is_fixed_size_list(kind) and _holds_tweets(kind):
+    if any(map(pt.is_fixed_size_list, lists_on_the_way(schema, path))):
         raise PlanError(f"column {path!r} has lists of a fixed size, from which no tweet can be taken; use plain lists")
-    if not (is_list(kind) and _holds_tweets(kind)):
+    field = field_within(schema, path)
+    if field is not None and not is_list(field.type):
         _must_be_nullable(schema, path)
 
 
 def _must_be_nullable(schema: pa.Schema, path: str, *, inside: str = "") -> None:
-    field = field_at(schema, path)
+    field = field_within(schema, path)
     assert field is not None
     if not field.nullable:
         raise PlanError(

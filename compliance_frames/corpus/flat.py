@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.types as pt
 
 from compliance_frames.corpus.ecosystems import QUOTED, REPEATED, TEXTS, Flat, is_place
-from compliance_frames.corpus.paths import Names, field_at, holds_ids, is_list
+from compliance_frames.corpus.paths import Names, field_at, holds_ids, is_list, type_at
+from compliance_frames.corpus.references import names_tweets
 from compliance_frames.ids.naming import plain
 
 
@@ -24,6 +26,7 @@ class Beside:
         says: what ``kind`` says where the row stands to it so.
         content: columns that hold what it says.
         places: those of them that hold where it was written.
+        open: whether rows may stand to it in any way, where no column says in which.
     """
 
     id: str
@@ -32,13 +35,15 @@ class Beside:
     says: str = ""
     content: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    open: bool = False
 
 
 def repeated(schema: pa.Schema, inside: str) -> Iterator[Beside]:
     """The tweets that rows of a flat table repeat; ``inside`` is the struct that holds the row's tweet, or ``""``.
 
-    >>> list(repeated(pa.schema({"sourcetweet_id": pa.string(), "sourcetweet_type": pa.string()}), ""))
-    [Beside(id='sourcetweet_id', author=None, kind='sourcetweet_type', says='retweeted', content=(), places=())]
+    >>> found = list(repeated(pa.schema({"sourcetweet_id": pa.string(), "sourcetweet_type": pa.string()}), ""))
+    >>> [(each.id, each.kind, each.says) for each in found]
+    [('sourcetweet_id', 'sourcetweet_type', 'retweeted')]
     """
     names = Names(schema)
     for flat in REPEATED:
@@ -60,16 +65,17 @@ def quoted(schema: pa.Schema) -> Iterator[Beside]:
         if found is not None and content and not taken & set(content):
             taken |= set(content)
             places = tuple(name for name in content if is_place(name.removeprefix(flat.prefix)))
-            yield Beside(found.id, found.author, found.kind, found.says, content, places)
+            yield Beside(found.id, found.author, content=content, places=places)  # however the row stands to it
 
 
-def beside_reference(schema: pa.Schema, path: str, inside: str) -> Beside:
-    """What tells of the tweet whose ID stands at ``path`` and which rows repeat.
+def beside_reference(schema: pa.Schema, path: str, inside: str) -> Beside | None:
+    """What tells of the tweet whose ID stands at ``path`` and which rows repeat; None where that column says it all.
 
     >>> beside_reference(pa.schema({"retweeted_id": pa.string(), "retweeted_user_id": pa.string()}), "retweeted_id", "")
-    Beside(id='retweeted_id', author='retweeted_user_id', kind=None, says='', content=(), places=())
+    Beside(id='retweeted_id', author='retweeted_user_id', kind=None, says='', content=(), places=(), open=False)
     """
-    return next((each for each in repeated(schema, inside) if each.id == path), Beside(path))
+    known = next((each for each in repeated(schema, inside) if each.id == path), None)
+    return Beside(path) if known is None and not names_tweets(type_at(schema, path)) else known
 
 
 def beside_content(schema: pa.Schema, path: str) -> Beside | None:
@@ -85,11 +91,17 @@ def beside_content(schema: pa.Schema, path: str) -> Beside | None:
 def _found(names: Names, flat: Flat, inside: str) -> Beside | None:
     for above in (f"{inside}.", "") if inside else ("",):
         path = names.find(f"{above}{flat.id}")
-        if path is not None and holds_ids(names.type(path)) and is_flat(names.schema, path, inside):
-            author = names.first((f"{above}{name}" for name in flat.authors), ids=True)
+        if path is not None and _holds_ids(names.type(path)) and is_flat(names.schema, path, inside):
+            there = (names.find(f"{above}{name}") for name in flat.authors)
+            author = next((each for each in there if each is not None and _holds_ids(names.type(each))), None)
             kind = names.find(f"{above}{flat.kind}") if flat.kind else None
-            return Beside(path, author, kind, flat.says)
+            return Beside(path, author, kind, flat.says, open=flat.open and kind is None)
     return None
+
+
+def _holds_ids(kind: Any) -> bool:
+    """Whether a column can hold an ID in each row, or a list of them."""
+    return holds_ids(kind.value_type if is_list(kind) else kind)
 
 
 def is_flat(schema: pa.Schema, path: str, inside: str) -> bool:

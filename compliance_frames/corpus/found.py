@@ -13,14 +13,17 @@ import pyarrow as pa
 import pyarrow.types as pt
 
 from compliance_frames.corpus import show
+from compliance_frames.corpus.accounts import is_account
 from compliance_frames.corpus.columns import Columns, hashed_authors, rounded_references, text_columns
 from compliance_frames.corpus.dataset import list_files, opened
 from compliance_frames.corpus.ecosystems import ECOSYSTEMS, PLACE, REPEATED
 from compliance_frames.corpus.flat import beside_content, beside_reference
 from compliance_frames.corpus.mounts import mounted
-from compliance_frames.corpus.paths import Names, field_at, is_list, is_text, type_at, wrapper_of
+from compliance_frames.corpus.paths import Names, field_at, is_text, type_at, wrapper_of
+from compliance_frames.corpus.references import says_how
 from compliance_frames.corpus.texts import holds_text
 from compliance_frames.corpus.told import Sight, Told, told
+from compliance_frames.corpus.within import bare_type
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import plain
 
@@ -189,8 +192,9 @@ def _layout(
     names = Names(schema)
     ecosystem = next((each.name for each in ECOSYSTEMS if all(map(names.find, each.marks))), None)
     findings = [*_used(schema, found, said, ecosystem), *_not_used(schema, found)]
-    if sight is not None and sight.columns.author_id is not None and unusable is not None:
-        findings.append(Finding("author_id", sight.columns.author_id, "not used", unusable))
+    column = None if sight is None else sight.columns.author_id or sight.pointed
+    if column is not None and unusable is not None:
+        findings.append(Finding("author_id", column, "not used", unusable))
     findings.sort(key=lambda finding: (_ROLES.index(finding.role), finding.sure == "not used"))
     return Layout(1, "", ecosystem, found, tuple(findings))
 
@@ -238,9 +242,15 @@ def _of_place(path: str) -> tuple[Sure, str]:
 
 
 def _of_reference(schema: pa.Schema, path: str, inside: str) -> tuple[Sure, str]:
-    if is_list(type_at(schema, path)):
-        return "certain", "lists of other tweets and how the row stands to them"
+    kind = type_at(schema, path)
     other = beside_reference(schema, path, inside)
+    if other is None and says_how(kind):
+        return "certain", "other tweets and how the row stands to them"
+    if other is None or other.open:
+        return "likely", (
+            "other tweets, and not how the row stands to them: a row goes with one where its text begins with 'RT @' "
+            "or is_retweet says so"
+        )
     by_author = "" if other.author is None else f", and its author's in {other.author!r}"
     if other.kind is not None:
         return "certain", f"ID of the tweet that a row repeats{by_author}, where {other.kind!r} says {other.says!r}"
@@ -250,9 +260,10 @@ def _of_reference(schema: pa.Schema, path: str, inside: str) -> tuple[Sure, str]
 
 
 def _of_embedded(schema: pa.Schema, path: str) -> tuple[Sure, str]:
-    kind: Any = type_at(schema, path)
-    if pt.is_struct(kind) or is_list(kind):
-        return "certain", "other tweets, whole"
+    kind: Any = bare_type(schema, path)
+    if pt.is_struct(kind):
+        account = is_account(path.rpartition(".")[2], kind)
+        return "certain", "accounts of others" if account else "other tweets, whole"
     other = beside_content(schema, path)
     if other is None and holds_text(kind):
         return "likely", "text that may hold other tweets as JSON: looked into where a flagged ID stands in it"

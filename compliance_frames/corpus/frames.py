@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compliance_frames.corpus.arrays import words
-from compliance_frames.corpus.columns import Columns, find_columns, steps_to
+from compliance_frames.corpus.columns import Columns, find_columns
 from compliance_frames.corpus.erase import Masks, hits, ids_at, masks, without_embedded, without_places
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.mounts import Change, is_lazy, mounted
 from compliance_frames.corpus.plan import as_results
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.corpus.told import told
+from compliance_frames.corpus.within import head_of
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.intake import parse_ids
 from compliance_frames.ids.sets import IdArray
@@ -205,7 +206,7 @@ def _changes(small: pa.Table, columns: Columns, erasures: Erasures, found: Masks
             rows[path] = cells > 0
     changed: dict[str, Change] = {}
     for path, where in rows.items():
-        name = small.schema.names[(steps_to(small.schema, path) or (0,))[0]]
+        name = small.schema.names[head_of(small.schema, path)]
         before = changed[name][1] if name in changed else np.zeros(len(where), bool)
         changed[name] = (work.column(name), before | where)
     return changed

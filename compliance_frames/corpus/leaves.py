@@ -10,11 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.types as pt
 
-from compliance_frames.corpus.columns import Columns, author_in, field_at, geo_in, id_in, is_list
+from compliance_frames.corpus.accounts import is_account, marks
+from compliance_frames.corpus.columns import Columns, field_at, geo_in, ids_inside, is_list
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
-from compliance_frames.corpus.paths import wrapper_of
-from compliance_frames.corpus.texts import is_read
+from compliance_frames.corpus.paths import type_at, wrapper_of
+from compliance_frames.corpus.references import looks, reference_leaves, says_how
+from compliance_frames.corpus.texts import is_read, names_others
+from compliance_frames.corpus.within import bare_type
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.slices import IdSet, any_between, bounds
 
@@ -196,19 +199,14 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
     if columns.author_id is not None and any(map(len, authors)):
         yield columns.author_id, authors
     for path in columns.references:
-        kind = _tweet_type(schema, path)
-        if kind is None:
-            yield from _ids_beside(
-                beside_reference(schema, path, wrapper_of(schema, columns.id)), tweets[:1], authors[:1]
-            )
-            continue
-        yield f"{path}.type", ()
-        yield from _ids_of_tweet(path, kind, tweets[:1], authors[:1])
+        yield from _ids_of_reference(schema, path, wrapper_of(schema, columns.id), tweets[:1], authors[:1])
     for path in columns.embedded:
         kind = _tweet_type(schema, path)
         if kind is None:
             # Of text with objects in it no statistics rule anything out; of nothing but nulls they do.
             yield path, (*tweets, *authors) if is_read(schema, path) else ()
+            if names_others(path):
+                yield from ((each, ()) for each in looks(schema, wrapper_of(schema, columns.id)))
             other = beside_content(schema, path)
             if other is not None:
                 which = 2 if path in other.places else 1
@@ -221,9 +219,29 @@ def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator
 def _ids_of_tweet(
     path: str, kind: Any, tweets: tuple[IdSet, ...], authors: tuple[IdSet, ...]
 ) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
-    for name, sets in ((id_in(kind), tweets), (author_in(kind), authors)):
+    for name, sets in zip(ids_inside(path, kind), (tweets, authors), strict=True):
         if name is not None:
             yield f"{path}.{name}", sets
+    if is_account(path.rpartition(".")[2], kind):
+        yield from ((f"{path}.{name}", ()) for name in marks(kind))  # by which the part that is read is known as one
+
+
+def _ids_of_reference(
+    schema: pa.Schema, path: str, inside: str, tweets: tuple[IdSet, ...], authors: tuple[IdSet, ...]
+) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
+    """What tells whether a row repeats a tweet that is flagged: of some shapes, only what the row looks like."""
+    kind = type_at(schema, path)
+    other = beside_reference(schema, path, inside)
+    if other is None:
+        yield from (
+            (leaf, {"tweet": tweets, "author": authors}.get(part, ())) for leaf, part in reference_leaves(kind, path)
+        )
+        if pt.is_map(kind):
+            yield path, ()  # of a map all or nothing is read
+    else:
+        yield from _ids_beside(other, tweets, authors)
+    if not says_how(kind) if other is None else other.open:
+        yield from ((each, ()) for each in looks(schema, inside))
 
 
 def _ids_beside(
@@ -239,10 +257,7 @@ def _ids_beside(
 
 def _tweet_type(schema: pa.Schema, path: str) -> Any:
     """The struct that holds an embedded tweet, in a list or not; None for a flat column."""
-    field = field_at(schema, path)
-    assert field is not None
-    kind: Any = field.type
-    kind = kind.value_type if is_list(kind) else kind
+    kind = bare_type(schema, path)
     return kind if pt.is_struct(kind) else None
 
 

@@ -23,6 +23,7 @@ from compliance_frames.corpus.erase import Counts, Masks, hits, located, uncheck
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.others import must_name_none
+from compliance_frames.corpus.outside import Outside, in_metadata, in_name, must_not_name
 from compliance_frames.corpus.planned import Decision as Decision
 from compliance_frames.corpus.planned import FilePlan as FilePlan
 from compliance_frames.corpus.planned import Flagged as Flagged
@@ -124,6 +125,7 @@ def plan(
     found = _find_all(listing, said, erasures)
     _require_authors(found, erasures)
     erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures), given.spill)
+    must_not_name(found.outside, erasures)
     files = tuple(_planned(listing, found, erasures, frozenset(rewrite), progress))
     _require_checked(files, erasures)
     return Plan(
@@ -224,12 +226,14 @@ class _Found:
         columns: each found in the file's own schema.
         unread: columns of text that by their names hold tweets, and that are not to be looked into.
         unusable: why a file's column of authors is of no use, where it has one that is not.
+        outside: numbers in names and in metadata, which may be IDs.
         clear: the plans of files that were seen to hold nothing to erase, without reading much: none is opened twice.
     """
 
     columns: dict[str, Columns]
     unread: tuple[str, ...]
     unusable: dict[str, str]
+    outside: list[Outside]
     clear: dict[str, FilePlan]
 
 
@@ -238,7 +242,9 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
     kinds = BySchema(lambda file: _Kind(Sight.of(file, said)))
     every: dict[int, pa.Schema] = {}
     drops = bool(len(erasures.drop_tweets) or len(erasures.drop_authors))
+    outside: list[Outside] = []
     for source in listing.files:
+        outside += in_name(source.path) if drops else ()
         if source.parquet:
             with opened(listing.root, source) as file:
                 kind = kinds(file)
@@ -246,6 +252,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 found[source.path], why = here.within(file)
                 if drops:
                     here.must_know_references(file)
+                    outside += in_metadata(source.path, file.metadata.metadata)
                 if not len(erasures.drop_authors):  # or there are more tweets to come
                     layout = kind.layout(file, found[source.path], erasures)
                     if source.bytes < _HEAVY or layout.tells_words(file):
@@ -254,7 +261,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 if erasures.erase_anything and not said.says("embedded") and samples.wants(found[source.path]):
                     samples.look(file, found[source.path])
             if why is not None:
-                unusable[source.path] = f"column {here.columns.author_id!r} {why}"
+                unusable[source.path] = f"column {(here.columns.author_id or here.pointed)!r} {why}"
             every[id(here)] = here.schema
     schemas = list(every.values())
     said.must_be_somewhere(schemas)
@@ -262,7 +269,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
     read = {path for columns in set(whole.values()) for path in columns.embedded}
     unread = {name for schema in schemas for name in text_columns(schema)} - read
     clear = {path: made for path, made in clear.items() if whole[path] == found[path]}
-    return _Found(whole, tuple(sorted(unread)), unusable, clear)
+    return _Found(whole, tuple(sorted(unread)), unusable, outside, clear)
 
 
 def _planned(

@@ -7,10 +7,8 @@ parsed.
 
 from __future__ import annotations
 
-import ast
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -20,11 +18,25 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
+from compliance_frames.corpus.accounts import holds_account
 from compliance_frames.corpus.arrays import Mask, words
-from compliance_frames.corpus.ecosystems import QUOTES, REFERENCE_LISTS, RETWEETS, TEXTS, WRAPPERS, is_place
+from compliance_frames.corpus.ecosystems import (
+    FLAGS,
+    QUOTES,
+    REFERENCE_LISTS,
+    REPEATED,
+    RETWEETS,
+    TEXTS,
+    WRAPPERS,
+    is_place,
+)
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_content
-from compliance_frames.corpus.paths import is_text, type_at
+from compliance_frames.corpus.objects import all_of, each_in, objects, parsed, unparsed
+from compliance_frames.corpus.paths import is_text
+from compliance_frames.corpus.references import BEGINS, word_of
+from compliance_frames.corpus.within import bare_type
+from compliance_frames.ids.naming import plain
 from compliance_frames.ids.slices import IdSet, bounds, is_in
 
 #: The functions that no stub lists yet.
@@ -34,12 +46,17 @@ _compute: Any = pc
 Verdict = Literal["repeats", "holds"]
 
 #: Columns that by their names hold other tweets.
-NAMED: Final = frozenset({*REFERENCE_LISTS, *RETWEETS, *QUOTES, "includes"} - {"object"})
+NAMED: Final = frozenset(map(plain, {*REFERENCE_LISTS, *RETWEETS, *QUOTES, "includes"} - {"object"}))
 
-_TWEET_KEYS: Final = ("id", "id_str", "tweet_id", "tweet_id_str", "status_id", "status_id_str")
-_AUTHOR_KEYS: Final = ("author_id", "author_id_str", "user_id", "user_id_str", "from_user_id")
-_PEOPLE: Final = ("user", "author", "actor")
-_REFERENCE_KINDS: Final = ("retweeted", "quoted", "replied_to")
+#: Keys as :func:`~compliance_frames.ids.naming.plain` spells them.
+_TWEET_KEYS: Final = frozenset({"id", "idstr", "tweetid", "tweetidstr", "statusid", "statusidstr"})
+_AUTHOR_KEYS: Final = frozenset({"authorid", "authoridstr", "userid", "useridstr", "fromuserid"})
+_PEOPLE: Final = frozenset({"user", "author", "actor"})
+_TEXT_KEYS: Final = frozenset(map(plain, TEXTS))
+_RETWEET_KEYS: Final = frozenset(map(plain, RETWEETS))
+_REFERENCE_KEYS: Final = frozenset(map(plain, REFERENCE_LISTS))
+_REPEATED_KEYS: Final = frozenset(plain(each.id) for each in REPEATED if not each.kind and "." not in each.id)
+_PAIRED_KEYS: Final = {plain(each.id): plain(each.kind) for each in REPEATED if each.open}
 _HOLDS_TWEETS: Final = re.compile(
     r"((twitter_)?quoted|retweeted)_?(tweet|status)|tweets?|data|status(es)?", re.IGNORECASE
 )
@@ -47,17 +64,14 @@ _ID: Final = re.compile(r"\s*(?:tag:search\.twitter\.com,2005:|id:twitter\.com:|
 
 _MOST_DIGITS: Final = 19
 #: How texts begin that may hold objects; as Arrow searches for them.
-_OBJECT: Final = r"^[ \t\r\n]*(?:[\[{]|[A-Za-z_]+\()"
-_TELLING: Final = re.compile(r"[ \t\r\n]*(\{\s*[\"']|\[\s*\{|\[?\w*(Tweet|Status)\w*\()")
-_LABEL: Final = "|".join((*_TWEET_KEYS, *_AUTHOR_KEYS))
+_OBJECT: Final = r"^[\x{FEFF}\x1e \t\r\n]*(?:[\[{\"]|[A-Za-z_]+\()"
+_TELLING: Final = re.compile(r"[\ufeff\x1e \t\r\n]*\"?(\{\s*\\*[\"']|\[\s*\{|\[?\w*(Tweet|Status)\w*\()")
+_LABEL: Final = "(?:(?:tweet|status|author|(?:from_?)?user)_?)?id(?:_?str)?"
 _LABELLED: Final = re.compile(
-    rf"(?<!\w)(?:{_LABEL})\\?[\"']?\s*[:=]\s*\\?[\"']?(?:tag:search\.twitter\.com,2005:)?0*([1-9][0-9]*)", re.ASCII
+    rf"(?<!\w){_LABEL}\\*[\"']?\s*[:=]\s*\\*[\"']?(?:tag:search\.twitter\.com,2005:)?0*([1-9][0-9]*)",
+    re.ASCII | re.IGNORECASE,
 )
-_PLACED: Final = re.compile(r"(?<!\w)(?:geo|place|coordinates)\\?[\"']?\s*[:=]\s*(?!null|None|nan)", re.ASCII)
-#: What Python would warn of, reading a text as one of its own.
-_ODD_ESCAPE: Final = re.compile(r"\\[^\\'\"abfnrtvxuUN0-7\n]")
-#: Longer texts, or deeper ones, are not read as Python's: its parser takes a hundred times their size.
-_MOST_PARSED: Final = 1 << 20
+_PLACED: Final = re.compile(r"(?<!\w)(?:geo|place|coordinates)\\*[\"']?\s*[:=]\s*(?!null|None|nan)", re.ASCII)
 
 
 def is_read(schema: pa.Schema, path: str) -> bool:
@@ -69,9 +83,18 @@ def is_read(schema: pa.Schema, path: str) -> bool:
     >>> [is_read(schema, path) for path in schema.names]
     [False, False, True]
     """
-    if not holds_text(type_at(schema, path)):
+    if not holds_text(bare_type(schema, path)):
         return False
-    return path.rpartition(".")[2] in NAMED or beside_content(schema, path) is None
+    return plain(path.rpartition(".")[2]) in NAMED or beside_content(schema, path) is None
+
+
+def names_others(path: str) -> bool:
+    """Whether a column of text by its name says of its row how that stands to other tweets, and to which.
+
+    >>> names_others("data.referencedTweets"), names_others("quoted_status")
+    (True, False)
+    """
+    return plain(path.rpartition(".")[2]) in _REFERENCE_KEYS
 
 
 def holds_text(kind: Any) -> bool:
@@ -97,20 +120,27 @@ def tell_of_tweets(values: Any) -> bool:
 
 
 def _tells(text: str) -> bool:
-    told = _parsed(text)
-    return told is None or any(_may_be_tweet(way, fields) for way, fields in _objects(told))
+    told = parsed(text)
+    return told is None or any(_may_be_tweet(way, fields) for way, fields in objects(told))
 
 
 def _may_be_tweet(way: Sequence[str], fields: dict[str, Any]) -> bool:
     """Whether an object is judged by the IDs in it, where it has any."""
     here = way[-1] if way else ""
-    if _is_reference(here, fields):
+    if plain(here) in _REFERENCE_KEYS or _is_reference(fields):
         return True
-    named = not way or bool(set(TEXTS) & fields.keys()) or _HOLDS_TWEETS.fullmatch(here) is not None
-    return named and bool({*_TWEET_KEYS, *_AUTHOR_KEYS, *_PEOPLE} & fields.keys())
+    named = (
+        not way
+        or _is_whole(fields)
+        or holds_account(here, map(str, fields))
+        or _HOLDS_TWEETS.fullmatch(here) is not None
+    )
+    return named and bool((_TWEET_KEYS | _AUTHOR_KEYS | _PEOPLE) & set(map(plain, fields)))
 
 
-def judged(values: Any, path: str, own: Any, erasures: Erasures) -> tuple[Mask, NDArray[np.int64]]:
+def judged(
+    values: Any, path: str, own: Any, erasures: Erasures, look: Mask | None = None
+) -> tuple[Mask, NDArray[np.int64]]:
     """For each row whether its text says that it repeats a tweet which goes, and how many cells are to be nulled.
 
     Args:
@@ -118,6 +148,7 @@ def judged(values: Any, path: str, own: Any, erasures: Erasures) -> tuple[Mask, 
         path: of the column; its name says what the outermost object is.
         own: the ID of each row's own tweet, null where there is none.
         erasures: what has to go.
+        look: which rows look like retweets, where the column names tweets and may not say how its row stands to them.
 
     >>> values = pa.chunked_array([['{"id": 7, "text": "…"}', '{"in_reply_to_status_id": 7}', None]])
     >>> goes, cells = judged(values, "quoted_status", pa.array([1, 2, 3]), Erasures(drop_tweets=np.array([7])))
@@ -127,7 +158,7 @@ def judged(values: Any, path: str, own: Any, erasures: Erasures) -> tuple[Mask, 
     repeats, cells = np.zeros(len(values), bool), np.zeros(len(values), np.int64)
     texts = _plain(values)
     for row, flagged in _suspects(texts, erasures):
-        verdict = _verdict(texts[row].as_py(), path, own[row].as_py(), flagged)
+        verdict = _verdict(texts[row].as_py(), path, own[row].as_py(), flagged, look is not None and bool(look[row]))
         repeats[row] = verdict == "repeats"
         cells[row] = verdict is not None
     return repeats, cells
@@ -190,80 +221,111 @@ def _among(numbers: NDArray[np.int64], ids: IdSet) -> Mask:
     return is_in(numbers, ids) if len(ids) else np.zeros(len(numbers), bool)
 
 
-def _verdict(text: str, path: str, own: int | None, flagged: _Flagged) -> Verdict | None:
+def _verdict(text: str, path: str, own: int | None, flagged: _Flagged, look: bool) -> Verdict | None:
     name = path.rpartition(".")[2]
-    told = _parsed(text)
+    told = parsed(text)
     if told is None:
         return _of_words(text, name, flagged)
     found: Verdict | None = None
     placed = _has_places(told)
-    for way, fields in _objects(told):
+    for way, fields, repeated in _references(told, name, look):
+        gone = _is_gone(fields, flagged)
+        if gone and repeated and _is_said_of_row(way, _REFERENCE_KEYS, told, path, own):
+            return "repeats"
+        bare = _is_whole(fields) and _is_to_scrub(fields, flagged)
+        bare = bare and (placed or any(map(_is_placed, fields.items())))
+        found = "holds" if bare or (gone and (repeated or _is_whole(fields))) else found
+    for way, fields in objects(told):
         here = way[-1] if way else name
-        gone, whole = _is_gone(fields, flagged), bool(set(TEXTS) & fields.keys())
-        if _is_reference(here, fields):
-            repeated = gone and fields.get("type") == "retweeted"
-            if repeated and _is_said_of_row(way, REFERENCE_LISTS, told, path, own):
-                return "repeats"
-            found = "holds" if repeated or (gone and whole) else found
-        elif not way or whole or _HOLDS_TWEETS.fullmatch(here):
-            if gone and _is_said_of_row(way, RETWEETS, told, path, own):
+        if plain(here) in _REFERENCE_KEYS or _is_reference(fields):
+            continue
+        if holds_account(here, map(str, fields)):
+            someone = {_number(value) for value in all_of(fields, "id", "idstr")}
+            found = "holds" if someone & flagged.drop_authors else found
+        elif not way or _is_whole(fields) or _HOLDS_TWEETS.fullmatch(here):
+            gone = _is_gone(fields, flagged)
+            if gone and _is_said_of_row(way, _RETWEET_KEYS, told, path, own):
                 return "repeats"
             bare = _is_to_scrub(fields, flagged) and (placed or any(map(_is_placed, fields.items())))
             found = "holds" if gone or bare else found
-    return found
+    pieces = (each for each in unparsed(told) if _TELLING.match(each))
+    return "holds" if any(_of_words(each, "", flagged) for each in pieces) else found
 
 
-def _parsed(text: str) -> Any:
-    """What a text holds as JSON has it or as Python writes it; None where it is neither."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    if len(text) > _MOST_PARSED or _ODD_ESCAPE.search(text):
-        return None
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
-        return None
+def _references(told: Any, name: str, look: bool) -> Iterator[tuple[tuple[str, ...], dict[str, Any], bool]]:
+    """The tweets that are named: the keys that lead there, what is known of each, and whether it is repeated."""
+    if plain(name) in _REFERENCE_KEYS:
+        yield from (((), *each) for each in _named(told, None, look))
+    for way, fields in objects(told):
+        if way and plain(way[-1]) not in _REFERENCE_KEYS and _is_reference(fields):
+            yield way, fields, any(map(_says_repeat, all_of(fields, "type")))
+        spelt = {plain(key): key for key in fields}
+        for key, value in fields.items():
+            bare = plain(key)
+            if bare in _REFERENCE_KEYS:
+                yield from (((*way, key), *each) for each in _named(value, None, _looks(fields)))
+            elif bare in _REPEATED_KEYS:
+                yield from (((*way, "referenced_tweets"), *each) for each in _named(value, True, True))
+            elif bare in _PAIRED_KEYS:
+                kinds = list(each_in(fields.get(spelt.get(_PAIRED_KEYS[bare], ""))))
+                repeated = any(map(_says_repeat, kinds)) if kinds else None
+                yield from (((*way, "referenced_tweets"), *each) for each in _named(value, repeated, _looks(fields)))
 
 
-def _objects(told: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Every object in what was parsed, the outermost first, with the keys that lead there; lists have none."""
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), told)]
-    while waiting:
-        way, value = waiting.pop()
-        if isinstance(value, dict):
-            yield way, value
-            waiting.extend(((*way, str(key)), each) for key, each in value.items())
-        elif isinstance(value, list | tuple | set):
-            waiting.extend((way, each) for each in value)
+def _named(value: Any, repeated: bool | None, look: bool) -> Iterator[tuple[dict[str, Any], bool]]:
+    """What names a tweet in a value, in whatever shape, and whether it is repeated; by its look where nothing says."""
+    for each in each_in(value):
+        if isinstance(each, dict) and _TWEET_KEYS & set(map(plain, each)):
+            said = all_of(each, "type")
+            yield each, any(map(_says_repeat, said)) if said else look if repeated is None else repeated
+        elif isinstance(each, dict):
+            for key, inner in each.items():
+                if word_of(key) is not None:
+                    yield from _named(inner, word_of(key) == "repeats", look)
+        elif isinstance(each, str | int):
+            yield {"id": each}, look if repeated is None else repeated
 
 
-def _is_reference(name: str, fields: dict[str, Any]) -> bool:
-    """Whether an object says how a tweet stands to another."""
-    called = name.lower() in {"referenced_tweet", "referenced_tweets", "referencedtweet", "referencedtweets"}
-    return called or (fields.get("type") in _REFERENCE_KINDS and not set(TEXTS) & fields.keys())
+def _looks(fields: dict[str, Any]) -> bool:
+    """Whether an object that holds a tweet looks like a retweet."""
+    texts = [value for key in fields if plain(key) in _TEXT_KEYS for value in each_in(fields[key])]
+    flags = [value for key in fields if plain(key) in map(plain, FLAGS) for value in each_in(fields[key])]
+    begins = any(isinstance(text, str) and text.lstrip().startswith(BEGINS) for text in texts)
+    return begins or any(flag is True or str(flag).lower() == "true" for flag in flags)
 
 
-def _is_said_of_row(way: Sequence[str], kinds: Sequence[str], told: Any, path: str, own: int | None) -> bool:
+def _says_repeat(kind: Any) -> bool:
+    return isinstance(kind, str) and word_of(kind) == "repeats"
+
+
+def _is_whole(fields: dict[str, Any]) -> bool:
+    return not _TEXT_KEYS.isdisjoint(map(plain, map(str, fields)))
+
+
+def _is_reference(fields: dict[str, Any]) -> bool:
+    """Whether an object says how a tweet stands to another, and holds nothing that this one says."""
+    return any(isinstance(kind, str) and word_of(kind) for kind in all_of(fields, "type")) and not _is_whole(fields)
+
+
+def _is_said_of_row(way: Sequence[str], kinds: Collection[str], told: Any, path: str, own: int | None) -> bool:
     """Whether an object says what the row's own tweet repeats: the column is called so, or it lies right below it."""
     above, _, name = path.rpartition(".")
     if not way:
-        return name in kinds and above in WRAPPERS
+        return plain(name) in kinds and above in WRAPPERS
     *outside, here = way
-    if here not in kinds or own is None or not all(step in WRAPPERS for step in outside):
+    if plain(here) not in kinds or own is None or not all(step in WRAPPERS for step in outside):
         return False
-    return any(own in _ids_of(fields) for at, fields in _objects(told) if list(at) == outside)
+    return any(own in _ids_of(fields) for at, fields in objects(told) if list(at) == outside)
 
 
 def _ids_of(fields: dict[str, Any]) -> set[int | None]:
-    return {_number(fields[key]) for key in _TWEET_KEYS if key in fields} - {None}
+    return set(map(_number, all_of(fields, *_TWEET_KEYS))) - {None}
 
 
 def _authors_of(fields: dict[str, Any]) -> set[int | None]:
-    people = [fields[key] for key in _PEOPLE if isinstance(fields.get(key), dict)]
-    inside = {_number(person.get(key)) for person in people for key in ("id", "id_str")}
-    return (inside | {_number(fields[key]) for key in _AUTHOR_KEYS if key in fields}) - {None}
+    people = [person for person in all_of(fields, *_PEOPLE) if isinstance(person, dict)]
+    inside = {_number(value) for person in people for value in all_of(person, "id", "idstr")}
+    return (inside | set(map(_number, all_of(fields, *_AUTHOR_KEYS)))) - {None}
 
 
 def _is_gone(fields: dict[str, Any], flagged: _Flagged) -> bool:
@@ -281,8 +343,7 @@ def _is_placed(item: tuple[Any, Any]) -> bool:
 
 def _has_places(told: Any) -> bool:
     """Whether an answer of the service brings places beside its tweets."""
-    includes = told.get("includes") if isinstance(told, dict) else None
-    return isinstance(includes, dict) and bool(includes.get("places"))
+    return any("includes" in way[-1:] and bool(fields.get("places")) for way, fields in objects(told))
 
 
 def _number(value: Any) -> int | None:
@@ -297,5 +358,5 @@ def _of_words(text: str, name: str, flagged: _Flagged) -> Verdict | None:
     told = [int(each) for each in _LABELLED.findall(text) if len(each) <= 19]
     gone, bare = flagged.drop_tweets | flagged.drop_authors, flagged.scrub_tweets | flagged.scrub_authors
     if gone & set(told):
-        return "repeats" if name in RETWEETS and told[0] in gone else "holds"
+        return "repeats" if plain(name) in _RETWEET_KEYS and told[0] in gone else "holds"
     return "holds" if bare & set(told) and _PLACED.search(text) else None

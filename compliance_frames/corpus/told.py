@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from compliance_frames.corpus.columns import Columns, find_columns, rounded_references
+from compliance_frames.corpus.columns import Columns, find_columns, rounded_authors, rounded_references
 from compliance_frames.corpus.paths import column_at, field_at, is_text, type_at, wrapper_of
+from compliance_frames.corpus.within import field_within
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.parse import looks_hashed
 
@@ -51,7 +52,7 @@ class Told:
             return dataclasses.replace(found, geo=None) if self.geo and geo is None else found
         said: dict[str, Any] = {name: getattr(self.columns, name) for name in _LISTS if self.columns.says(name)}
         there: dict[str, Any] = {
-            name: tuple(path for path in paths if field_at(schema, path) is not None) for name, paths in said.items()
+            name: tuple(path for path in paths if _is_in(schema, path, name)) for name, paths in said.items()
         }
         found = find_columns(schema, columns=dataclasses.replace(self.columns, **there))
         return dataclasses.replace(found, geo=None) if said.get("geo") and not there["geo"] else found
@@ -60,7 +61,7 @@ class Told:
         """Raise where a told column of a list is in no file at all."""
         said = {"geo": self.geo or ()} if self.columns is None else {n: getattr(self.columns, n) or () for n in _LISTS}
         for name, paths in said.items():
-            missing = [path for path in paths if all(field_at(schema, path) is None for schema in schemas)]
+            missing = [path for path in paths if not any(_is_in(schema, path, name) for schema in schemas)]
             if missing:
                 names = sorted({name for schema in schemas for name in schema.names})
                 raise PlanError(
@@ -130,12 +131,14 @@ class Sight:
         schema: the schema.
         authors: position of the leaf column with authors' IDs, where it is text that nobody vouched for.
         rounded: columns of IDs of retweeted tweets that are floats, with their positions.
+        pointed: the column called as authors' IDs are, where it is of floats, and no other one is there.
     """
 
     columns: Columns
     schema: pa.Schema
     authors: int | None
     rounded: tuple[tuple[str, int | None], ...]
+    pointed: str | None = None
 
     @classmethod
     def of(cls, file: pq.ParquetFile, said: Told) -> Sight:
@@ -151,11 +154,17 @@ class Sight:
             schema,
             _leaf(file, author) if author is not None and text else None,
             tuple((path, _leaf(file, path)) for path in rounded),
+            rounded_authors(schema, inside) if author is None else None,
         )
 
     def within(self, file: pq.ParquetFile) -> tuple[Columns, str | None]:
         """A file's columns, but for one of authors that holds digests in place of IDs; and what is wrong with it."""
         path = self.columns.author_id
+        if self.pointed is not None:
+            return self.columns, (
+                "holds floating-point numbers, which cannot hold an ID: digits are lost above 2^53; read the source "
+                "again with this column as strings"
+            )
         if path is None or self.authors is None:
             return self.columns, None
         texts = (str(value).strip() for value in _bounds(file, path, self.authors))
@@ -181,6 +190,10 @@ class Sight:
                     "strings, or say that it is to be left alone: "
                     f"columns=cf.Columns(id={self.columns.id!r}, references=[])"
                 )
+
+
+def _is_in(schema: pa.Schema, path: str, name: str) -> bool:
+    return (field_within if name == "embedded" else field_at)(schema, path) is not None
 
 
 def _bounds(file: pq.ParquetFile, path: str, at: int) -> Iterator[Any]:

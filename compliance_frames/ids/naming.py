@@ -17,6 +17,8 @@ TWEETS: Final = (
     *("id_str", "id", "tweet_id_str", "tweet_id", "status_id_str", "status_id", "post_id_str", "post_id"),
     *("id_tweet", "twitter_id"),
 )
+#: What a tweet may be wrapped whole in, as the service's answers are.
+WRAPPERS: Final = ("data", "tweet", "status")
 #: Names that columns of their authors' IDs go by.
 AUTHORS: Final = (
     *("author_id", "author_id_str", "user.id_str", "user.id", "author.id", "author.id_str", "actor.id"),

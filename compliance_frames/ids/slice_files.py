@@ -70,8 +70,25 @@ def open_slices(path: Path, told: dict[str, Any], *, whole: bool = False) -> IdS
             raise _changed(path, f"slice {number + 1} of {len(told['slices'])} is another")
 
     first = np.array([first for first, _ in told["slices"]], np.int64)
+    _must_begin_so(store, path, told, first)
     ids = SlicedIds(store, told["size"], first, told["last"], told["sha256"], check)
     return np.concatenate([np.empty(0, np.int64), *ids.slices()]) if whole else ids
+
+
+def _must_begin_so(store: _PlainFile, path: Path, told: dict[str, Any], first: IdArray) -> None:
+    """Hold the bounds that lookups go by against the file: by others, an ID would be looked for where it is not.
+
+    Raises:
+        PlanError: they are others.
+    """
+    if not len(first):
+        return
+    places = [number * int(told["size"]) for number in range(len(first))]
+    found = np.empty(len(first) + 1, np.int64)
+    for at, place in enumerate([*places, len(store) - 1]):
+        store.read_into(found[at : at + 1], place)
+    if not np.array_equal(found, [*first.tolist(), int(told["last"])]):
+        raise _changed(path, "its slices begin or end with other IDs than was noted")
 
 
 class _PlainFile:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from compliance_frames.errors import IdError
 from compliance_frames.ids.files import batches_of_path, parquet_schema
-from compliance_frames.ids.naming import AUTHORS, id_column_of, plain, take
+from compliance_frames.ids.naming import AUTHORS, TWEETS, WRAPPERS, id_column_of, plain, take
 
 _PIECE = 1 << 20
 
@@ -29,7 +29,8 @@ def pieces_of(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]
     >>> [(name, len(piece)) for name, piece in pieces_of(range(1_500_000), None)]
     [(None, 1048576), (None, 451424)]
     """
-    return ((name, piece) for name, values in _columns(source, told) for piece in _cut(values))
+    chosen = told if told is not None else _wrapped_id_of(source)
+    return ((name, piece) for name, values in _columns(source, chosen) for piece in _cut(values))
 
 
 def author_column_of(source: Any) -> str | None:
@@ -39,7 +40,17 @@ def author_column_of(source: Any) -> str | None:
     'user.id_str'
     """
     spelt = {plain(path): path for path in reversed(list(_paths_in(source)))}
-    return next((spelt[plain(name)] for name in AUTHORS if plain(name) in spelt), None)
+    wrapped = (f"{wrapper}.{name}" for wrapper in WRAPPERS for name in AUTHORS)
+    return next((spelt[plain(name)] for name in (*AUTHORS, *wrapped) if plain(name) in spelt), None)
+
+
+def _wrapped_id_of(source: Any) -> str | None:
+    """The column of tweet IDs where tweets lie whole in another one, as the service wraps them, and none is outside."""
+    spelt = {plain(path): path for path in reversed(list(_paths_in(source)))}
+    if any(plain(name) in spelt for name in TWEETS):
+        return None
+    wrapped = (plain(f"{wrapper}.{name}") for wrapper in WRAPPERS for name in TWEETS)
+    return next((spelt[path] for path in wrapped if path in spelt), None)
 
 
 def _paths_in(source: Any) -> Iterator[str]:
@@ -49,16 +60,19 @@ def _paths_in(source: Any) -> Iterator[str]:
     elif isinstance(source, pl.LazyFrame):
         source = source.collect_schema().to_frame()
     if isinstance(source, pl.DataFrame):
-        source = source.clear().to_arrow()
+        source = _arrow(source.clear())
     schema = source if isinstance(source, pa.Schema) else getattr(source, "schema", None)
     if isinstance(schema, pa.Schema):
         for field in schema:
-            yield field.name
-            yield from (
-                f"{field.name}.{child.name}" for child in (field.type if pa.types.is_struct(field.type) else ())
-            )
+            yield from _paths_of(field, "", depth=2)
     elif hasattr(source, "columns"):
         yield from map(str, source.columns)
+
+
+def _paths_of(field: pa.Field[Any], above: str, depth: int) -> Iterator[str]:
+    yield f"{above}{field.name}"
+    for child in field.type if depth and pa.types.is_struct(field.type) else ():
+        yield from _paths_of(child, f"{above}{field.name}.", depth - 1)
 
 
 def _cut(values: Any) -> Iterator[Any]:

@@ -27,6 +27,11 @@ _WAYS: Final = (
         "makes the file anew; then clean to another destination",
     ),
     (
+        re.compile(r"of what had to go in its key-value metadata"),
+        "metadata are kept: write the file in the source again without them; then plan and clean again, to another "
+        "destination",
+    ),
+    (
         re.compile(r"of what had to go in its name"),
         "names are kept: rename the file or the directory in the source; then plan and clean again, to another "
         "destination",

@@ -12,6 +12,16 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
+from compliance_frames.proof.references import (
+    Stand,
+    is_silent,
+    looks,
+    looks_repeated,
+    pair,
+    pairs_among,
+    says_so,
+    stands,
+)
 from compliance_frames.proof.roles import Layout, Path, Role, holds_ids, is_place
 
 #: Columns of places that are told apart in one number: a bit for each.
@@ -29,6 +39,7 @@ class Ids:
         values: the IDs, as they are stored; null where there is none.
         rows: the row of each.
         places: for each, a bit for each column of places (:func:`place_columns`) that has a value beside it.
+        unsaid: whether these stand among the mentions already, and it is not known whether their rows repeat them.
     """
 
     path: Path
@@ -37,15 +48,19 @@ class Ids:
     values: Any
     rows: NDArray[np.int64]
     places: NDArray[np.int64]
+    unsaid: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class _Here:
-    """Where in a table one is: what each value belongs to."""
+    """Where in a table one is: what each value belongs to, and which rows look like retweets."""
 
     rows: NDArray[np.int64]
     places: NDArray[np.int64]
+    first_row: int
+    look: NDArray[np.bool_]
     embedded: Path | None = None
+    account: Path | None = None
 
 
 def ids_in(batch: pa.RecordBatch, layout: Layout, first_row: int = 0) -> Iterator[Ids]:
@@ -62,10 +77,36 @@ def ids_in(batch: pa.RecordBatch, layout: Layout, first_row: int = 0) -> Iterato
     [('id', 'tweet', [1]), ('in_reply_to_user_id', 'mention', [1])]
     """
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
-    here = _Here(rows, _placed(batch, place_columns(batch.schema, layout)))
+    beside = _beside(batch, layout)
+    here = _Here(rows, _placed(batch, place_columns(batch.schema, layout)), first_row, by_look(batch, layout))
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         yield from _ids(column, (name,), here, layout)
     yield from _flat(batch, here, layout)
+    for name, how in pairs_among(beside):
+        path = path_of(batch.schema, name) or (name,)
+        yield from _standing(pair(beside[name], beside.get(how or "")), path, here, mentioned=False)
+
+
+def by_look(batch: pa.RecordBatch, layout: Layout) -> NDArray[np.bool_]:
+    """Which rows look like retweets, in files that do not say it of the tweets that they name."""
+    columns = look_columns(batch.schema, layout)
+    beside = _beside(batch, layout) if columns else {}
+    return looks_repeated({name: beside[name] for name in columns if name in beside}, batch.num_rows)
+
+
+def look_columns(schema: pa.Schema, layout: Layout) -> list[str]:
+    """The columns that tell retweets by what they look like, where a file does not say it of the tweets it names.
+
+    >>> from compliance_frames.corpus.manifest import ColumnPaths
+    >>> schema = pa.schema({"id": pa.int64(), "text": pa.string(), "referenced_tweet_id": pa.int64()})
+    >>> look_columns(schema, Layout(ColumnPaths("id")))
+    ['text']
+    """
+    around = {".".join(path): kind for path, kind in _around(schema, layout.inside)}
+    if any(how is None for _, how in pairs_among(around)):
+        return looks(around)
+    silent = (layout.names_others(path) and is_silent(kind) for path, kind in _around(schema, layout.inside))
+    return looks(around) if any(silent) else []
 
 
 def place_columns(schema: pa.Schema, layout: Layout) -> tuple[Path, ...]:
@@ -111,28 +152,37 @@ def unreadable_ids(schema: pa.Schema, layout: Layout) -> list[tuple[Path, Any]]:
     ]
 
 
+@dataclass(frozen=True)
+class _Belongs:
+    """What a stored column belongs to; ``differs``: what its IDs stand for is not the same in all rows."""
+
+    embedded: Path | None = None
+    account: Path | None = None
+    differs: bool = False
+
+
 def _all_stored(schema: pa.Schema, layout: Layout) -> Iterator[tuple[Path, Role | None, Any]]:
     for field in schema:
-        yield from _stored(field.type, (field.name,), None, False, layout)
+        yield from _stored(field.type, (field.name,), _Belongs(), layout)
 
 
-def _stored(
-    kind: Any, path: Path, embedded: Path | None, differs: bool, layout: Layout
-) -> Iterator[tuple[Path, Role | None, Any]]:
+def _stored(kind: Any, path: Path, here: _Belongs, layout: Layout) -> Iterator[tuple[Path, Role | None, Any]]:
+    if pt.is_nested(kind) and here.embedded is None and layout.names_others(path):
+        here = replace(here, differs=True)
     if isinstance(kind, pa.BaseExtensionType):
-        yield from _stored(kind.storage_type, path, embedded, differs, layout)
+        yield from _stored(kind.storage_type, path, here, layout)
     elif pt.is_struct(kind):
-        differs = differs or (embedded is None and layout.is_reference(path, kind))
-        embedded = path if layout.is_embedded(path, kind) else embedded
+        here = replace(here, embedded=path) if layout.is_embedded(path, kind) else here
+        here = replace(here, account=path) if layout.is_account(path, kind) else here
         for child in kind:
-            yield from _stored(child.type, (*path, child.name), embedded, differs, layout)
+            yield from _stored(child.type, (*path, child.name), here, layout)
     elif pt.is_map(kind):
-        yield from _stored(kind.key_type, (*path, "key"), embedded, differs, layout)
-        yield from _stored(kind.item_type, (*path, "value"), embedded, differs, layout)
+        yield from _stored(kind.key_type, (*path, "key"), here, layout)
+        yield from _stored(kind.item_type, (*path, "value"), here, layout)
     elif _is_list(kind):
-        yield from _stored(kind.value_type, path, embedded, differs, layout)
+        yield from _stored(kind.value_type, path, here, layout)
     else:
-        yield path, None if differs else layout.role(path, embedded), kind
+        yield path, None if here.differs else layout.role(path, here.embedded, here.account), kind
 
 
 def looks_placed(schema: pa.Schema, layout: Layout) -> tuple[str, ...]:
@@ -207,7 +257,11 @@ def _columns_at(struct: Any, path: Path) -> list[Any]:
 
 def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
     kind = values.type
-    if isinstance(kind, pa.BaseExtensionType):
+    if pt.is_nested(kind) and here.embedded is None and layout.names_others(path):
+        for stand in stands(values):
+            yield from _standing(stand, path, here)
+        yield from _whole(values, path, here, layout)
+    elif isinstance(kind, pa.BaseExtensionType):
         yield from _ids(values.storage, path, here, layout)
     elif pt.is_struct(kind):
         yield from _ids_of_struct(values, path, here, layout)
@@ -216,7 +270,7 @@ def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
     elif _is_list(kind):
         yield from _ids(values.flatten(), path, _below(values, here), layout)
     elif holds_ids(kind):
-        role = layout.role(path, here.embedded)
+        role = layout.role(path, here.embedded, here.account)
         if role is not None:
             primary = ".".join(path) == layout.columns.id and here.embedded is None
             places = np.zeros_like(here.places) if role == "retweet" else here.places  # those beside it are the row's
@@ -225,28 +279,42 @@ def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
 
 def _ids_of_struct(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
     children = dict(zip(values.type.names, values.flatten(), strict=True))
-    if layout.is_reference(path, values.type) and here.embedded is None:
-        yield from _references(children, path, here)
-        return
     if layout.is_embedded(path, values.type):
         own = tuple((name,) for name in values.type.names if is_place(name))
         here = replace(here, embedded=path, places=_placed(values, own))
+    if layout.is_account(path, values.type):
+        here = replace(here, account=path, places=np.zeros_like(here.places))
     for name, child in children.items():
         yield from _ids(child, (*path, name), here, layout)
 
 
-def _references(children: dict[str, Any], path: Path, here: _Here) -> Iterator[Ids]:
-    """IDs of other tweets that say how this one stands to them: one that it repeats must not be gone."""
-    repeated = np.asarray(pc.fill_null(pc.equal(_decoded(children["type"]).cast(pa.string()), "retweeted"), False))
-    for name, child in children.items():
-        author = name in {"author_id", "user_id"}
-        if (name not in {"id", "id_str"} and not author) or not holds_ids(child.type):
-            continue
-        for role, which in (("retweet", repeated), ("mention", ~repeated)):
-            if which.any():
-                chosen = child.filter(pa.array(which))
-                exact: Role = "mention" if role == "mention" else "embedded author" if author else "retweet"
-                yield Ids((*path, name), exact, False, chosen, here.rows[which], here.places[which])
+def _standing(stand: Stand, path: Path, here: _Here, *, mentioned: bool = True) -> Iterator[Ids]:
+    """IDs of other tweets by how the row stands to them: one that it repeats must not be gone."""
+    rows = here.rows[stand.at]
+    repeated = stand.repeated() if stand.words is not None else here.look[rows - here.first_row]
+    exact: Role = "embedded author" if stand.author else "retweet"
+    chosen: list[tuple[Role, NDArray[np.bool_], bool]] = [(exact, repeated, False)]
+    chosen += [("mention", ~repeated, False)] if mentioned else []
+    chosen += [] if stand.author else [("mention", stand.unsaid() & ~repeated, True)]
+    for role, which, unsaid in chosen:
+        if which.any():
+            nowhere = np.zeros(int(which.sum()), np.int64)
+            values = stand.values.filter(pa.array(which))
+            yield Ids((*path, *stand.path), role, False, values, rows[which], nowhere, unsaid)
+
+
+def _whole(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
+    """What columns that name other tweets hold of them beside their IDs: some have all of each."""
+    kind = values.type
+    if _is_list(kind):
+        yield from _whole(values.flatten(), path, _below(values, here), layout)
+    elif pt.is_map(kind):
+        yield from _whole(_listed(values), path, here, layout)
+    elif pt.is_struct(kind) and layout.is_embedded(path, kind):
+        yield from _ids_of_struct(values, path, here, layout)
+    elif pt.is_struct(kind):
+        for name, child in zip(kind.names, values.flatten(), strict=True):
+            yield from _whole(child, (*path, name), here, layout)
 
 
 def _flat(batch: pa.RecordBatch, here: _Here, layout: Layout) -> Iterator[Ids]:
@@ -265,11 +333,17 @@ def _flat(batch: pa.RecordBatch, here: _Here, layout: Layout) -> Iterator[Ids]:
             yield from _chosen(column, (name,), "embedded tweet", which, here, place=layout.is_its_place(content))
 
 
+def _beside(batch: pa.RecordBatch, layout: Layout) -> dict[str, Any]:
+    """The columns at the top and beside the row's tweet, by their dotted names."""
+    around = ((path, _columns_at(batch, path)) for path, _ in _around(batch.schema, layout.inside))
+    return {".".join(path): found[0] for path, found in around if len(found) == 1}
+
+
 def _so(batch: pa.RecordBatch, how: str | None, says: str) -> NDArray[np.bool_]:
     """The rows of which a column says so; all of them where no column does."""
     if how is None:
         return np.ones(batch.num_rows, bool)
-    return np.asarray(pc.fill_null(pc.equal(_decoded(batch.column(how)).cast(pa.string()), says), False))
+    return says_so(batch.column(how), says)
 
 
 def _chosen(

@@ -22,6 +22,7 @@ class Spot:
         role: what the IDs stand for.
         places: the columns of places of the file, by the bits of a cell's places.
         own: whether these are rows' own tweet IDs.
+        unsaid: whether it is not known if the rows repeat what these name.
     """
 
     file: str
@@ -30,6 +31,7 @@ class Spot:
     role: Role = "tweet"
     places: tuple[str, ...] = ()
     own: bool = False
+    unsaid: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,7 @@ class Findings:
         mentioned: columns in whose texts and numbers something stands that had to go, kept by policy.
         unlooked: what could not be looked into, a sentence for each.
         unasked: for a file, how many rows were never asked about.
+        unsaid: columns of text that name what had to go, and do not say whether the row repeats it.
         done: the path of a file that is done with this.
     """
 
@@ -72,6 +75,7 @@ class Findings:
     unplaced: set[str] = field(default_factory=set)
     mentioned: set[str] = field(default_factory=set)
     unlooked: set[str] = field(default_factory=set)
+    unsaid: set[str] = field(default_factory=set)
     unasked: Counter[str] = field(default_factory=Counter)
     done: str | None = None
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.proof.bloom import BloomError, bloom_span, foreign_bits
-from compliance_frames.proof.cells import Ids, ids_in, leaves, place_columns, stored_columns
+from compliance_frames.proof.cells import Ids, by_look, ids_in, leaves, look_columns, place_columns, stored_columns
 from compliance_frames.proof.chunk import ChunkFacts, look_at_chunk
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
@@ -23,7 +23,7 @@ from compliance_frames.proof.pages import PageError
 from compliance_frames.proof.rescan import ids_of
 from compliance_frames.proof.roles import Layout, Path, Role, whose
 from compliance_frames.proof.search import Likely, Needles
-from compliance_frames.proof.texts import held_in_json, ids_inside, is_text, whole_ids
+from compliance_frames.proof.texts import held_in_json, ids_inside, is_text, placed_in_json, whole_ids
 from compliance_frames.proof.values import LeafValues, bound_texts
 
 #: Rows that are held in memory at once.
@@ -31,6 +31,7 @@ _ROWS: Final = 1 << 16
 _HELD: Final = {
     "embedded tweet": "hold a tweet that had to go",
     "embedded author": "hold a tweet of an author who had to go",
+    "account": "hold the account of a user who had to go",
     "retweet": "repeat a tweet that had to go",
 }
 
@@ -45,6 +46,7 @@ class Sought:
         likely: the same and what had to lose its places, to leave most of the others aside.
         asked: the tweets that were asked about, sorted; None where nobody knows.
         must_erase: whether anything had to go.
+        bare: what had to lose its places, to be found in texts that hold tweets.
     """
 
     erased: Erased
@@ -52,6 +54,7 @@ class Sought:
     likely: Likely
     asked: IdArray | None
     must_erase: bool
+    bare: Needles
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +116,17 @@ class GroupLook:
         columns = {at: self._compared(facts[at]) for at in wanted}
         before = sum(group.rows for group in self._opened.footer.groups[: self._group])
         rows = 0
+        placed = self._texts_with_tweets(facts)
         for batch in self._batches(wanted, facts):
             self._ids(batch, before + rows)
+            look = by_look(batch, self._opened.layout)
             stored = [leaf for column in batch.columns for leaf in leaves(column)]
             for (at, values), leaf in zip(columns.items(), stored, strict=True):
                 values.add(leaf)
+                if at in placed:
+                    self._placed(at, leaf)
                 if len(facts[at].hits) or facts[at].shared:
-                    self._inside(at, leaf, facts[at])
+                    self._inside(at, leaf, facts[at], look)
             rows += batch.num_rows
         if wanted and rows != self._opened.footer.groups[self._group].rows:
             self._tell(f"a row group has {rows:,} rows, and says {self._opened.footer.groups[self._group].rows:,}")
@@ -146,7 +153,12 @@ class GroupLook:
             for (path, role), fact in zip(self._columns, facts, strict=True)
         ]
         names = [path[0] for path, _ in self._columns]
-        whole = {name for name, each in zip(names, seen, strict=True) if not each}  # a name may stand twice
+        looks = look_columns(self._opened.schema, self._opened.layout)
+        held = {self._columns[at][0][0] for at in self._texts_with_tweets(facts)}
+        looked = {*held, *looks, *(name.partition(".")[0] for name in looks)}
+        whole = {
+            name for name, each in zip(names, seen, strict=True) if not each or name in looked
+        }  # a name may stand twice
         return [at for at, name in enumerate(names) if name in whole]
 
     def _batches(self, wanted: list[int], facts: list[ChunkFacts]) -> Iterator[pa.RecordBatch]:
@@ -170,8 +182,8 @@ class GroupLook:
 
     def _cells(self, ids: Ids, places: tuple[str, ...]) -> None:
         own = ids.role in ("tweet", "author")
-        spot = Spot(self._name, None, ".".join(ids.path), ids.role, places if own else (), ids.primary)
-        self.findings.counted[ids.role] += len(ids.values) - ids.values.null_count
+        spot = Spot(self._name, None, ".".join(ids.path), ids.role, places if own else (), ids.primary, ids.unsaid)
+        self.findings.counted[ids.role] += 0 if ids.unsaid else len(ids.values) - ids.values.null_count
         numbers = np.asarray(pc.fill_null(ids_of(ids.values), -1))
         if ids.primary and self._sought.asked is not None:
             self.findings.unasked[self._name] += int(np.sum(~_are_in(numbers, self._sought.asked)))
@@ -182,7 +194,7 @@ class GroupLook:
     def _add(self, cells: Cells) -> None:
         self.findings.cells.append(cells)
 
-    def _inside(self, at: int, leaf: Any, facts: ChunkFacts) -> None:
+    def _inside(self, at: int, leaf: Any, facts: ChunkFacts, look: NDArray[np.bool_]) -> None:
         """Explain erased IDs that were seen in pages by the values that they stand in."""
         path, role = self._columns[at]
         whole = None if role is None else whole_ids(leaf, self._sought.needles)
@@ -194,20 +206,43 @@ class GroupLook:
         if role is not None and role != "mention":
             return
         name = ".".join(path)
-        held = self._held(leaf, np.unique(places), path[-1])
+        held = self._held(leaf, np.unique(places), path[-1], look)
+        if "unsaid" in held:
+            self.findings.counted["unsaid"] += held.pop("unsaid")
+            self.findings.unsaid.add(name)
         for what, count in held.items():
             self._tell(f"{number(count, 'text')} of JSON in column {name!r} {_HELD[what]}")
         if len(found) and role is None:
             self.findings.counted["texts"] += len(np.unique(places))
             self.findings.mentioned.add(name)
 
-    def _held(self, leaf: Any, places: Any, name: str) -> dict[str, int]:
+    def _texts_with_tweets(self, facts: list[ChunkFacts]) -> set[int]:
+        """The stored columns of text that hold tweets, where some of those had to lose their places."""
+        layout = self._opened.layout
+        texts = (at for at, fact in enumerate(facts) if fact.chunk.physical == "BYTE_ARRAY")
+        return {at for at in texts if layout.holds_tweets(self._columns[at][0])} if len(self._sought.bare) else set()
+
+    def _placed(self, at: int, leaf: Any) -> None:
+        """Look for places in JSON."""
+        name = ".".join(self._columns[at][0])
+        _, places = ids_inside(leaf, self._sought.bare)
+        leaf = leaf.dictionary.take(leaf.indices) if pa.types.is_dictionary(leaf.type) else leaf
+        texts = leaf.take(pa.array(np.unique(places))).to_pylist() if is_text(leaf.type) else []
+        plain = (text.decode(errors="replace") if isinstance(text, bytes) else text for text in texts)
+        found = sum(placed_in_json(text, self._sought.erased, name.rpartition(".")[2]) for text in plain)
+        self.findings.counted["places in texts"] += len(leaf) - leaf.null_count
+        if found:
+            self._tell(f"{number(found, 'text')} of JSON in column {name!r} hold a place that had to go")
+
+    def _held(self, leaf: Any, places: Any, name: str, look: NDArray[np.bool_]) -> dict[str, int]:
         if pa.types.is_dictionary(leaf.type):
             leaf = leaf.dictionary.take(leaf.indices)
         counted: dict[str, int] = {}
-        for text in leaf.take(pa.array(places)).to_pylist() if is_text(leaf.type) else ():
+        texts = leaf.take(pa.array(places)).to_pylist() if is_text(leaf.type) else []
+        looks = look[places] if len(look) == len(leaf) else np.zeros(len(places), bool)  # of lists it is another's
+        for text, likely in zip(texts, looks.tolist(), strict=False):
             plain = text.decode(errors="replace") if isinstance(text, bytes) else text
-            what = held_in_json(plain, self._sought.erased, name)
+            what = held_in_json(plain, self._sought.erased, name, look=likely)
             if what is not None:
                 counted[what] = counted.get(what, 0) + 1
         return counted

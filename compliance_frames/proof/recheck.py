@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final
 
+from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.errors import VerificationError
 from compliance_frames.names import shown
 from compliance_frames.progress import Progress, ProgressCallback, silent
@@ -25,7 +26,9 @@ from compliance_frames.proof.signature import PublicKey
 
 #: Of another dataset altogether, nobody reads every problem.
 MOST_PROBLEMS: Final = 100
-_UNSIGNED: Final = "not signed: whoever could change the files could have changed the certificate with them"
+_UNSIGNED: Final = (
+    "not signed: whoever could change the files could have changed the certificate with them, and sealed it again"
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Recheck:
         checked_at: when this was done (UTC).
         signature: who signed the certificate, and whether that is known to be who you trust; a sentence.
         ids: whether a ledger's IDs are those of the certificate; a sentence, or None where no ledger was asked.
+        manifest: whether the manifest that lies beside the dataset is the one of the certificate; a sentence.
     """
 
     destination: Path
@@ -45,6 +49,7 @@ class Recheck:
     checked_at: datetime
     signature: str
     ids: str | None = None
+    manifest: str = ""
 
     @property
     def statement(self) -> str:
@@ -65,6 +70,7 @@ class Recheck:
             "statement": self.statement,
             "signature": self.signature,
             "ids": self.ids,
+            "manifest": self.manifest,
             "not_checked": list(self.certificate.not_checked),
             **{name: self.certificate.counts[name] for name in ("files", "bytes", "rows")},
             "certified_at": self.certificate.verified_at.isoformat(),
@@ -75,6 +81,7 @@ class Recheck:
         more = [] if self.ids is None else [f"  IDs: {self.ids}"]
         left = [f"  not checked then: {sentence}" for sentence in self.certificate.not_checked]
         signed = f"  signature: {self.signature}"
+        more += [f"  manifest: {self.manifest}"] if self.manifest else []
         return shown("\n".join([f"the certificate holds: {self.destination}", self.statement, signed, *more, *left]))
 
     def _repr_html_(self) -> str:
@@ -96,13 +103,14 @@ def recheck(
         raise problem(f"there is no dataset at {destination}")
     problems = list(_problems(certificate, root, progress or silent))
     ids = None if proof is None else _compared(certificate, proof, problems)
+    manifest = _manifest(certificate, root, problems)
     if problems:
         some = "" if len(problems) == 1 else f" (the first of {len(problems):,} problems)"
         raise VerificationError(
             f"{destination} is not what was certified at {_minute(certificate.verified_at)}: {problems[0]}{some}",
             problems=problems[:MOST_PROBLEMS],
         )
-    return Recheck(root, certificate, datetime.now(UTC).replace(microsecond=0), signed, ids)
+    return Recheck(root, certificate, datetime.now(UTC).replace(microsecond=0), signed, ids, manifest)
 
 
 def _signed(certificate: Certificate, trusted: PublicKey | str | os.PathLike[str] | None) -> str:
@@ -187,6 +195,24 @@ def _rows(path: Path) -> int:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _manifest(certificate: Certificate, root: Path, problems: list[str]) -> str:
+    """Whether what lies beside the dataset as its manifest is the certificate's; there need be none."""
+    path = manifest_path(root)
+    try:
+        digest = hashlib.sha256(Manifest.read(path).to_json().encode()).hexdigest()
+    except VerificationError as error:
+        if not os.path.lexists(path):
+            return "not compared: none lies beside the dataset"
+        problems.append(f"{path.name}, beside the dataset, cannot be read as its manifest: {error}")
+        return "not compared"
+    if digest == certificate.manifest_sha256:
+        return "that which lies beside the dataset is the certificate's"
+    problems.append(
+        f"{path.name}, beside the dataset, is another manifest than the certificate's: it was made again since"
+    )
+    return "another one"
 
 
 def _compared(certificate: Certificate, proof: Proof, problems: list[str]) -> str:

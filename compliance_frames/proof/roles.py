@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import pyarrow.types as pt
 
 from compliance_frames.corpus.manifest import ColumnPaths
+from compliance_frames.proof.references import is_pair
 
 #: ``tweet`` and ``author``: of the row itself. ``retweet``: of the tweet that the row repeats. ``embedded tweet`` and
 #: ``embedded author``: of another tweet that the row holds whole. ``mention``: of anything else, and kept by policy.
-Role = Literal["tweet", "author", "retweet", "embedded tweet", "embedded author", "mention"]
+#: ``account``: of somebody whose account the row holds.
+Role = Literal["tweet", "author", "retweet", "embedded tweet", "embedded author", "account", "mention"]
 #: Whom an ID names.
 Whose = Literal["tweet", "author"]
 #: The way to a column: names, from the outermost on. Lists have no name of their own.
 Path = tuple[str, ...]
 
-_TWEET: Final = {"id", "id_str", "tweet_id", "tweet_id_str", "status_id", "status_id_str"}
-_BARE: Final = {"id", "id_str"}
+#: Names as :func:`_bare` spells them.
+_TWEET: Final = {"id", "idstr", "tweetid", "tweetidstr", "statusid", "statusidstr"}
+_BARE: Final = {"id", "idstr"}
 _AUTHOR: Final = {
-    *("author_id", "author_id_str", "user_id", "user_id_str", "user_id_string", "from_user_id", "from_user_id_str"),
+    *("authorid", "authoridstr", "userid", "useridstr", "useridstring", "fromuserid", "fromuseridstr"),
 }
 _USER: Final = {"user", "author", "actor"}
 _WRAPPERS: Final = {"data", "tweet", "status"}
 _EMBEDDED: Final = re.compile(r"(retweeted|quoted|twitter_quoted)_?(status|tweet)", re.IGNORECASE)
 _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
-_TEXTS: Final = {"text", "full_text", "rawContent", "content", "body"}
-_RETWEET: Final = re.compile(r"retweet(ed)?(_status|_tweet)?_id(_str)?|retweet_tweetid")
+_WORDS: Final = {"text", "fulltext", "rawcontent", "content", "body"}
+_RETWEET: Final = re.compile(
+    r"retweet(ed)?(_status|_tweet)?_id(_str)?|retweet_tweetid|referenced_?tweets?[._]retweeted([._]id)?"
+)
 #: Flat columns of IDs whose rows stand to the other tweet as another column says, and what it says of a retweet.
 _SAYS_HOW: Final = {
     "sourcetweet_id": ("sourcetweet_type", "retweeted"),
@@ -61,6 +66,12 @@ _QUOTED: Final = {
 }
 _ID: Final = re.compile(r"(.*[_.])?ids?(_str|_string)?|.*[a-z](Id|ID)s?(Str|_str)?", re.DOTALL)
 _PERSON: Final = re.compile(r"user|author|mention|member|follow|contributor", re.IGNORECASE)
+#: What an account is called by, and what more is known of one than where somebody is mentioned.
+_HANDLE: Final = re.compile(r"(preferred_?)?user_?name|screen_?name", re.IGNORECASE)
+_PROFILE: Final = re.compile(
+    r"(raw_?)?description|bio|profile_?image_?url(_?https)?|(followers|friends|statuses)_?count",
+    re.IGNORECASE,
+)
 _PLACE_PREFIX: Final = re.compile(r"(geo|coordinates?|places?|bbox|geocoordinates)([._].*)?|(coords|geo)_?coords", re.I)
 _PLACE_NAME: Final = {"lat", "latitude", "lon", "lng", "long", "longitude", "coords_coords"}
 
@@ -80,12 +91,13 @@ class Layout:
         """The struct that holds the row's tweet, or ``()`` where that is the row itself."""
         return tuple(self.columns.id.split(".")[:-1])
 
-    def role(self, path: Path, embedded: Path | None) -> Role | None:
+    def role(self, path: Path, embedded: Path | None, account: Path | None = None) -> Role | None:
         """What the IDs of a column stand for; None where it holds none, by its name.
 
         Args:
             path: of the column.
             embedded: the path of the tweet inside the row that it belongs to, where there is one.
+            account: the path of the account of somebody that it belongs to, where there is one.
 
         >>> Layout(ColumnPaths("id")).role(("user", "id_str"), None)
         'author'
@@ -94,6 +106,8 @@ class Layout:
         """
         if any(is_place(name) for name in path):  # places have IDs of their own
             return None
+        if account is not None:
+            return "account" if len(path) == len(account) + 1 and _bare(path[-1]) in _BARE else _mention(path)
         if embedded is not None:
             own = _own_role(path[len(embedded) :])
             return _mention(path) if own is None else "embedded tweet" if own == "tweet" else "embedded author"
@@ -102,7 +116,7 @@ class Layout:
             return "tweet"
         if dotted == self.columns.author_id:
             return "author"
-        if dotted in _SAYS_HOW:
+        if dotted in _SAYS_HOW or is_pair(".".join(self._within(path))):
             return "mention"  # whether the row repeats it stands in another column
         if dotted in self.columns.references or _RETWEET.fullmatch(path[-1]):
             return "retweet"
@@ -111,24 +125,42 @@ class Layout:
     def is_embedded(self, path: Path, kind: Any) -> bool:
         """Whether a struct is another tweet: the manifest says so, or its name, or it has both an ID and a text."""
         names = {child.name for child in kind}
-        if not names & _TWEET or path == self.inside:
+        if not set(map(_bare, names)) & _TWEET or path == self.inside:
             return False
         if ".".join(path) in self.columns.embedded or _EMBEDDED.fullmatch(path[-1]):
             return True
         wrapper = len(path) == 1 and path[0] in _WRAPPERS
-        return bool(names & _TEXTS) and not wrapper
+        return bool(set(map(_bare, names)) & _WORDS) and not wrapper
 
-    def is_reference(self, path: Path, kind: Any) -> bool:
-        """Whether a struct names another tweet and says how this one stands to it.
+    def is_account(self, path: Path, kind: Any) -> bool:
+        """Whether a struct is the account of somebody but the author of the tweet that it stands beside.
 
         >>> import pyarrow as pa
-        >>> kind = pa.struct({"type": pa.string(), "id": pa.string()})
-        >>> [Layout(ColumnPaths("id")).is_reference((name,), kind) for name in ("referenced_tweets", "user")]
+        >>> kind = pa.struct({"id": pa.int64(), "username": pa.string()})
+        >>> Layout(ColumnPaths("id")).is_account(("includes", "users"), kind)
+        True
+        """
+        return is_account(path[-1], [child.name for child in kind])
+
+    def holds_tweets(self, path: Path) -> bool:
+        """Whether a column of text holds tweets: the manifest says that it was looked into, or its name does.
+
+        >>> layout = Layout(ColumnPaths("id", embedded=("raw",)))
+        >>> [layout.holds_tweets((name,)) for name in ("raw", "quoted_tweet", "includes", "text")]
+        [True, True, True, False]
+        """
+        called = _EMBEDDED.fullmatch(path[-1]) or _REFERENCES.fullmatch(path[-1]) or path[-1].lower() == "includes"
+        return bool(called) or ".".join(path) in self.columns.embedded
+
+    def names_others(self, path: Path) -> bool:
+        """Whether a column of lists, structs or maps names other tweets, and may say how the row stands to them.
+
+        >>> [Layout(ColumnPaths("id")).names_others((name,)) for name in ("referencedTweets", "user")]
         [True, False]
         """
-        names = {child.name for child in kind}
-        called = ".".join(path) in self.columns.references or bool(_REFERENCES.fullmatch(path[-1]))
-        return called and "type" in names and bool(names & _BARE)
+        dotted = ".".join(path)
+        flat = is_pair(".".join(self._within(path))) or dotted in _SAYS_HOW or _RETWEET.fullmatch(path[-1])
+        return bool(_REFERENCES.fullmatch(path[-1])) or (dotted in self.columns.references and not flat)
 
     def repeated(self, names: Sequence[str]) -> list[tuple[str, Role, str | None, str]]:
         """Flat columns with IDs of tweets that some rows repeat or of their authors; what tells which rows, and how.
@@ -179,6 +211,21 @@ class Layout:
         return path[1:] if len(path) > 1 and path[0] in _WRAPPERS else path
 
 
+def is_account(name: str, keys: Iterable[str]) -> bool:
+    """Whether what is called so, and has these fields, is the account of somebody but the author beside whom it stands.
+
+    >>> is_account("users", ["id", "username"]), is_account("mentions", ["id", "username"])
+    (True, False)
+    """
+    known = list(keys)
+    bare = {each.lower().replace("_", "") for each in known}
+    if name.lower() in _USER or _EMBEDDED.fullmatch(name) or _REFERENCES.fullmatch(name) or bare & _WORDS:
+        return False
+    if not (bare & {"id", "idstr"} and any(map(_HANDLE.fullmatch, known))):
+        return False
+    return name.lower() == "users" or any(map(_PROFILE.fullmatch, known))
+
+
 def is_place(name: str) -> bool:
     """Whether a column says where a tweet was written, by its name.
 
@@ -196,7 +243,7 @@ def whose(role: Role, path: Path) -> Whose:
     """
     if role == "mention":
         return "author" if _PERSON.search(".".join(path)) else "tweet"
-    return "author" if role.endswith("author") else "tweet"
+    return "author" if role.endswith(("author", "account")) else "tweet"
 
 
 def holds_ids(kind: Any) -> bool:
@@ -225,13 +272,19 @@ def id_in_name(key: str) -> Whose | None:
 
 def _own_role(path: Path) -> Literal["tweet", "author"] | None:
     """The role of a column within the tweet that it belongs to."""
-    if len(path) == 1:
-        return "tweet" if path[0] in _TWEET else "author" if path[0] in _AUTHOR else None
-    if len(path) == 2 and path[0] in _USER and path[1] in _BARE:
+    names = tuple(map(_bare, path))
+    if len(names) == 1 and names[0] in _TWEET | _AUTHOR:
+        return "tweet" if names[0] in _TWEET else "author"
+    if len(names) == 2 and names[0] in _USER and names[1] in _BARE:
         return "author"
     if path in {("user.id",), ("user.id_str",)}:
         return "author"
     return None
+
+
+def _bare(name: str) -> str:
+    """A name as it is compared: ``userId`` is ``user_id``."""
+    return name.lower().replace("_", "")
 
 
 def _mention(path: Path) -> Literal["mention"] | None:

@@ -34,8 +34,12 @@ def checks(
     yield Check("tweets", "tweet IDs of rows looked up by DuckDB: none had to go", counted["tweet"])
     yield Check("authors", "author IDs of rows looked up: none had to go", counted["author"])
     yield Check("retweets", "tweets that rows repeat: none had to go", counted["retweet"])
-    embedded = counted["embedded tweet"] + counted["embedded author"]
-    yield Check("embedded", "IDs of tweets inside of rows, and of their authors: none had to go", embedded)
+    embedded = counted["embedded tweet"] + counted["embedded author"] + counted["account"]
+    yield Check(
+        "embedded",
+        "IDs of tweets and accounts inside of rows, and of authors of those tweets: none had to go",
+        embedded,
+    )
     places = len(erased.scrub_tweets) + len(erased.scrub_authors)
     yield Check("places", "tweets and authors that had to lose their places: every column of places is null", places)
     kept = f"bare IDs of other tweets and users, kept by policy; {counted['mentioned']:,} of them name what had to go"
@@ -62,6 +66,7 @@ def checks(
 def not_checked(
     manifest: Manifest,
     survey: Survey,
+    counted: Counter[str],
     answers: Answers,
     sample: Sample | None,
     *,
@@ -76,10 +81,23 @@ def not_checked(
         "IDs of less than 11 digits, as many users have, outside of columns of IDs: in JSON and other texts, in "
         "metadata, in files that are not Parquet, and in names, unless a key there says that they are IDs"
     )
+    if survey.unsaid:
+        rows, named = counted["unsaid"], ", ".join(map(repr, sorted(survey.unsaid)))
+        yield (
+            f"whether {_number(rows, 'row')} {'repeats' if rows == 1 else 'repeat'} a tweet that had to go: {named} "
+            f"{'names' if len(survey.unsaid) == 1 else 'name'} it, does not say how the row stands to it, and the row "
+            "does not look like a retweet"
+        )
     yield "what is only named: an ID or a name written in a tweet's text, or a link to it"
-    yield "text that is encoded otherwise than as itself or in JSON: Python's repr, base64 or a picture in a column"
+    yield (
+        "text that is encoded otherwise than as itself, in JSON or as Python writes its objects: digits as escapes, "
+        "JSON in more than three strings of JSON, base64 or a picture in a column"
+    )
     if places:
-        yield "places in JSON, in lists, or elsewhere than beside a tweet's ID: only columns of places were looked at"
+        yield (
+            "places elsewhere than beside a tweet's ID, and in texts but those of columns that by their names or the "
+            "manifest hold tweets as JSON"
+        )
     other = sum(record.columns is None for record in manifest.files)
     if other:
         kind = f"{_number(other, 'file')} that {'is' if other == 1 else 'are'} not Parquet"

@@ -31,6 +31,7 @@ _CALLED: Final[dict[str, str]] = {
     "author": "{n} by an author who had to go",
     "retweet": "{n} that repeats a tweet that had to go",
     "embedded tweet": "{n} that holds a tweet that had to go",
+    "account": "{n} that holds the account of a user who had to go",
     "embedded author": "{n} that holds a tweet of an author who had to go",
 }
 #: What stands in the way of reading a file, and is told as a problem of it: a number where a list should be, too.
@@ -51,6 +52,7 @@ class Survey:
         unplaced: columns that look like places, where it was told that there are none.
         mentioned: columns in which something is named that had to go, kept by policy.
         unlooked: what could not be looked into, a sentence for each.
+        unsaid: columns that name what had to go, and do not say whether the row repeats it.
         unasked: for each file, how many rows were never asked about, where it is known what was.
 
     Args:
@@ -80,6 +82,7 @@ class Survey:
         self.unplaced: set[str] = set()
         self.mentioned: set[str] = set()
         self.unlooked: set[str] = set()
+        self.unsaid: set[str] = set()
         self.unasked: Counter[str] = Counter()
         self._numbers: dict[Spot, int] = {}
         self.sought, self._sample, self._source = sought, sample, source
@@ -95,6 +98,7 @@ class Survey:
             self.unplaced |= findings.unplaced
             self.mentioned |= findings.mentioned
             self.unlooked |= findings.unlooked
+            self.unsaid |= findings.unsaid
             self.unasked += findings.unasked
             for each in findings.cells:
                 yield cells(self._spot(each.spot), each.whose, each.ids, rows=each.rows, places=each.places)

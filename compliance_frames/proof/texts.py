@@ -15,30 +15,42 @@ import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from compliance_frames.proof.erased import Erased, IdArray
+from compliance_frames.proof.references import looks_so, says
 from compliance_frames.proof.rescan import ids_of
+from compliance_frames.proof.roles import is_account, is_place
 from compliance_frames.proof.search import Needles
 
-#: What a JSON object in a text holds of what had to go.
-Held = Literal["embedded tweet", "embedded author", "retweet"]
+#: What a JSON object in a text holds of what had to go; ``unsaid``: it may be that its row repeats it.
+Held = Literal["embedded tweet", "embedded author", "account", "retweet", "unsaid"]
 
-_TWEETS: Final = {"id", "id_str", "tweet_id", "tweet_id_str", "status_id", "status_id_str"}
-_AUTHORS: Final = {"author_id", "author_id_str", "user_id", "user_id_str", "from_user_id"}
+#: Keys in small letters, without what joins their words.
+_TWEETS: Final = {"id", "idstr", "tweetid", "tweetidstr", "statusid", "statusidstr"}
+_AUTHORS: Final = {"authorid", "authoridstr", "userid", "useridstr", "fromuserid"}
+_OF_PEOPLE: Final = ("embedded author", "account")
 _PEOPLE: Final = {"user", "author", "actor"}
-_TEXTS: Final = {"text", "full_text", "rawContent", "content", "body"}
+_TEXTS: Final = {"text", "fulltext", "rawcontent", "content", "body"}
+_FLAG: Final = "isretweet"
+_JOINTS: Final = str.maketrans("", "", "_- ")
 _EMBEDDED: Final = re.compile(
     r"((retweeted|quoted|twitter_quoted)_?(status|tweet)|tweets?|data|status(es)?)", re.IGNORECASE
 )
-_REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
+#: Keys that name other tweets, those that name one that is repeated, and those of which another key says it.
+_REFERENCES: Final = re.compile(r"referencedtweets?")
+_REPEATED: Final = re.compile(r"retweet(ed)?(status|tweet)?id(str)?|referencedtweetsretweeted(id)?")
+_PAIRED: Final = re.compile(r"(referencedtweets?)id(s?)")
 #: An object that has nothing else names a tweet, and holds none.
 _ONLY_NAMES: Final = _TWEETS | _AUTHORS | {"type"}
-#: How a tweet may stand to another, where one is only named.
-_STANDS: Final = {"retweeted", "quoted", "replied_to"}
 #: How JSON begins that was cut off, and what Python shows of its objects.
-_BROKEN: Final = re.compile(r"[ \t\r\n]*(\{\s*[\"'}]|\[\s*[\[{]|\[?\w*(Tweet|Status)\w*\()")
+_BROKEN: Final = re.compile(r"[\ufeff\s]*\"?(\{\s*\\*[\"'}]|\[\s*[\[{]|\[?\w*(Tweet|Status)\w*\()")
 _NAMED: Final = re.compile(
-    r"(?<!\w)(?P<key>(?:id|tweet_id|status_id|author_id|user_id)(?:_str)?|from_user_id)[\"']?\s*[:=]\s*[\"']?(?P<id>[0-9]+)",
-    re.ASCII,
+    r"(?<!\w)((tweet|status|author|(from_?)?user)_?)?id(_?str)?\\*[\"']?\s*[:=]\s*\\*[\"']?"
+    r"(?:tag:search\.twitter\.com,2005:)?(?P<id>[0-9]+)",
+    re.ASCII | re.IGNORECASE,
 )
+#: What a string begins with that may be JSON in its turn, and how often one is taken out of another.
+_INNER: Final = re.compile(r"[\ufeff\s]*[\[{\"]")
+_MOST_WRAPPED: Final = 3
+_PLACED: Final = re.compile(r"(?<!\w)(?:geo|place|coordinates)\\*[\"']?\s*[:=]\s*(?!null|None|nan)", re.ASCII)
 #: Escapes at which Python would warn, and the longest text that its parser is given.
 _UNUSUAL: Final = re.compile(r"\\[^\\'\"abfnrtvxuUN0-7\n]")
 _LONGEST: Final = 1 << 20
@@ -85,44 +97,173 @@ def whole_ids(values: Any, needles: Needles) -> IdArray | None:
     return needles.among(np.asarray(ids.drop_null())) if ids.null_count == values.null_count else None
 
 
-def held_in_json(text: str, erased: Erased, name: str = "") -> Held | None:
+def held_in_json(text: str, erased: Erased, name: str = "", *, look: bool = False) -> Held | None:
     """What a text holds whole of what had to go, where it is JSON; None where it holds nothing, or only names it.
 
-    Objects as Python writes them count as JSON. Where a text begins as one and is none, or was cut off, it holds
-    whatever stands after the name of an ID.
+    Objects as Python writes them count as JSON, and so does JSON in strings of JSON. Where a text begins as one and is
+    none, or was cut off, it holds whatever stands after the name of an ID.
 
     Args:
         text: a value of a column.
         erased: what had to go.
         name: of the column.
+        look: whether the row looks like a retweet.
 
     >>> gone = Erased(drop_tweets=np.array([8]))
     >>> held_in_json('{"quoted_status": {"id": 8, "text": "…"}}', gone)
     'embedded tweet'
     >>> held_in_json('{"text": "…", "in_reply_to_status_id": 8}', gone), held_in_json("see 8", gone)
     (None, None)
+    >>> held_in_json('[{"id": 8}]', gone, "referenced_tweets")
+    'unsaid'
     """
-    told = _read(text) if text.lstrip()[:1] in ("{", "[") else None
+    told = _read(text) if _INNER.match(text) else None
     if told is None:
         return _held_in_pieces(text, erased)
     tweets, authors = erased.drop_tweets, erased.drop_authors
-    for role, value in _roles(told, name, root=True):
+    found: Held | None = next(filter(None, (_held_in_pieces(each, erased) for each in _broken(told))), None)
+    if found is not None:
+        return found
+    for role, value in _roles(told, _bare(name), root=True, look=look):
         number = _number(value)
-        if number is not None and _has(authors if role == "embedded author" else tweets, number):
-            return role
-    return None
+        if number is not None and _has(authors if role in _OF_PEOPLE else tweets, number):
+            if role != "unsaid":
+                return role
+            found = role
+    return found
+
+
+def placed_in_json(text: str, erased: Erased, name: str = "") -> bool:
+    """Whether a text holds, as JSON, a tweet with a place that had to lose it.
+
+    >>> bare = Erased(scrub_tweets=np.array([8]))
+    >>> placed_in_json('{"id": 8, "place": "Oslo"}', bare), placed_in_json('{"id": 8, "place": null}', bare)
+    (True, False)
+    """
+    told = _read(text) if _INNER.match(text) else None
+    if told is None:
+        return _placed_in_pieces(text, erased)
+    beside = any(_is_there(value) for key, value in _pairs(told) if key == "includes" for value in _within(value))
+    for fields in _tweets_in(told, _bare(name), root=True):
+        ids, authors = (
+            any(number is not None and _has(sought, number) for number in map(_number, values))
+            for sought, values in (
+                (erased.scrub_tweets, [value for role, value in _of_tweet(fields) if role not in _OF_PEOPLE]),
+                (erased.scrub_authors, [value for role, value in _of_tweet(fields) if role in _OF_PEOPLE]),
+            )
+        )
+        if (ids or authors) and (beside or any(is_place(key) and _is_there(value) for key, value in fields.pairs)):
+            return True
+    return False
+
+
+def _placed_in_pieces(text: str, erased: Erased) -> bool:
+    if not (_BROKEN.match(text) and _PLACED.search(text)):
+        return False
+    numbers = [_number(found["id"]) for found in _NAMED.finditer(text)]
+    return any(
+        number is not None and (_has(erased.scrub_tweets, number) or _has(erased.scrub_authors, number))
+        for number in numbers
+    )
+
+
+def _pairs(told: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Every key in what was read, with its value."""
+    for each in _flat(told) if depth < 60 else ():
+        for key, value in each.pairs if isinstance(each, _Fields) else ():
+            yield key, value
+            yield from _pairs(value, depth + 1)
+
+
+def _within(includes: Any) -> Iterator[Any]:
+    """The places that an answer of the service brings beside its tweets."""
+    for each in _flat(includes):
+        yield from each.all("places") if isinstance(each, _Fields) else ()
+
+
+def _is_there(value: Any) -> bool:
+    """Whether a value says anything."""
+    return any(each.pairs if isinstance(each, _Fields) else each != "" for each in _flat(value))
+
+
+def _tweets_in(told: Any, name: str, *, root: bool = False, depth: int = 0) -> Iterator[_Fields]:
+    """The objects that are tweets, and neither accounts nor names of others."""
+    for fields in _flat(told) if depth < 60 else ():
+        if isinstance(fields, _Fields):
+            whole = bool(_TEXTS & fields.keys)
+            named = _REFERENCES.fullmatch(name) or any(says(word) is not None for word in fields.all("type"))
+            tweet = whole or (not named and (root or _EMBEDDED.fullmatch(name)))
+            if tweet and not is_account(name, fields.keys):
+                yield fields
+            for key, value in fields.pairs:
+                yield from _tweets_in(value, key, depth=depth + 1)
+
+
+class _Fields:
+    """An object: its keys as they are compared, each with its value, those that stand twice too."""
+
+    def __init__(self, pairs: list[tuple[Any, Any]]) -> None:
+        self.pairs = [(_bare(str(key)), value) for key, value in pairs]
+        self.keys = {key for key, _ in self.pairs}
+
+    def all(self, *keys: str) -> list[Any]:
+        """What stands under some keys, in lists and in JSON in strings, too."""
+        return [each for key, value in self.pairs if key in keys for each in _flat(value)]
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_Fields)
+
+
+def _bare(key: str) -> str:
+    return key.lower().translate(_JOINTS)
 
 
 def _read(text: str) -> Any:
+    """The objects in a text: one or several, one after the other; None where there is something else, too."""
+    text = text.strip("\ufeff \t\r\n\x1e")
+    found, at = [], 0
     try:
-        return json.loads(text)
+        while at < len(text):
+            told, at = _DECODER.raw_decode(text, at)
+            found.append(told)
+            while at < len(text) and (text[at].isspace() or text[at] in ",\x1e"):
+                at += 1
+        return found
     except (ValueError, RecursionError):
         if len(text) > _LONGEST or _UNUSUAL.search(text):
             return None
     try:
-        return ast.literal_eval(text.strip())
+        return [_as_fields(ast.literal_eval(text))]
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
+
+
+def _as_fields(told: Any) -> Any:
+    if isinstance(told, dict):
+        return _Fields([(key, _as_fields(value)) for key, value in told.items()])
+    return list(map(_as_fields, told)) if isinstance(told, list | tuple | set) else told
+
+
+def _flat(value: Any, wrapped: int = 0) -> Iterator[Any]:
+    """A value, those in its lists, and those in the JSON that it may be a string of."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _flat(each, wrapped)
+    elif isinstance(value, str) and wrapped < _MOST_WRAPPED and _INNER.match(value):
+        inner = _read(value)
+        yield from (value,) if inner is None else _flat(inner, wrapped + 1)
+    elif value is not None:
+        yield value
+
+
+def _broken(told: Any, depth: int = 0) -> Iterator[str]:
+    """Strings within JSON that begin as JSON does, and are none."""
+    for each in _flat(told) if depth < 60 else ():
+        if isinstance(each, _Fields):
+            for _, value in each.pairs:
+                yield from _broken(value, depth + 1)
+        elif isinstance(each, str) and _BROKEN.match(each):
+            yield each
 
 
 def _held_in_pieces(text: str, erased: Erased) -> Held | None:
@@ -135,36 +276,75 @@ def _held_in_pieces(text: str, erased: Erased) -> Held | None:
     return None
 
 
-def _roles(told: Any, name: str, *, root: bool = False, depth: int = 0) -> Iterator[tuple[Held, Any]]:
+def _roles(
+    told: Any, name: str, *, root: bool = False, look: bool = False, depth: int = 0
+) -> Iterator[tuple[Held, Any]]:
+    """What IDs stand for, wherever they are; ``look``: whether what they lie in looks like a retweet."""
     if depth > 60:
         return
-    if isinstance(told, list | tuple):
-        for each in told:
-            yield from _roles(each, name, root=root, depth=depth + 1)
-    if not isinstance(told, dict):
-        return
-    whole = bool(_TEXTS & told.keys())
-    stands = told.get("type")
-    if _REFERENCES.fullmatch(name) or (isinstance(stands, str) and stands in _STANDS and not whole):
-        if stands == "retweeted":
-            yield from (("retweet" if role == "embedded tweet" else role, value) for role, value in _of_tweet(told))
-        elif whole:
-            yield from _of_tweet(told)
-    elif not told.keys() <= _ONLY_NAMES and (root or whole or _EMBEDDED.fullmatch(name)):
-        yield from _of_tweet(told)
-    for key, value in told.items():
-        yield from _roles(value, str(key), depth=depth + 1)
+    named = bool(_REFERENCES.fullmatch(name))
+    if named:
+        yield from _of_references(told, None, look)
+    for fields in _flat(told):
+        if not isinstance(fields, _Fields):
+            continue
+        whole = bool(_TEXTS & fields.keys)
+        account = is_account(name, fields.keys)
+        if account:
+            yield from (("account", value) for value in fields.all("id", "idstr"))
+        stands = [says(word) for word in fields.all("type")]
+        if named or (not whole and any(each is not None for each in stands)):
+            if whole:
+                yield from _of_tweet(fields)
+            elif not named:
+                yield from _of_references(fields, None, look=False)
+        elif account:
+            pass
+        elif not fields.keys <= _ONLY_NAMES and (root or whole or _EMBEDDED.fullmatch(name)):
+            yield from _of_tweet(fields)
+        likely = any(map(looks_so, fields.all(*_TEXTS))) or any(
+            str(each).lower() == "true" for each in fields.all(_FLAG)
+        )
+        for key, value in fields.pairs:
+            pair = _PAIRED.fullmatch(key)
+            if _REPEATED.fullmatch(key):
+                yield from _of_references(value, True, look=likely)
+            elif pair is not None:
+                words = [says(word) for word in fields.all(f"{pair[1]}type{pair[2]}")]
+                yield from _of_references(value, True in words if words else None, look=likely)
+            yield from _roles(value, key, look=likely, depth=depth + 1)
 
 
-def _of_tweet(told: dict[str, Any]) -> Iterator[tuple[Held, Any]]:
+def _of_references(told: Any, repeated: bool | None, look: bool) -> Iterator[tuple[Held, Any]]:
+    """The IDs of tweets that are named, and of their authors, where these are repeated or may be."""
+    for each in _flat(told):
+        if isinstance(each, _Fields) and _TWEETS & each.keys:
+            words = [says(word) for word in each.all("type")]
+            so = True if True in words else False if words else repeated
+            yield from _repeated(_of_tweet(each), so, look)
+        elif isinstance(each, _Fields):
+            for key, value in each.pairs:
+                if says(key) is not None:
+                    yield from _of_references(value, says(key), look)
+        else:
+            yield from _repeated(iter([("embedded tweet", each)]), repeated, look)
+
+
+def _repeated(ids: Iterator[tuple[Held, Any]], so: bool | None, look: bool) -> Iterator[tuple[Held, Any]]:
+    for role, value in ids if so is not False else ():
+        if so or look:
+            yield "retweet" if role == "embedded tweet" else role, value
+        elif role == "embedded tweet":
+            yield "unsaid", value
+
+
+def _of_tweet(told: _Fields) -> Iterator[tuple[Held, Any]]:
     """The IDs of a tweet and of its author."""
-    for key, value in told.items():
-        if key in _TWEETS:
-            yield "embedded tweet", value
-        elif key in _AUTHORS:
-            yield "embedded author", value
-        elif key in _PEOPLE and isinstance(value, dict):
-            yield from (("embedded author", value.get(name)) for name in ("id", "id_str"))
+    yield from (("embedded tweet", value) for value in told.all(*_TWEETS))
+    yield from (("embedded author", value) for value in told.all(*_AUTHORS))
+    for person in told.all(*_PEOPLE):
+        if isinstance(person, _Fields):
+            yield from (("embedded author", value) for value in person.all("id", "idstr"))
 
 
 def _number(value: Any) -> int | None:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.errors import VerificationError
 from compliance_frames.progress import ProgressCallback, silent
@@ -140,7 +142,8 @@ def _survey(
     gone = erased if source is None else _gone_by_source(source, manifest, erased, problems)
     must_erase = len(erased) > 0 or any(record.rows_dropped for record in manifest.files)
     asked = answers.asked.get("tweets") if answers.asked else None
-    sought = Sought(gone, Needles.of(gone), Likely.of(gone), asked, must_erase)
+    needles, scrubbed = Needles.of(gone), Needles(np.concatenate([gone.scrub_tweets, gone.scrub_authors]))
+    sought = Sought(gone, needles, Likely.of(gone), asked, must_erase, scrubbed)
     same = None if problems.count else source
     return Survey(root, manifest, sought=sought, sample=sample, source=same, problems=problems, progress=progress)
 
@@ -165,7 +168,10 @@ def _judged(found: list[Found], survey: Survey, manifest: Manifest, problems: _P
         if problem is not None:
             problems(problem)
         spot = survey.spots[each.spot]
-        if spot.role == "mention" and each.treatment == "drop":
+        if spot.unsaid and each.treatment == "drop":
+            counted["unsaid"] += each.looked_at
+            survey.unsaid.add(spot.column)
+        elif spot.role == "mention" and each.treatment == "drop":
             counted["mentioned"] += each.looked_at
     counted["unasked"] = survey.unasked.total()
     for file, rows in sorted(survey.unasked.items()) if manifest.unchecked != "keep" else ():
@@ -197,7 +203,7 @@ def _proof(
         verified_at=datetime.now(UTC).replace(microsecond=0),
         checks=tuple(statement.checks(manifest, counted, answers, erased, with_source=with_source)),
         not_checked=tuple(
-            statement.not_checked(manifest, survey, answers, sample, places=places, with_source=with_source)
+            statement.not_checked(manifest, survey, counted, answers, sample, places=places, with_source=with_source)
         ),
         statement=statement.statement(root, answers, erased, sample),
         sample=sample,

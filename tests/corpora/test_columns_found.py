@@ -140,6 +140,18 @@ def test_two_columns_that_could_be_the_tweets_are_an_error(corpus: Callable[...,
     assert cf.plan(folder, flagged([20]), id_column="tweet_id").rows_dropped == 1
 
 
+def test_authors_that_are_floats_are_said_to_be_so(corpus: Callable[..., Path]) -> None:
+    """Where users were flagged, "there is no such column" would be wrong: there is one, and its digits are lost."""
+    folder = corpus(a={"id": ["1", "2"], "author_id": [1.0, 2.0]})
+    told = {(found.column, found.sure) for found in cf.columns(folder).layouts[0].findings}
+    assert ("author_id", "not used") in told
+    with pytest.raises(
+        PlanError, match=r"users were flagged, and column 'author_id' holds floating-point numbers.*as strings"
+    ):
+        cf.plan(folder, flagged([7], type="users", reason="suspended"))
+    assert cf.plan(folder, flagged([1])).rows_dropped == 1
+
+
 def test_hashed_authors_are_said_to_be_no_use(corpus: Callable[..., Path]) -> None:
     """Tweets are asked and erased as ever; users cannot be, and the sentence says why."""
     folder = corpus(a={"id": ["1", "2"], "author_id": [hashed(1), hashed(2)]})

@@ -488,6 +488,22 @@ def test_while_a_file_takes_long_those_before_it_are_made_safe(
     assert waited == [True]
 
 
+def test_a_run_at_another_level_takes_nothing_that_was_staged_at_the_first(
+    corpus: Path, tmp_path: Path, flag: Flag
+) -> None:
+    """All files of a copy are of the level that was told, whatever an interrupted run had done."""
+    for path in corpus.rglob("*.parquet"):
+        pq.write_table(pq.ParquetFile(path).read(), path, compression="zstd", compression_level=3)
+    made = plan(corpus, flag("deleted", [FIRST]))
+    clean(made, tmp_path / "wanted", zstd_level=19)
+    interrupted(made, tmp_path / "clean")
+    report = clean(made, tmp_path / "clean", zstd_level=19)
+    assert any("ZSTD is used at level 19, as told" in note for note in report.notes)
+    wanted, found = ({path: it[0] for path, it in snapshot(tmp_path / name).items()} for name in ("wanted", "clean"))
+    assert found == wanted
+    assert not stage_path(tmp_path / "clean").exists()
+
+
 def harm(data: Path, how: str) -> None:
     victim = data / "date=2024-05-01/part-0.parquet"
     journal = data.parent / "journal.jsonl"

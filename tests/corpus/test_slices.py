@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import stat
@@ -205,6 +206,25 @@ def test_a_file_loads_only_its_slices(tmp_path: Path) -> None:
         assert counts == erase(day_of(number), Columns("id"), Erasures(drop_tweets=drop))[1]
         assert counts.rows_dropped > 2
         assert erasures.drop_tweets.looked_into == {10 * day for day in range(number + 1)}
+
+
+@pytest.mark.parametrize("moved", [("first", 100), ("first", -100), ("last", 1)])
+def test_bounds_that_are_not_the_slices_own_are_refused(tmp_path: Path, moved: tuple[str, int]) -> None:
+    """By other bounds an ID would be looked for where it is not, and its row would stay."""
+    Erasures(drop_tweets=np.arange(FIRST, FIRST + 10**4, 100)).write(tmp_path / "erasures", size=10)
+    path = tmp_path / "erasures" / "erasures.json"
+    told = json.loads(path.read_text())
+    about = told["sets"]["drop_tweets"]
+    about["whole"] = False
+    path.write_text(json.dumps(told))
+    assert isinstance(Erasures.read(tmp_path / "erasures").drop_tweets, SlicedIds)
+    if moved[0] == "last":
+        about["last"] += moved[1]
+    else:
+        about["slices"][3][0] += moved[1]
+    path.write_text(json.dumps(told))
+    with pytest.raises(PlanError, match="its slices begin or end with other IDs than was noted"):
+        Erasures.read(tmp_path / "erasures")
 
 
 def test_a_slice_that_is_damaged_ends_the_run_with_its_name(corpus: Path, ledger: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from compliance_frames.errors import IdError
 from compliance_frames.ids.intake import Ids, parse_ids, read_ids
+from compliance_frames.ids.sources import author_column_of
 
 BASE = 1212161512043446272
 #: Five rows: unsorted, one repeated, one null.
@@ -375,3 +376,23 @@ def test_nulls_and_order_are_kept_by_parse_ids() -> None:
     assert parse_ids(pa.chunked_array([], pa.string())).to_pylist() == []
     assert parse_ids(pa.nulls(2)).to_pylist() == [None, None]
     assert parse_ids(pa.array([str(2**63 - 1)])).to_pylist() == [2**63 - 1]
+
+
+@pytest.mark.parametrize(
+    "wrapped", [{"data": [{"id": TEXTS[0]}]}, {"data.id": [TEXTS[0]]}], ids=["struct", "flattened"]
+)
+def test_the_ids_of_wrapped_tweets_are_found(tmp_path: Path, wrapped: dict[str, Any]) -> None:
+    """Tweets that lie whole in a column, as the service's answers have them, are asked about without a word."""
+    table = pa.table({**wrapped, "read": ["x"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    for source in (tmp_path, tmp_path / "a.parquet", table, pl.from_arrow(table)):
+        assert read_ids(source).column == "data.id"
+    beside = table.append_column("tweet_id", pa.array([5]))
+    assert read_ids(beside).column == "tweet_id"
+
+
+def test_the_authors_of_wrapped_tweets_are_found() -> None:
+    """Whose tweets they are stands beside the tweet's ID: nobody's tweets are asked about as if they were users."""
+    user = pa.table({"data": [{"id": "1", "user": {"id_str": "2"}}]})
+    assert author_column_of(user) == "data.user.id_str"
+    assert author_column_of(pa.table({"data.id": ["1"], "data.author_id": ["2"]})) == "data.author_id"

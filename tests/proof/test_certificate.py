@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 import compliance_frames as cf
 from compliance_frames.corpus.clean import clean
+from compliance_frames.corpus.manifest import Manifest
 from compliance_frames.corpus.plan import plan
 from compliance_frames.documents import parsed
 from compliance_frames.errors import ComplianceFramesError, DestinationError, LedgerError, VerificationError
@@ -386,6 +387,22 @@ def test_nothing_is_changed_under_a_signature(certified: Certified) -> None:
     stolen = replace(unsigned, signature=replace(key.sign(unsigned.content), public_key=other.public_key))
     with pytest.raises(VerificationError, match="not to be believed"):
         stolen.check(certified.dataset)
+
+
+def test_the_manifest_beside_a_dataset_is_the_certificate_s(original: Certified, certified: Certified) -> None:
+    """It may be away; where it lies, it is the one that was verified, or somebody made it again."""
+    assert certified.check().manifest == "not compared: none lies beside the dataset"
+    path = certified.folder / "clean.manifest.json"
+    shutil.copy(original.folder / "clean.manifest.json", path)
+    assert "is the certificate's" in certified.check().manifest
+    again = replace(Manifest.read(path), source="another")
+    path.unlink()
+    again.write(path)
+    assert certified.problems() == (
+        "clean.manifest.json, beside the dataset, is another manifest than the certificate's: it was made again since",
+    )
+    path.write_text("{}")
+    assert "cannot be read as its manifest" in certified.problems()[0]
 
 
 # A certificate that was changed.
