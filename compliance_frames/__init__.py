@@ -13,8 +13,9 @@ Six verbs, in the order in which data goes through them::
     cf.verify("clean/", flagged, authors)
 
 ``cf.columns`` shows which columns of a corpus hold what, and why it thinks so. ``cf.match`` and ``cf.apply`` do
-the same for a frame in memory. ``cf.submit`` and ``cf.collect`` are the halves of ``cf.check``, for jobs that
-outlive a notebook. Every error is a ``cf.ComplianceFramesError``.
+the same for a frame in memory. ``cf.read_results`` reads answers that you have in files already. ``cf.submit`` and
+``cf.collect`` are the halves of ``cf.check``, for jobs that outlive a notebook. Every error is a
+``cf.ComplianceFramesError``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from compliance_frames.jobs.run import Submission, check, collect, submit
     from compliance_frames.proof.certificate import Certificate
     from compliance_frames.proof.verify import Proof, verify
+    from compliance_frames.service.given import read_results
 
 __version__ = "0.1.0"
 
@@ -57,6 +59,7 @@ __all__ = [
     "columns",
     "match",
     "plan",
+    "read_results",
     "submit",
     "verify",
 ]
@@ -81,6 +84,7 @@ _ROOMS = {
     "columns": "corpus.found",
     "match": "corpus.frames",
     "plan": "corpus.plan",
+    "read_results": "service.given",
     "submit": "jobs.run",
     "verify": "proof.verify",
 }

@@ -268,9 +268,7 @@ treating: Final[Decorator] = together(
     click.option(
         "--unchecked",
         type=click.Choice(["error", "keep", "drop"]),
-        default="error",
-        show_default=True,
-        help="What becomes of rows whose ID was never asked.",
+        help="What becomes of rows whose ID was never asked. [dim](default: error; keep where no ledger tells)[/]",
     ),
     click.option(
         "--others",

@@ -60,9 +60,7 @@ def strict(line: bytes, number: int) -> Row | None:
 
 def refuse(number: int, what: str) -> NoReturn:
     """Refuse a whole file for one of its lines."""
-    raise ResultsError(
-        f"Line {number} of the result file {what}. Nothing of the file is used; it will be fetched again.", line=number
-    ) from None
+    raise ResultsError(f"Line {number} of the result file {what}. Nothing of the file is used.", line=number) from None
 
 
 class _Repeated(Exception):
