@@ -8,8 +8,9 @@ import pyarrow as pa
 
 #: What a compliance job asks about.
 JobType = Literal["tweets", "users"]
-#: Why the service flags an ID. A reason outside this list is kept as it came; the policy must settle it.
-Reason = Literal["deleted", "deactivated", "suspended", "protected", "bounced", "scrub_geo"]
+#: Why the service flags an ID; ``dropped`` (out of public view) is a word of its streams alone. A reason outside this
+#: list is kept as it came; the policy must settle it.
+Reason = Literal["deleted", "deactivated", "suspended", "protected", "bounced", "dropped", "scrub_geo"]
 #: What happens to the rows of a flagged ID.
 Treatment = Literal["drop", "scrub_geo", "keep"]
 #: What happens to the rows of an ID that was never asked.
@@ -24,6 +25,7 @@ TREATMENTS: Final[dict[str, Treatment]] = {
     "suspended": "drop",
     "protected": "drop",
     "bounced": "drop",
+    "dropped": "drop",
     "scrub_geo": "scrub_geo",
 }
 

@@ -216,7 +216,7 @@ def run(
     Beside DEST stand DEST.manifest.json, DEST.certificate.json and DEST.report.html afterwards.
     Stopped at any point, the same command goes on where it stopped.
 
-    With --results, nobody is asked: what these files say is applied, beside what a --ledger holds already.
+    With --results or --events, nobody is asked: what these files say is applied, beside what a --ledger holds already.
 
     \b
     Example:
@@ -225,7 +225,9 @@ def run(
       compliance-frames run corpus/ clean/ --max-age 7d --treat protected=keep
     """
     treating = Treating(treat, geo, no_geo, unchecked, others, rewrite)
-    if not given.in_files:
+    if given.in_files:
+        given.must_be_some()
+    else:
         given = replace(given, ledger=given.ledger or _beside(dest, ".ledger"))
     certificate = _beside(dest, ".certificate.json")
     _refuse_early(corpus, dest, certificate)

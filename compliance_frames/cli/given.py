@@ -26,16 +26,20 @@ class Given:
         ledger: where jobs left them; it alone knows what was asked.
         results: paths, patterns and folders of results in files.
         results_type: what their IDs are, where they do not tell.
+        events: paths, patterns and folders of recorded compliance streams.
+        ignore: names of events in them to pass over.
     """
 
     ledger: Path | None = None
     results: tuple[str, ...] = ()
     results_type: JobType | None = None
+    events: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
 
     @property
     def in_files(self) -> bool:
-        """Whether there are results in files."""
-        return bool(self.results)
+        """Whether there are results or events in files."""
+        return bool(self.results or self.events)
 
     def must_be_some(self) -> None:
         """See that there is something to go by.
@@ -44,7 +48,11 @@ class Given:
             click.UsageError: there is not.
         """
         if self.ledger is None and not self.in_files:
-            raise click.UsageError("give --ledger DIR, where jobs left their results, or --results FILE.")
+            raise click.UsageError(
+                "give --ledger DIR, where jobs left their results, or --results FILE, or --events FILE."
+            )
+        if self.ignore and not self.events:
+            raise click.UsageError("--ignore names events to pass over: give --events FILE too.")
 
     @functools.cached_property
     def tables(self) -> list[pa.Table]:
@@ -53,20 +61,24 @@ class Given:
         Raises:
             ResultsError: one is not what it should be.
         """
+        from compliance_frames.service.events import read_events
         from compliance_frames.service.given import read_results
 
-        return [read_results(*self.results, type=self.results_type)] if self.results else []
+        found = [read_results(*self.results, type=self.results_type)] if self.results else []
+        return [*found, *([read_events(*self.events, ignore=self.ignore)] if self.events else [])]
 
     def words(self) -> list[str]:
         """The words that tell another command the same."""
         told = ["--ledger", str(self.ledger)] if self.ledger is not None else []
-        told += [word for path in self.results for word in ("--results", path)]
-        return [*told, *(["--results-type", self.results_type] if self.results_type else [])]
+        told += ["--results-type", self.results_type] if self.results_type else []
+        named = (("--results", self.results), ("--events", self.events), ("--ignore", self.ignore))
+        return [*told, *(word for option, values in named for value in values for word in (option, value))]
 
     def to_dict(self) -> dict[str, Any]:
         """As ``--json`` tells it."""
         ledger = None if self.ledger is None else str(self.ledger)
-        return {"ledger": ledger, **({"results": list(self.results)} if self.results else {})}
+        files = {"results": self.results, "events": self.events}
+        return {"ledger": ledger, **{name: list(paths) for name, paths in files.items() if paths}}
 
 
 def given(ledger: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -89,14 +101,32 @@ def given(ledger: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             type=click.Choice(["tweets", "users"]),
             help="What the IDs in --results are. [dim](found where the file tells)[/]",
         ),
+        click.option(
+            "--events",
+            multiple=True,
+            metavar="FILE",
+            help="Compliance stream that you recorded (JSON lines of API v2 or v1.1). Repeatable.",
+        ),
+        click.option(
+            "--ignore",
+            multiple=True,
+            metavar="EVENT",
+            help="Name of events in --events to pass over, as user_profile_modification. Repeatable.",
+        ),
     )
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def told(
-            *args: Any, ledger: Path | None, results: tuple[str, ...], results_type: JobType | None, **others: Any
+            *args: Any,
+            ledger: Path | None,
+            results: tuple[str, ...],
+            results_type: JobType | None,
+            events: tuple[str, ...],
+            ignore: tuple[str, ...],
+            **others: Any,
         ) -> Any:
-            return command(*args, given=Given(ledger, results, results_type), **others)
+            return command(*args, given=Given(ledger, results, results_type, events, ignore), **others)
 
         return asked(told)
 

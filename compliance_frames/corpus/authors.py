@@ -1,17 +1,23 @@
-"""Which tweets go because of their author, where others may name them by their IDs alone."""
+"""Which tweets go, or lose their places, because of their author, where others may name them by their IDs alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.types as pt
 
-from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.columns import Columns, author_in, column_at, id_in, is_list
 from compliance_frames.corpus.dataset import Listing, SourceFile, opened
-from compliance_frames.corpus.erase import hits, ids_at
+from compliance_frames.corpus.erase import hits, ids_at, ids_if_any
 from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.flat import beside_content
 from compliance_frames.corpus.leaves import find_leaves
+from compliance_frames.corpus.texts import authorship, is_read
+from compliance_frames.corpus.until import Until
 from compliance_frames.ids.sets import IdArray
 
 
@@ -27,6 +33,56 @@ def tweets_of_dropped_authors(
     for source in listing.files if looked_for and len(erasures.drop_authors) else ():
         if source.parquet and columns[source.path].author_id is not None:
             yield from _by_dropped_authors(listing.root, source, columns[source.path], erasures)
+
+
+def tweets_until(listing: Listing, columns: Mapping[str, Columns], until: Until) -> Iterator[IdArray]:
+    """The tweets that users wrote up to their last one that is concerned, in parts, unsorted.
+
+    A result knows these by their author and a bound; what is to be done is decided for each tweet by its ID.
+    """
+    only = Erasures(drop_authors=until.authors)
+    for source in listing.files if len(until) else ():
+        if source.parquet:
+            with opened(listing.root, source) as file:
+                found = columns[source.path]
+                leaves = find_leaves(file, found, only)
+                for number in range(file.num_row_groups):
+                    group = file.metadata.row_group(number)
+                    if group.num_rows and leaves.may_be_hit(group, only):
+                        yield tweets_in(file.read_row_group(number, columns=list(leaves.ids)), found, until)
+
+
+def tweets_in(table: pa.Table, columns: Columns, until: Until) -> IdArray:
+    """The tweets in a table, in rows and inside of them, that users wrote up to their last one that is concerned.
+
+    >>> until = Until(np.array([9]), np.array([2]))
+    >>> tweets_in(pa.table({"id": [1, 2, 3], "user_id": ["9", "9", "9"]}), Columns("id", author_id="user_id"), until)
+    array([1, 2])
+    """
+    found = [np.empty(0, np.int64)]
+    for tweets, authors in _authorship(table, columns, until) if len(until) else ():
+        found.append(tweets.filter(pa.array(until.covers(tweets, authors))).to_numpy(zero_copy_only=False))
+    return np.concatenate(found)
+
+
+def _authorship(table: pa.Table, columns: Columns, until: Until) -> Iterator[tuple[Any, Any]]:
+    """Tweets and their authors, of every place in a table that tells of both."""
+    if columns.author_id is not None:
+        yield ids_at(table, columns.id), ids_at(table, columns.author_id)
+    for path in columns.embedded:
+        column: Any = column_at(table, path)
+        if is_read(table.schema, path):
+            tweets, authors = authorship(column, until.authors)
+            yield pa.array(tweets, pa.int64()), pa.array(authors, pa.int64())
+        kind = column.type.value_type if is_list(column.type) else column.type
+        if pt.is_struct(kind):
+            chunks = [chunk.flatten() if is_list(chunk.type) else chunk for chunk in column.chunks]
+            id_name, author_name = id_in(kind), author_in(kind)
+            if id_name is not None and author_name is not None:
+                inside = pa.table({"tweet": pa.chunked_array(chunks, kind)})
+                yield ids_at(inside, f"tweet.{id_name}"), ids_at(inside, f"tweet.{author_name}")
+        elif (other := beside_content(table.schema, path)) is not None and other.author is not None:
+            yield ids_if_any(table, other.id), ids_if_any(table, other.author, hashes=True)
 
 
 def _by_dropped_authors(root: Path, source: SourceFile, columns: Columns, erasures: Erasures) -> Iterator[IdArray]:

@@ -336,15 +336,15 @@ def _names_one_of(table: pa.Table, other: Beside, tweets: IdSet, authors: IdSet)
     """Rows of a flat table whose other tweet, or its author, is among some, and that stand to it as is said."""
     found = np.zeros(len(table), bool)
     if len(tweets):
-        found |= _member(_ids_if_any(table, other.id), tweets)
+        found |= _member(ids_if_any(table, other.id), tweets)
     if other.author is not None and len(authors):
-        found |= _member(_ids_if_any(table, other.author, hashes=True), authors)
+        found |= _member(ids_if_any(table, other.author, hashes=True), authors)
     if other.kind is None or not found.any():
         return found
     return found & _bools(pc.equal(words(column_at(table, other.kind)), pa.scalar(other.says)))
 
 
-def _ids_if_any(table: pa.Table, path: str, *, hashes: bool = False) -> Any:
+def ids_if_any(table: pa.Table, path: str, *, hashes: bool = False) -> Any:
     """The IDs in a column that most rows have none in; some tools write a word in their place, or hash some."""
     column: Any = column_at(table, path)
     if is_text(column.type):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from compliance_frames.corpus.answers import Answers
 from compliance_frames.corpus.arrays import words
+from compliance_frames.corpus.authors import tweets_in
 from compliance_frames.corpus.columns import Columns, find_columns, steps_to
 from compliance_frames.corpus.erase import Masks, hits, ids_at, masks, without_embedded, without_places
 from compliance_frames.corpus.erasures import Erasures
@@ -20,6 +22,7 @@ from compliance_frames.corpus.told import told
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.intake import parse_ids
 from compliance_frames.ids.sets import IdArray
+from compliance_frames.schemas import TREATMENTS
 
 #: The columns that :func:`match` adds.
 MATCHED = pa.schema(dict.fromkeys(("compliance_type", "compliance_action", "compliance_reason"), pa.string())).append(
@@ -97,7 +100,11 @@ def apply(
     >>> apply(pa.table({"id": ["1", "2"], "text": ["a", "b"]}), flagged).to_pylist()
     [{'id': '1', 'text': 'a'}]
     """
-    erasures = Erasures.from_results([as_results(result) for result in results], policy)
+    answers = Answers(policy or Policy.default())
+    for result in results:
+        answers.take(as_results(result))
+    erasures = Erasures.of(answers)
+    drop, scrub = answers.until("drop"), answers.until("scrub_geo")
     said = told(columns, id_column, author_column, geo)
 
     def applied(whole: Any) -> Any:
@@ -106,8 +113,10 @@ def apply(
         there = find_columns(
             small.schema, id_column=id_column, author_column=author_column, geo=geo, columns=said.columns
         )
-        _require_author(there, len(erasures.drop_authors) + len(erasures.scrub_authors))
-        more = erasures.with_dropped([_tweets_of_dropped_authors(small, there, erasures)])
+        _require_author(there, sum(map(len, (erasures.drop_authors, erasures.scrub_authors, drop, scrub))))
+        more = erasures.with_dropped([tweets_in(small, there, drop)])
+        more = more.with_scrubbed([tweets_in(small, there, scrub)])
+        more = more.with_dropped([_tweets_of_dropped_authors(small, there, erasures)])
         found = masks(small, there, more)
         return mount.erased(_changes(small, there, more, found), ~found.drop)
 
@@ -120,10 +129,11 @@ class _Answers:
     def __init__(self, results: Sequence[Any]) -> None:
         named = [_named(as_results(result)) for result in results]
         table = pa.concat_tables([_NAMED.empty_table(), *named])
-        lenient = pc.equal(table.column("compliance_reason"), pa.scalar("scrub_geo")).to_numpy()
-        order = np.argsort(lenient, kind="stable")
+        mildness = _mildness(table.column("compliance_reason"))
+        up_to = table.column("up_to").fill_null(_ALL).to_numpy()
+        order = np.lexsort((-up_to, mildness))
         self.table = table.take(order)
-        self.lenient = lenient[order]
+        self.mildness, self.up_to = mildness[order], up_to[order]
 
     def of(self, small: pa.Table, columns: Columns) -> pa.Table:
         """The columns to add to a frame of these rows."""
@@ -131,7 +141,9 @@ class _Answers:
         users = self._of_type("users")
         _require_author(columns, len(users))
         if len(users) and columns.author_id is not None:
-            row = self._strictest(row, self._first("users", small, columns.author_id))
+            user = self._first("users", small, columns.author_id)
+            tweets = ids_at(small, columns.id).fill_null(_ALL).to_numpy(zero_copy_only=False)
+            row = self._strictest(row, np.where(tweets <= self.up_to[user], user, -1) if len(self.up_to) else user)
         rows: Any = pa.array(row, mask=row < 0)
         return self.table.select(MATCHED.names).take(rows)
 
@@ -152,11 +164,20 @@ class _Answers:
 
     def _strictest(self, tweets: IdArray, users: IdArray) -> IdArray:
         """Of two results for each row the one that asks for more; the tweet's own where they ask for the same."""
-        instead = (users >= 0) & ((tweets < 0) | (self.lenient[tweets] & ~self.lenient[users]))
+        instead = (users >= 0) & ((tweets < 0) | (self.mildness[tweets] > self.mildness[users]))
         return np.where(instead, users, tweets)
 
 
-_NAMED = MATCHED.append(pa.field("id", pa.int64()))
+_NAMED = MATCHED.append(pa.field("id", pa.int64())).append(pa.field("up_to", pa.int64()))
+#: The last tweet of those who have none: all of theirs are concerned.
+_ALL: Final = 2**63 - 1
+
+
+def _mildness(reasons: Any) -> IdArray:
+    """0 where a reason drops rows, 2 where it asks for less, and 1 where no policy knows it of itself."""
+    mildness = [0 if treatment == "drop" else 2 for treatment in TREATMENTS.values()]
+    known = pc.index_in(reasons, value_set=pa.array(list(TREATMENTS))).fill_null(len(mildness))
+    return np.asarray(np.array([*mildness, 1], np.int64)[known.to_numpy()])
 
 
 def _named(table: pa.Table) -> pa.Table:
@@ -168,7 +189,11 @@ def _named(table: pa.Table) -> pa.Table:
     times = MATCHED.field("compliance_redacted_at").type
     known = "redacted_at" in table.schema.names
     columns += [table.column("redacted_at").cast(times) if known else pa.nulls(len(table), times)]
-    return pa.Table.from_arrays([*columns, parse_ids(table.column("id"), column="id")], schema=_NAMED)
+    ids = [
+        parse_ids(table.column(name), column=name) if name in table.schema.names else pa.nulls(len(table), pa.int64())
+        for name in ("id", "up_to")
+    ]
+    return pa.Table.from_arrays([*columns, *ids], schema=_NAMED)
 
 
 def _lazily(frame: Any, change: Callable[[Any], Any]) -> Any:

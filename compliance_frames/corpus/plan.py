@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus.answers import Answers
-from compliance_frames.corpus.authors import tweets_of_dropped_authors
+from compliance_frames.corpus.authors import tweets_of_dropped_authors, tweets_until
 from compliance_frames.corpus.columns import Columns, text_columns
 from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
@@ -113,8 +113,12 @@ def plan(
         asked = given.asked_tweets()  # before the answers, which may grow meanwhile: none is taken for a silence
         answers = given.answers(chosen)
         erasures = Erasures(**answers.sets(), asked_tweets=asked, unchecked=given.unchecked)
-    found = _find_all(listing, said, erasures)
-    _require_authors(found, erasures)
+    drop, scrub = answers.until("drop"), answers.until("scrub_geo")
+    reach = erasures.with_authors(drop=drop.authors, scrub=scrub.authors, spill=given.spill)
+    found = _find_all(listing, said, reach, settled=not (len(drop) or len(scrub)))
+    _require_authors(found, reach)
+    erasures = erasures.with_dropped(tweets_until(listing, found.columns, drop), given.spill)
+    erasures = erasures.with_scrubbed(tweets_until(listing, found.columns, scrub), given.spill)
     erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures), given.spill)
     files = tuple(_planned(listing, found, erasures, frozenset(rewrite), progress))
     _require_checked(files, erasures)
@@ -225,7 +229,8 @@ class _Found:
     clear: dict[str, FilePlan]
 
 
-def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
+def _find_all(listing: Listing, said: Told, erasures: Erasures, *, settled: bool) -> _Found:
+    """The columns of every file; ``settled`` says that what is to be erased is known by ID already."""
     found, unusable, clear, samples = {}, {}, {}, Samples()
     kinds = BySchema(lambda file: _Kind(Sight.of(file, said)))
     every: dict[int, pa.Schema] = {}
@@ -238,7 +243,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 found[source.path], why = here.within(file)
                 if drops:
                     here.must_know_references(file)
-                if source.bytes < _HEAVY and not len(erasures.drop_authors):  # or there are more tweets to come
+                if source.bytes < _HEAVY and settled and not len(erasures.drop_authors):  # or more tweets are to come
                     layout = kind.layout(file, found[source.path], erasures)
                     made = _clear(listing.root, source, file, found[source.path], erasures, layout)
                     clear.update({source.path: made} if made else {})

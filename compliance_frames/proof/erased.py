@@ -91,6 +91,11 @@ class Erased:
         drop = _set(self.drop_tweets, tweets)
         return Erased(drop, self.drop_authors, _less(self.scrub_tweets, drop), self.scrub_authors)
 
+    def with_scrubbed(self, tweets: IdArray) -> Erased:
+        """The same, and more tweets that must have no place."""
+        scrub = _less(_set(self.scrub_tweets, tweets), self.drop_tweets)
+        return Erased(self.drop_tweets, self.drop_authors, scrub, self.scrub_authors)
+
 
 def read_answers(results: tuple[Any, ...], ledger: Any) -> Answers:
     """What results or a ledger say.
@@ -130,17 +135,25 @@ def erased_by(answers: Answers, policy: Mapping[str, Treatment]) -> Erased:
     found: dict[tuple[str, Treatment], list[IdArray]] = {}
     for table in answers.results:
         kinds = pa.table({name: _text(table.column(name)) for name in ("type", "reason")})
+        if "up_to" in table.column_names:  # no more than some tweets of these are concerned
+            whole = pc.is_null(table.column("up_to"))
+            table, kinds = table.filter(whole), kinds.filter(whole)
         ids = np.asarray(pc.cast(table.column("id"), pa.int64()))
         for row in kinds.group_by(["type", "reason"]).aggregate([]).to_pylist():
             same = pc.and_(pc.equal(kinds["type"], row["type"]), pc.equal(kinds["reason"], row["reason"]))
-            found.setdefault((row["type"], _treatment(policy, row["reason"])), []).append(ids[same.to_numpy()])
+            found.setdefault((row["type"], treatment_of(policy, row["reason"])), []).append(ids[same.to_numpy()])
     sets = {key: _set(*parts) for key, parts in found.items()}
     tweets, users = (sets.get((kind, "drop"), _none()) for kind in _WHOSE)
     places, homes = (sets.get((kind, "scrub_geo"), _none()) for kind in _WHOSE)
     return Erased(tweets, users, _less(places, tweets), _less(homes, users))
 
 
-def _treatment(policy: Mapping[str, Treatment], reason: str) -> Treatment:
+def treatment_of(policy: Mapping[str, Treatment], reason: str) -> Treatment:
+    """What a policy does with a reason.
+
+    Raises:
+        VerificationError: it does not settle it.
+    """
     if reason not in policy:
         raise VerificationError(
             f"the results name a reason that the manifest's policy does not settle: {reason!r}; "

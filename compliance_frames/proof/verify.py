@@ -26,6 +26,7 @@ from compliance_frames.proof.sampling import Sample
 from compliance_frames.proof.search import Likely, Needles
 from compliance_frames.proof.source import source_problems, tweets_of_authors
 from compliance_frames.proof.survey import Survey
+from compliance_frames.proof.until import UNLOOKED, until, with_tweets
 
 #: Of a dataset that is not clean at all, nobody reads every problem.
 MOST_PROBLEMS: Final = 100
@@ -115,7 +116,8 @@ def verify(
     if not root.is_dir():
         raise VerificationError(f"there is no dataset at {destination}", problems=(f"{destination} is missing",))
     answers = read_answers(results, ledger)
-    erased = erased_by(answers, told.policy)
+    last = until(answers, told.policy)
+    erased = with_tweets(erased_by(answers, told.policy), last, told, _datasets(root, source) if last else ())
     problems = _Problems()
     _inventory(root, told, problems)
     gone = erased if source is None else _gone_by_source(Path(source), told, erased, problems)
@@ -125,10 +127,15 @@ def verify(
     same = None if source is None or problems.count else Path(source)
     survey = Survey(root, told, sought=sought, sample=chosen, source=same, problems=problems, progress=progress)
     found = rescan(survey.batches(), gone)
+    survey.unlooked.update([UNLOOKED] if last else [])
     counted = _judged(found, survey, told, problems)
     problems.settle(root)
     proof = _proof(root, told, answers, erased, counted, survey, chosen, with_source=source is not None)
     return replace(proof, evidence=Evidence.of(told, answers, erased, ledger))
+
+
+def _datasets(root: Path, source: str | os.PathLike[str] | None) -> tuple[Path, ...]:
+    return (root,) if source is None else (root, Path(source))
 
 
 def _gone_by_source(source: Path, manifest: Manifest, erased: Erased, problems: _Problems) -> Erased:

@@ -69,6 +69,29 @@ def test_steps_take_the_same_files(run: Run, corpus: Path, lines: Path, tmp_path
     assert run("clean", corpus, "other", "--results", lines).code == 1
 
 
+def test_a_stream_that_was_recorded_is_applied(run: Run, corpus: Path, tmp_path: Path) -> None:
+    """Events count as results do; what they say of places up to a tweet is kept to, and proven."""
+    when = '"event_at":"2024-05-01T00:00:00Z"'
+    scrub = '{"data":{"scrub_geo":{"user":{"id":"%d"},"up_to_tweet_id":"1500000000000000001",' + when + "}}}"
+    lines = [scrub % 11, scrub % 12, '{"data":{"user_suspend":{"user":{"id":"13"},' + when + "}}}"]
+    modified = '{"data":{"user_profile_modification":{"user":{"id":"13"},' + when + "}}}"
+    (tmp_path / "stream.jsonl").write_text("\n".join([*lines, modified]))
+    refused = run("run", corpus, "clean", "--events", "stream.jsonl")
+    assert refused.code == 1
+    assert "--ignore user_profile_modification" in refused.error
+    words = ["--events", "stream.jsonl", "--ignore", "user_profile_modification"]
+    done = run("run", corpus, "clean", *words, "--json")
+    assert done.code == 0, done.err
+    kept = pq.read_table(tmp_path / "clean")
+    assert kept.column("place").to_pylist() == [None, "there"]
+    assert run("verify", "clean", *words, "--source", corpus).code == 0
+    pq.write_table(kept.set_column(3, "place", pa.array(["here", "there"])), tmp_path / "clean" / "part-0.parquet")
+    done = run("verify", "clean", *words)
+    assert done.code == 3
+    assert "place" in done.err
+    assert run("plan", corpus, "--results", "stream.jsonl", "--ignore", "limit").code == 2
+
+
 def test_nothing_to_go_by_is_a_usage_error(run: Run, corpus: Path, lines: Path) -> None:
     """Neither ledger nor files; or what only a ledger can settle."""
     for command in (["plan", corpus], ["clean", corpus, "clean"]):
@@ -76,6 +99,7 @@ def test_nothing_to_go_by_is_a_usage_error(run: Run, corpus: Path, lines: Path) 
         assert done.code == 2
         assert "--ledger DIR" in done.err
         assert "--results FILE" in done.err
+        assert "--events FILE" in done.err
     done = run("plan", corpus, "--results", lines, "--unchecked", "error")
     assert done.code == 5
     assert "only a ledger knows" in done.error
