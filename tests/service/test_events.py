@@ -162,6 +162,13 @@ def test_reversals_take_back_their_own_and_nothing_else(tmp_path: Path) -> None:
     ]
 
 
+def test_places_go_as_far_as_any_event_says(tmp_path: Path) -> None:
+    """A later event that reaches less far gives no place back."""
+    happened = [Happened("scrub_geo", 7, minute, up_to=last) for minute, last in ((0, 10), (1, 30), (2, 20))]
+    table = read_events(write(tmp_path / "a.jsonl", map(as_v2, happened)))
+    assert table.select(["up_to", "redacted_at"]).to_pylist() == [{"up_to": 30, "redacted_at": happened[2].at}]
+
+
 def test_older_versions_of_a_tweet_are_edited(tmp_path: Path) -> None:
     """Of a tweet that was edited, every version but the last is no longer what somebody says."""
     versions = ["1557433858676740098", "1557445923210514432"]

@@ -125,12 +125,11 @@ def test_a_type_is_found_or_asked_for(tmp_path: Path) -> None:
 def test_a_spelling_is_seen_wherever_blocks_end(tmp_path: Path) -> None:
     """The one line that tells the type may lie across the border of what is read at once."""
     bare = '{"id":"20","action":"delete","reason":"deleted"}\n'
-    for shift in range(0, 140, 7):
-        lines = bare * ((1 << 22) // len(bare)) + " " * shift + "\n" + TWEET
-        path = written(tmp_path, a__jsonl=lines) / "a.jsonl"
+    body = bare * (((1 << 22) - 200) // len(bare))
+    for cut in (TWEET.index("created_at") + 5, TWEET.index("022Z")):
+        padding = " " * ((1 << 22) - len(body) - 1 - cut)
+        path = written(tmp_path, a__jsonl=f"{body}{padding}\n{TWEET}") / "a.jsonl"
         assert read_results(path).column("type").to_pylist() == ["tweets"] * 2
-        if shift > 28:  # each is four megabytes
-            break
 
 
 WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
