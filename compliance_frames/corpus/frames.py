@@ -15,8 +15,9 @@ from compliance_frames.corpus.authors import tweets_in
 from compliance_frames.corpus.columns import Columns, find_columns, steps_to
 from compliance_frames.corpus.erase import Masks, hits, ids_at, masks, without_embedded, without_places
 from compliance_frames.corpus.erasures import Erasures
-from compliance_frames.corpus.mounts import Change, is_lazy, mounted
+from compliance_frames.corpus.mounts import Change, is_lazy, mounted, unwrapped
 from compliance_frames.corpus.plan import as_results
+from compliance_frames.corpus.polars_frames import with_open_words
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.corpus.told import told
 from compliance_frames.errors import PlanError
@@ -35,12 +36,14 @@ def match(frame: Any, *results: Any, id_column: str | None = None, author_column
 
     Adds the columns ``compliance_type``, ``compliance_action``, ``compliance_reason`` and
     ``compliance_redacted_at``, null in rows that were not flagged; columns of these names are replaced. Of two
-    results for one row (its tweet and its author, or two jobs) it shows the strictest: ``scrub_geo`` comes last.
-    What a row retweets or embeds is not looked at; :func:`apply` does that.
+    results for one row (its tweet and its author, or two jobs) it shows the strictest: ``scrub_geo`` comes last. A
+    result for a user's tweets up to one (``up_to``) is shown beside these. What a row retweets or embeds is not looked
+    at; :func:`apply` does that.
 
     Args:
-        frame: pandas, polars (eager or lazy) or a ``pyarrow.Table``, and the same comes back (pandas with its
-            index); of anything else with an Arrow stream, e.g. a DuckDB relation, a ``pyarrow.Table``.
+        frame: pandas (whose index may hold the IDs), polars (eager or lazy), pyarrow (table, record batch or reader),
+            a DuckDB relation, or one of these in narwhals: the same comes back, pandas with its index, a relation on
+            its connection. Of anything else with an Arrow stream, a ``pyarrow.Table``.
         results: tables as ``check`` returns them.
         id_column: path of the tweet IDs; found when None.
         author_column: path of the author IDs, used for results of users; found when None.
@@ -54,6 +57,7 @@ def match(frame: Any, *results: Any, id_column: str | None = None, author_column
     [None, 'deleted']
     """
     answers = _Answers(results)
+    native, wrap = unwrapped(frame)
 
     def matched(whole: Any) -> Any:
         mount = mounted(whole)
@@ -61,7 +65,7 @@ def match(frame: Any, *results: Any, id_column: str | None = None, author_column
         columns = find_columns(small.schema, id_column=id_column, author_column=author_column, geo=[])
         return mount.with_columns(answers.of(small, columns))
 
-    return _lazily(frame, matched) if is_lazy(frame) else matched(frame)
+    return wrap(_lazily(native, matched) if is_lazy(native) else matched(native))
 
 
 def apply(
@@ -75,14 +79,15 @@ def apply(
 ) -> Any:
     """A frame without what was flagged: what ``plan`` and ``clean`` do to a dataset, in memory.
 
-    Rows keep their order, columns their types. In pandas, rows keep their labels, and categories that only
-    dropped rows had are gone from their type; a number that must be null becomes NaN, as pandas has it.
-    A polars ``Enum`` keeps all its words, as its type says them.
+    Rows keep their order, columns their types. Nothing of what went stays in the frame, wherever it is written to:
+    neither in buffers, nor in lists of words. Words that only dropped rows had are gone from pandas' categories and the
+    levels of its index, from a polars ``Enum``, from DuckDB's ``ENUM``; words that no row ever had stay. In pandas,
+    rows keep their labels, and a number that must be null becomes NaN, as pandas has it.
 
     Args:
-        frame: pandas, polars (eager or lazy) or a ``pyarrow.Table``, and the same comes back; of anything else
-            with an Arrow stream, e.g. a DuckDB relation, a ``pyarrow.Table``. A lazy frame is read whole when it
-            is collected: a retweet can repeat a row from anywhere.
+        frame: as :func:`match` takes it, and the same comes back. A lazy frame is read whole when it is collected: a
+            retweet can repeat a row from anywhere. Its type must be known before: an ``Enum`` in it becomes
+            ``Categorical``, of the same values.
         results: tables as ``check`` returns them.
         policy: what each reason does; :meth:`Policy.default` when None.
         id_column: path of the tweet IDs; found when None.
@@ -106,6 +111,7 @@ def apply(
     erasures = Erasures.of(answers)
     drop, scrub = answers.until("drop"), answers.until("scrub_geo")
     said = told(columns, id_column, author_column, geo)
+    native, wrap = unwrapped(frame)
 
     def applied(whole: Any) -> Any:
         mount = mounted(whole)
@@ -120,7 +126,7 @@ def apply(
         found = masks(small, there, more)
         return mount.erased(_changes(small, there, more, found), ~found.drop)
 
-    return _lazily(frame, applied) if is_lazy(frame) else applied(frame)
+    return wrap(_lazily(with_open_words(native), applied) if is_lazy(native) else applied(native))
 
 
 class _Answers:

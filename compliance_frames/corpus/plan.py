@@ -147,7 +147,8 @@ def as_results(result: Any) -> pa.Table:
         return result
     if hasattr(result, "__arrow_c_stream__"):
         return pa.table(result)
-    raise PlanError(f"results are tables, as check(…) returns them, not {type(result).__name__}")
+    hint = "; read files with read_results(…)" if isinstance(result, str | os.PathLike) else ""
+    raise PlanError(f"results are tables, as check(…) returns them, not {type(result).__name__}{hint}")
 
 
 @dataclass(frozen=True)
