@@ -224,10 +224,10 @@ def _by(certificate: Certificate) -> str:
 
 @click.command()
 @click.argument("dest", type=options.PATH)
-@options.read_ledger
+@given("Ledger that the results are taken from.")
 @options.output_file
 @options.output
-def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> None:
+def report(dest: Path, given: Given, output: Path | None, display: Display) -> None:
     """Verify DEST and write one HTML page of what was done to it, with counts and pictures.
 
     The page is one file that fetches nothing; it holds no tweet and no user. A certificate that lies beside DEST
@@ -239,7 +239,8 @@ def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> N
     """
     from compliance_frames.proof.certificate import certificate_path
 
-    proof, page = prove_and_report(display, dest, Given(ledger), output=output, certificate=certificate_path(dest))
+    given.must_be_some()
+    proof, page = prove_and_report(display, dest, given, output=output, certificate=certificate_path(dest))
     display.show(f"report written to {page}")
     display.answer(
         {"command": "report", "destination": str(dest), "report": str(page), "verified": True, "proof": proof.to_dict()}

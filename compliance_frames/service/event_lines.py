@@ -60,6 +60,8 @@ _MOMENT: Final = re.compile(
 )
 _MILLISECONDS: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _TIMES: Final = ("event_at", "timestamp_ms", "timestampMs")
+#: In milliseconds since 1970.
+_YEAR_10000: Final = 253_402_300_800_000
 _UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_COUNTRIES: Final = 300
 
@@ -178,7 +180,7 @@ def _time(body: dict[str, Any]) -> int | None:
         return None
     text = str(told[0])
     if isinstance(told[0], int | str) and not isinstance(told[0], bool | Float):
-        if _MILLISECONDS.fullmatch(text):
+        if _MILLISECONDS.fullmatch(text) and int(text) < _YEAR_10000:
             return int(text)
         if _MOMENT.fullmatch(text):
             try:

@@ -178,25 +178,20 @@ class _State:
             sorted(told) if (told := self._countries.get(key)) else None
             for key in zip(groups, ids.tolist(), strict=True)
         ]
-        columns = {
-            "type": [_GROUPS[group][0] for group in groups],
-            "id": ids,
-            "action": [_NAMES[kind] for kind in kinds.tolist()],
-            "reason": [_GROUPS[group][1] for group in groups],
-            "created_at": pa.nulls(len(ids)),
+        nothing = pa.nulls(len(ids))
+        columns: dict[str, Any] = {
+            "type": pa.array([_GROUPS[group][0] for group in groups], pa.string()),
+            "id": pa.array(ids),
+            "action": pa.array([_NAMES[kind] for kind in kinds.tolist()], pa.string()),
+            "reason": pa.array([_GROUPS[group][1] for group in groups], pa.string()),
+            "created_at": nothing,
             "redacted_at": pa.array(times, mask=~_known(times)),
-            "job_id": pa.nulls(len(ids)),
+            "job_id": nothing,
             "checked_at": pa.repeat(pa.scalar(when, BOUNDED.field("checked_at").type), len(ids)),
             "up_to": pa.array(reach, mask=~_known(reach)),
-            "withheld_in_countries": countries,
+            "withheld_in_countries": pa.array(countries, BOUNDED.field("withheld_in_countries").type),
         }
-        arrays = [
-            (values if isinstance(values, pa.Array) else pa.array(values)).cast(field.type)
-            if field.name != "withheld_in_countries"
-            else pa.array(values, field.type)
-            for field in BOUNDED
-            for values in (columns[field.name],)
-        ]
+        arrays = [columns[field.name].cast(field.type) for field in BOUNDED]
         return in_order(pa.Table.from_arrays(arrays, schema=BOUNDED))
 
 

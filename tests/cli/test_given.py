@@ -64,6 +64,7 @@ def test_steps_take_the_same_files(run: Run, corpus: Path, lines: Path, tmp_path
     assert cleaned.code == 0
     assert " ".join(["compliance-frames verify clean", *words]) in " ".join(cleaned.err.split())
     assert run("verify", "clean", *words).code == 0
+    assert run("report", "clean", *words).code == 0
     (lines / "more.jsonl").write_text('{"id":"13","action":"delete","reason":"deleted"}')
     assert run("verify", "clean", "--results", lines / "more.jsonl", "--results-type", "users").code == 3
     assert run("clean", corpus, "other", "--results", lines).code == 1
@@ -94,7 +95,7 @@ def test_a_stream_that_was_recorded_is_applied(run: Run, corpus: Path, tmp_path:
 
 def test_nothing_to_go_by_is_a_usage_error(run: Run, corpus: Path, lines: Path) -> None:
     """Neither ledger nor files; or what only a ledger can settle."""
-    for command in (["plan", corpus], ["clean", corpus, "clean"]):
+    for command in (["plan", corpus], ["clean", corpus, "clean"], ["report", "clean"]):
         done = run(*command)
         assert done.code == 2
         assert "--ledger DIR" in done.err

@@ -242,6 +242,7 @@ BAD: dict[str, tuple[str, str]] = {
     "no such day": ('{"user_protect":{"id":7,"event_at":"2024-02-30T00:00:00Z"}}', "time that is none"),
     "no zone": ('{"user_protect":{"id":7,"event_at":"2024-02-03T00:00:00"}}', "time that is none"),
     "float time": ('{"user_protect":{"id":7,"timestamp_ms":1.5}}', "time that is none"),
+    "far time": ('{"user_protect":{"id":7,"timestamp_ms":"999999999999999"}}', "time that is none"),
     "no bound": (f'{{"data":{{"scrub_geo":{{"user":{{"id":"7"}},{MOMENT}}}}}}}', "has no up_to_tweet_id"),
     "no countries": ('{"user_withheld":{"id":7}}', "in which countries"),
     "odd country": ('{"user_withheld":{"id":7,"withheld_in_countries":["Germany"]}}', "two letters"),

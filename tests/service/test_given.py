@@ -157,6 +157,15 @@ def test_what_people_wrote_from_results_comes_back_as_it_was(writer: str, tmp_pa
     assert bare.drop_columns("job_id").equals(OURS.drop_columns("job_id"))
 
 
+def test_what_r_wrote_is_read(tmp_path: Path) -> None:
+    """A data frame of academictwitteR's, with row names, NA, and the service's own spelling of times."""
+    rows = '"1","1160164553482756096","delete","2019-08-10T12:22:39.022Z","suspended",NA\n'
+    path = written(tmp_path, a__csv=f'"","id","action","created_at","reason","redacted_at"\n{rows}') / "a.csv"
+    (row,) = read_results(path).to_pylist()
+    assert (row["type"], row["id"], row["reason"]) == ("tweets", 1160164553482756096, "suspended")
+    assert (row["created_at"].microsecond, row["redacted_at"]) == (22000, None)
+
+
 def test_an_empty_table_is_all_clear(tmp_path: Path) -> None:
     """Nothing but a header, no row, no byte: no ID was flagged."""
     WRITERS["polars.csv"](OURS.slice(0, 0), tmp_path / "a.csv")
