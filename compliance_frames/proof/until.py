@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compliance_frames.corpus.manifest import Manifest
-from compliance_frames.errors import VerificationError
+from compliance_frames.errors import ComplianceFramesError, VerificationError
 from compliance_frames.proof.erased import Answers, Erased, IdArray, treatment_of
+from compliance_frames.proof.footer import read_footer
 from compliance_frames.proof.rescan import bounded
 from compliance_frames.proof.source import authorship
 from compliance_frames.schemas import Treatment
@@ -45,6 +46,10 @@ def until(answers: Answers, policy: Mapping[str, Treatment]) -> dict[Treatment, 
     return {treatment: pa.concat_tables(tables) for treatment, tables in found.items() if treatment != "keep"}
 
 
+_UNREADABLE: Final = (
+    pa.ArrowException, ComplianceFramesError, OSError, ValueError, NotImplementedError, MemoryError,
+    LookupError, TypeError, AttributeError, ArithmeticError,
+)  # fmt: skip
 _PAIRS: Final = pa.schema([("id", pa.int64()), ("up_to", pa.int64())])
 
 
@@ -67,7 +72,12 @@ def _joined(parts: list[IdArray]) -> IdArray:
 def _readable(root: Path, manifest: Manifest) -> Iterator[Any]:
     """Tweets and their authors, as far as files can be read: whoever looks into each says what is wrong with others."""
     for record in manifest.files:
+        path = root if root.is_file() else root / record.path
+        if record.columns is None or path.is_symlink():
+            continue
         try:
+            with path.open("rb") as file:
+                read_footer(file)  # what makes no sense in it could end the process
             yield from authorship(root, manifest, record)
-        except (pa.ArrowException, OSError, ValueError):
+        except _UNREADABLE:
             continue

@@ -138,6 +138,19 @@ def test_the_proof_finds_a_place_that_stayed(tmp_path: Path) -> None:
         cf.verify(tmp_path / "clean", bounded((11, 6)))
 
 
+@pytest.mark.parametrize("damage", [b"", b"PAR1", b"PAR1" + bytes(60) + b"PAR1"])
+def test_a_damaged_copy_is_a_problem_of_its_own(damage: bytes, tmp_path: Path) -> None:
+    """What cannot be asked whose its tweets are is told by what is wrong with it."""
+    (tmp_path / "corpus").mkdir()
+    for name in ("a.parquet", "b.parquet"):
+        pq.write_table(pa.Table.from_pylist(corpus_of([3, 6]), schema=SCHEMA), tmp_path / "corpus" / name)
+    cf.clean(cf.plan(tmp_path / "corpus", bounded((11, 5))), tmp_path / "clean")
+    (tmp_path / "clean" / "a.parquet").write_bytes(damage)
+    with pytest.raises(VerificationError) as caught:
+        cf.verify(tmp_path / "clean", bounded((11, 5)))
+    assert all(each.startswith("a.parquet") for each in caught.value.problems)
+
+
 @pytest.mark.parametrize("spell", [json.dumps, repr])
 def test_quoted_tweets_in_text_and_in_flat_tables_are_reached(spell: Callable[[Any], str], tmp_path: Path) -> None:
     """A quote in a cell of text is nulled up to the tweet; so are places of quotes in flat tables."""
