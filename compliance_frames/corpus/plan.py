@@ -70,7 +70,8 @@ def plan(
 
     Args:
         dataset: a directory of Parquet files, or one Parquet file.
-        results: tables as ``check`` returns them; anything with an Arrow stream.
+        results: tables as ``check``, ``read_results`` and ``read_events`` return them; anything with an Arrow stream.
+            Of a user with ``up_to``, the tweets up to that ID are concerned and no others.
         policy: what each reason does; :meth:`Policy.default` when None.
         ledger: path of a ledger (or the ledger itself). It tells which tweets were asked about; its results count, and
             those that are given beside it.

@@ -81,7 +81,8 @@ def verify(
 
     Args:
         destination: the cleaned dataset.
-        results: tables as ``check`` returns them; they may be newer than those that were applied.
+        results: tables as ``check``, ``read_results`` and ``read_events`` return them; they may be newer than those
+            that were applied. Of a user with ``up_to``, the tweets of the dataset up to that ID are concerned.
         source: the dataset it was made from. Its files are held against the manifest too, and tweets of authors who
             had to go are known by it, where others repeat them.
         ledger: path of a ledger (or the ledger itself): it tells what was asked; its results count, and those that are

@@ -115,6 +115,8 @@ def _named(told: dict[str, Any]) -> tuple[str, Any]:
         told = told["data"]
     if {"text", "full_text"} & told.keys() and {"id", "id_str"} & told.keys():
         return "tweet", told
+    if {"id", "action", "reason"} <= told.keys():
+        raise ValueError("is a result, and no event: results are for read_results (--results)")
     if len(told) != 1:
         raise ValueError("is no event: an object with one key, the event's name, is wanted")
     ((name, body),) = told.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +18,13 @@ import pyarrow as pa
 
 from compliance_frames.errors import IdError, ResultsError
 from compliance_frames.schemas import JobType
+from compliance_frames.service.event_lines import KINDS, event_in
 from compliance_frames.service.kept_files import Kind, Watched, changed_at, files_of, kind_of, named, opened
 from compliance_frames.service.results import answered, read_rows
 from compliance_frames.service.settled import settled
 from compliance_frames.service.written_tables import table_of_csv, table_of_parquet
+
+_LONGEST: Final = 1 << 16
 
 _SPELLINGS: Final = re.compile(
     rb'"created_at"\s*:\s*"[0-9T:-]{19}(?:(?P<tweets>\.[0-9]{1,3}Z)|(?P<users>\+00:00))"'
@@ -94,7 +98,15 @@ def _read(path: Path, said: _Said) -> pa.Table:
     except ResultsError as error:
         if str(error).startswith(named(path)):
             raise
-        raise ResultsError(f"{named(path)}: {error}", line=error.line) from None
+        hint = " They are events: those are for read_events (--events)." if _holds_events(path) else ""
+        raise ResultsError(f"{named(path)}: {error}{hint}", line=error.line) from None
+
+
+def _holds_events(path: Path) -> bool:
+    """Whether a file that holds no results begins with an event of a compliance stream."""
+    with opened(path) as stream, suppress(ValueError):
+        return event_in(stream.readline(_LONGEST).decode()).kind in KINDS
+    return False
 
 
 def _of_lines(stream: BinaryIO, path: Path, said: _Said) -> pa.Table:

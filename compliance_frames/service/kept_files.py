@@ -46,6 +46,8 @@ def files_of(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
 
 
 def _files(source: str | os.PathLike[str]) -> list[Path]:
+    if isinstance(source, list | tuple):
+        raise ResultsError("several files are given one by one: read_results(*paths)")
     path = Path(source)
     if path.is_dir():
         found = sorted(each for each in path.iterdir() if not each.name.startswith(".") and each.is_file())

@@ -16,11 +16,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compliance_frames.errors import IdError, ResultsError
 from compliance_frames.schemas import RESULTS, TREATMENTS
+from compliance_frames.service.events import read_events
 from compliance_frames.service.given import read_results
 from compliance_frames.service.results import parse
 from compliance_frames.service.settled import settled
@@ -238,6 +239,18 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_results()
 
 
+def test_results_and_events_are_told_apart(tmp_path: Path) -> None:
+    """Who takes one reader for the other is told which is which."""
+    event = '{"data":{"delete":{"tweet":{"id":"1"},"event_at":"2024-05-01T00:00:00Z"}}}'
+    folder = written(tmp_path, results__jsonl=TWEET, events__jsonl=event)
+    with pytest.raises(ResultsError, match="for read_events"):
+        read_results(folder / "events.jsonl")
+    with pytest.raises(ResultsError, match="for read_results"):
+        read_events(folder / "results.jsonl")
+    with pytest.raises(ResultsError, match=r"read_results\(\*paths\)"):
+        read_results([folder / "results.jsonl"])  # type: ignore[arg-type]
+
+
 def test_a_packed_file_without_end_is_refused(tmp_path: Path) -> None:
     """A small file that unpacks to gigabytes takes neither the memory nor the day."""
     path = written(tmp_path, a__jsonl__gz=gzip.compress(b"\n" * (1 << 26))) / "a.jsonl.gz"
@@ -281,6 +294,7 @@ def test_of_many_results_the_strictest_stay_and_none_hides_another(drawn: list[l
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**63 - 1), st.sampled_from(sorted(TREATMENTS))), max_size=10))
+@settings(max_examples=30)
 def test_lines_csv_and_parquet_of_the_same_results_say_the_same(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[int, str]]
 ) -> None:
