@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,18 +50,16 @@ class Relation:
             table: the rows.
             lost: of columns whose type lists words, those that have to go from it; None where they lie deeper.
         """
-        made = self._select(table, "*")
+        made = self._taken(table)
         kinds = dict(zip(self.relation.columns, self.relation.types, strict=True))
-        columns = [
-            _column(name, kind, kinds.get(name), lost) for name, kind in zip(made.columns, made.types, strict=True)
-        ]
-        return self._select(table, ", ".join(columns))
+        named = zip(made.columns, made.types, strict=True)
+        return made.select(*[_column(name, kind, kinds.get(name), lost) for name, kind in named])
 
-    def _select(self, arrow_rows: pa.Table, columns: str) -> Any:  # noqa: ARG002 - named in the query
-        """DuckDB finds the table by the name that it has here, which only the relation's own connection can do."""
+    def _taken(self, arrow_rows: pa.Table) -> Any:  # noqa: ARG002 - DuckDB finds it by the name that it has here
+        """A table as a relation. Only a query of the given one runs on its connection."""
         try:
-            return self.relation.query(f"before_{uuid.uuid4().hex}", f"SELECT {columns} FROM arrow_rows")  # noqa: S608
-        except sys.modules["duckdb"].Error as error:
+            return self.relation.query("compliance_frames_rows", "SELECT * FROM arrow_rows")
+        except _library().Error as error:
             raise PlanError(
                 "the relation's connection takes no tables from Python (python_enable_replacements=false): "
                 f"give relation.to_arrow_table() ({str(error).splitlines()[0]})"
@@ -75,19 +72,26 @@ def _table(table: pa.Table) -> ArrowTable:
     return ArrowTable(table)
 
 
-def _column(name: str, kind: Any, before: Any, lost: Mapping[str, set[str] | None]) -> str:
+def _column(name: str, kind: Any, before: Any, lost: Mapping[str, set[str] | None]) -> Any:
     """A column as it is selected: of the type that it had, as far as that type names nothing that went."""
-    quoted = '"' + name.replace('"', '""') + '"'
+    column = _library().ColumnExpression(name)
     if before is None or before == kind:
-        return quoted
-    if name not in lost:
-        return f"CAST({quoted} AS {before}) AS {quoted}"
-    gone = lost[name]
-    stay = [] if gone is None else [word for word in before.children[0][1] if word not in gone]
-    if not stay:
-        return quoted  # as text
+        return column
+    if name in lost:
+        before = _without(before, lost[name])
+    return (column if before is None else column.cast(before)).alias(name)
+
+
+def _without(kind: Any, gone: set[str] | None) -> Any:
+    """A type that lists words without some of them; None, for text, where none is left or the list lies deeper."""
+    stay = [] if gone is None else [word for word in kind.children[0][1] if word not in gone]
     listed = ", ".join("'" + word.replace("'", "''") + "'" for word in stay)
-    return f"CAST({quoted} AS ENUM({listed})) AS {quoted}"
+    return _library().sqltype(f"ENUM({listed})") if stay else None
+
+
+def _library() -> Any:
+    """DuckDB, which is there where a relation is."""
+    return sys.modules["duckdb"]
 
 
 def _lost(before: Any, after: Any) -> set[str] | None:

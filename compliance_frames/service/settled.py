@@ -28,6 +28,8 @@ def settled(tables: Iterable[pa.Table]) -> pa.Table:
     table = pa.concat_tables(parts).unify_dictionaries()
     reasons = table.column("reason").cast(pa.string())
     known = pc.is_in(reasons, pa.array(list(TREATMENTS)))
+    if pc.all(known).as_py():
+        return without_empty(strictest([table], schema=BOUNDED))
     others = pc.unique(reasons.filter(pc.invert(known))).to_pylist()
     apart = [table.filter(known), *(table.filter(pc.equal(reasons, pa.scalar(reason))) for reason in others)]
     whole = pa.concat_tables([strictest([part], schema=BOUNDED) for part in apart]).unify_dictionaries()

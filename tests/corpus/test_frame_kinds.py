@@ -297,6 +297,10 @@ def test_a_relation_stays_on_its_connection_with_its_types(flag: Flag, connectio
     assert made.fetchall() == relation.filter("id = 2").fetchall()
     assert not holds(made)
     assert connection.sql("select count(*) from made join t using (id)").fetchall() == [(1,)]
+    connection.execute("create or replace temp view compliance_frames_rows as select 42")
+    assert apply(relation, flag("deleted", [1])).fetchall() == made.fetchall()
+    assert connection.sql("from compliance_frames_rows").fetchall() == [(42,)]
+    connection.execute("drop view compliance_frames_rows")
     assert connection.sql("select count(*) from duckdb_views() where not internal").fetchall() == [(0,)]
     assert apply(relation, flag("deleted", [])) is relation
     every = apply(relation, flag("deleted", [1, 2]))
