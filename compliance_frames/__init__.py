@@ -13,8 +13,9 @@ Six verbs, in the order in which data goes through them::
     cf.verify("clean/", flagged, authors)
 
 ``cf.columns`` shows which columns of a corpus hold what, and why it thinks so. ``cf.match`` and ``cf.apply`` do
-the same for a frame in memory. ``cf.submit`` and ``cf.collect`` are the halves of ``cf.check``, for jobs that
-outlive a notebook. Every error is a ``cf.ComplianceFramesError``.
+the same for a frame in memory. ``cf.read_results`` reads answers that you have in files already, ``cf.read_events``
+recorded compliance streams. ``cf.submit`` and ``cf.collect`` are the halves of ``cf.check``, for jobs that outlive a
+notebook. Every error is a ``cf.ComplianceFramesError``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from compliance_frames.jobs.run import Submission, check, collect, submit
     from compliance_frames.proof.certificate import Certificate
     from compliance_frames.proof.verify import Proof, verify
+    from compliance_frames.service.events import read_events
+    from compliance_frames.service.given import read_results
 
 __version__ = "0.1.0"
 
@@ -57,6 +60,8 @@ __all__ = [
     "columns",
     "match",
     "plan",
+    "read_events",
+    "read_results",
     "submit",
     "verify",
 ]
@@ -81,6 +86,8 @@ _ROOMS = {
     "columns": "corpus.found",
     "match": "corpus.frames",
     "plan": "corpus.plan",
+    "read_events": "service.events",
+    "read_results": "service.given",
     "submit": "jobs.run",
     "verify": "proof.verify",
 }

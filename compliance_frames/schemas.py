@@ -8,8 +8,9 @@ import pyarrow as pa
 
 #: What a compliance job asks about.
 JobType = Literal["tweets", "users"]
-#: Why the service flags an ID. A reason outside this list is kept as it came; the policy must settle it.
-Reason = Literal["deleted", "deactivated", "suspended", "protected", "bounced", "scrub_geo"]
+#: Why the service flags an ID; ``dropped`` (out of public view) is a word of its streams alone. A reason outside this
+#: list is kept as it came; the policy must settle it.
+Reason = Literal["deleted", "deactivated", "suspended", "protected", "bounced", "dropped", "scrub_geo"]
 #: What happens to the rows of a flagged ID.
 Treatment = Literal["drop", "scrub_geo", "keep"]
 #: What happens to the rows of an ID that was never asked.
@@ -24,13 +25,14 @@ TREATMENTS: Final[dict[str, Treatment]] = {
     "suspended": "drop",
     "protected": "drop",
     "bounced": "drop",
+    "dropped": "drop",
     "scrub_geo": "scrub_geo",
 }
 
 _TIME: Final = pa.timestamp("ms", tz="UTC")
 _WORD: Final = pa.dictionary(pa.int32(), pa.string())
 
-#: One row per flagged ID, sorted by (type, id), unique in (type, id).
+#: One row per flagged ID, sorted by (type, id), unique in (type, id). What came from files knows no job.
 RESULTS: Final = pa.schema(
     [
         pa.field("type", _WORD, nullable=False),
@@ -39,9 +41,15 @@ RESULTS: Final = pa.schema(
         pa.field("reason", _WORD, nullable=False),
         pa.field("created_at", _TIME),
         pa.field("redacted_at", _TIME),
-        pa.field("job_id", pa.int64(), nullable=False),
+        pa.field("job_id", pa.int64()),
         pa.field("checked_at", _TIME, nullable=False),
     ]
+)
+
+#: Results that events tell: how far back a user's places go, and where something is withheld. Places of a user with
+#: ``up_to`` go from tweets up to that ID, and from no others.
+BOUNDED: Final = pa.schema(
+    [*RESULTS, pa.field("up_to", pa.int64()), pa.field("withheld_in_countries", pa.list_(pa.string()))]
 )
 
 #: One row per chunk of a ledger: what was asked, where it stands.

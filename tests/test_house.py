@@ -84,14 +84,18 @@ def test_only_the_service_room_names_httpx() -> None:
                 assert room_of(module) == "service", f"{module} imports httpx"
 
 
-@pytest.mark.parametrize("module", ["corpus.clean", "corpus.plan", "corpus.frames", "proof.verify"])
+@pytest.mark.parametrize(
+    "module", ["corpus.clean", "corpus.plan", "corpus.frames", "proof.verify", "service.given", "service.events"]
+)
 def test_the_corpus_tower_loads_no_http(module: str) -> None:
-    """Planning, cleaning and verifying never load an HTTP client, not even by a detour."""
+    """Planning, cleaning and verifying never load an HTTP client, not even by a detour; nor does reading of files."""
     code = f"import sys, compliance_frames.{module}; sys.exit('httpx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("module", ["service.api", "service.storage", "service.results"])
+@pytest.mark.parametrize(
+    "module", ["service.api", "service.storage", "service.results", "service.given", "service.events"]
+)
 def test_the_service_tower_loads_no_dataset(module: str) -> None:
     """The service tower knows no dataset: nothing of the corpus or proof rooms is loaded by it."""
     code = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,15 @@ import rich_click as click
 
 from compliance_frames.cli import options, tables
 from compliance_frames.cli.asking import Asking, ask, asked_of, question_of
+from compliance_frames.cli.given import Given, given
 from compliance_frames.cli.proving import prove_and_report, signing_key
 from compliance_frames.console import Display, counted, heading
 from compliance_frames.names import leads_into
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pyarrow as pa
 
     from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.plan import Plan
@@ -32,7 +36,7 @@ class Treating:
         treat: Sequence[tuple[str, str]],
         geo: Sequence[str],
         no_geo: bool,
-        unchecked: Unchecked,
+        unchecked: Unchecked | None,
         others: Others,
         rewrite: Sequence[str],
     ) -> None:
@@ -46,7 +50,7 @@ class Treating:
 def _make_plan(
     display: Display,
     corpus: Path,
-    ledger: Path,
+    given: Given,
     treating: Treating,
     *,
     id_column: str | None = None,
@@ -54,10 +58,13 @@ def _make_plan(
 ) -> Plan:
     from compliance_frames.corpus.plan import plan as make_plan
 
+    given.must_be_some()
+    results = given.tables
     with display.progress() as told:
         return make_plan(
             corpus,
-            ledger=ledger,
+            *results,
+            ledger=given.ledger,
             policy=treating.policy,
             unchecked=treating.unchecked,
             geo=treating.geo,
@@ -101,11 +108,11 @@ def _planned(made: Plan) -> dict[str, Any]:
 @click.command()
 @click.argument("corpus", type=options.PATH)
 @options.columns
-@options.read_ledger
+@given("Ledger that the results are taken from.")
 @options.treating
 @options.output
 def plan(
-    corpus: Path, id_column: str | None, author_column: str | None, ledger: Path, display: Display, **treating: Any
+    corpus: Path, id_column: str | None, author_column: str | None, given: Given, display: Display, **treating: Any
 ) -> None:
     """Show what cleaning CORPUS would do, file by file. Nothing is written.
 
@@ -113,15 +120,16 @@ def plan(
     Example:
       compliance-frames plan corpus/ --ledger corpus.ledger
       compliance-frames plan corpus/ --ledger corpus.ledger --geo place_id
+      compliance-frames plan corpus/ --results 'results/*.jsonl'
     """
     told = Treating(**treating)
-    made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
+    made = _make_plan(display, corpus, given, told, id_column=id_column, author_column=author_column)
     display.show(*tables.plan_shown(made))
     display.answer(
         {
             "command": "plan",
             "corpus": str(corpus),
-            "ledger": str(ledger),
+            **given.to_dict(),
             **_planned(made),
             "digest": made.digest,
             "ignored": list(made.ignored),
@@ -135,7 +143,7 @@ def plan(
 @click.argument("corpus", type=options.PATH)
 @click.argument("dest", type=options.PATH)
 @options.columns
-@options.read_ledger
+@given("Ledger that the results are taken from.")
 @options.treating
 @options.writing
 @options.wait
@@ -145,7 +153,7 @@ def clean(
     dest: Path,
     id_column: str | None,
     author_column: str | None,
-    ledger: Path,
+    given: Given,
     workers: int | None,
     zstd_level: int | None,
     wait: bool,
@@ -162,20 +170,18 @@ def clean(
     """
     told = Treating(**treating)
     _must_be_free(dest, wait)
-    made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
+    made = _make_plan(display, corpus, given, told, id_column=id_column, author_column=author_column)
     done = _carry_out(display, made, dest, workers, zstd_level, wait)
     display.show(str(done))
-    next_call = shlex.join(["compliance-frames", "verify", str(dest), "--ledger", str(ledger)])
+    next_call = shlex.join(["compliance-frames", "verify", str(dest), *given.words()])
     display.say(f"next: {next_call}", style="dim")
-    display.answer({"command": "clean", "corpus": str(corpus), "ledger": str(ledger), **done.to_dict()})
+    display.answer({"command": "clean", "corpus": str(corpus), **given.to_dict(), **done.to_dict()})
 
 
 @click.command()
 @click.argument("corpus", type=options.PATH)
 @click.argument("dest", type=options.PATH)
-@click.option(
-    "--ledger", type=options.PATH, metavar="DIR", help="Where answers are kept. [dim](default: DEST.ledger)[/]"
-)
+@given("Where answers are kept. [dim](default: DEST.ledger; none with --results)[/]")
 @options.columns
 @options.asking
 @options.token
@@ -188,13 +194,13 @@ def clean(
 def run(
     corpus: Path,
     dest: Path,
-    ledger: Path | None,
+    given: Given,
     id_column: str | None,
     author_column: str | None,
     treat: Sequence[tuple[str, str]],
     geo: Sequence[str],
     no_geo: bool,
-    unchecked: Unchecked,
+    unchecked: Unchecked | None,
     others: Others,
     rewrite: Sequence[str],
     workers: int | None,
@@ -210,35 +216,40 @@ def run(
     Beside DEST stand DEST.manifest.json, DEST.certificate.json and DEST.report.html afterwards.
     Stopped at any point, the same command goes on where it stopped.
 
+    With --results or --events, nobody is asked: what these files say is applied, beside what a --ledger holds already.
+
     \b
     Example:
       compliance-frames run corpus/ clean/
+      compliance-frames run corpus/ clean/ --results 'results/*.jsonl'
       compliance-frames run corpus/ clean/ --max-age 7d --treat protected=keep
     """
     treating = Treating(treat, geo, no_geo, unchecked, others, rewrite)
-    book = ledger or _beside(dest, ".ledger")
+    if given.in_files:
+        given.must_be_some()
+    else:
+        given = replace(given, ledger=given.ledger or _beside(dest, ".ledger"))
     certificate = _beside(dest, ".certificate.json")
     _refuse_early(corpus, dest, certificate)
     key = signing_key(sign_key)
     _must_be_free(dest, wait)
-    for path, option in ((book, "--ledger"), (output, "--output")):
+    for path, option in ((given.ledger, "--ledger"), (output, "--output")):
         options.keep_apart(path, option, corpus, dest)
-    question = question_of(corpus, None, id_column, author_column)
-    results = ask(display, corpus, question, book, Asking(wait=wait, **asking))
+    results = _results_of(display, corpus, given, id_column, author_column, Asking(wait=wait, **asking))
     display.show(heading(f"{counted(results.num_rows, 'ID')} flagged"), tables.results_table(results))
-    made = _make_plan(display, corpus, book, treating, id_column=id_column, author_column=author_column)
+    made = _make_plan(display, corpus, given, treating, id_column=id_column, author_column=author_column)
     done = _carry_out(display, made, dest, workers, zstd_level, wait)
     display.show(str(done))
     proof, page = prove_and_report(
-        display, dest, book, source=corpus, output=output, certificate=certificate, certify=True, key=key
+        display, dest, given, source=corpus, output=output, certificate=certificate, certify=True, key=key
     )
     display.show(str(proof), f"report written to {page}, certificate to {certificate}")
     display.answer(
         {
             "command": "run",
             "corpus": str(corpus),
-            "ledger": str(book),
-            "asked": asked_of(book),
+            **given.to_dict(),
+            "asked": {} if given.ledger is None else asked_of(given.ledger),
             "flagged": results.num_rows,
             "reasons": tables.by_type(results),
             **done.to_dict(),
@@ -248,6 +259,18 @@ def run(
             "certificate": str(certificate),
         }
     )
+
+
+def _results_of(
+    display: Display, corpus: Path, given: Given, id_column: str | None, author_column: str | None, asking: Asking
+) -> pa.Table:
+    """What is known: from files, where there are some, or by asking."""
+    if given.in_files or given.ledger is None:
+        import pyarrow as pa
+
+        return pa.concat_tables(given.tables, promote_options="default")
+    question = question_of(corpus, None, id_column, author_column)
+    return ask(display, corpus, question, given.ledger, asking)
 
 
 def _beside(dest: Path, suffix: str) -> Path:

@@ -205,10 +205,6 @@ ledger: Final[Decorator] = click.option(
     help="Directory that remembers what was asked and what came back. Made when it is not there.",
 )
 
-read_ledger: Final[Decorator] = click.option(
-    "--ledger", type=PATH, required=True, metavar="DIR", help="Ledger that the results are taken from."
-)
-
 columns: Final[Decorator] = together(
     click.option("--id-column", metavar="COLUMN", help="Column of the tweet IDs. [dim](found by its name)[/]"),
     click.option("--author-column", metavar="COLUMN", help="Column of the authors' IDs. [dim](found by its name)[/]"),
@@ -268,9 +264,7 @@ treating: Final[Decorator] = together(
     click.option(
         "--unchecked",
         type=click.Choice(["error", "keep", "drop"]),
-        default="error",
-        show_default=True,
-        help="What becomes of rows whose ID was never asked.",
+        help="What becomes of rows whose ID was never asked. [dim](default: error; keep where no ledger tells)[/]",
     ),
     click.option(
         "--others",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from compliance_frames.cli import options
+from compliance_frames.cli.given import Given, given
 from compliance_frames.console import Display
 
 if TYPE_CHECKING:
@@ -53,12 +54,13 @@ def _public_key(path: Path | None) -> PublicKey | None:
 
 
 def _prove(
-    display: Display, dest: Path, ledger: Path, source: Path | None = None, sample: float | None = None
+    display: Display, dest: Path, given: Given, source: Path | None = None, sample: float | None = None
 ) -> Proof:
     from compliance_frames.proof.verify import verify as prove
 
+    results = given.tables
     with display.progress() as told:
-        return prove(dest, ledger=ledger, source=source, sample=sample, progress=told)
+        return prove(dest, *results, ledger=given.ledger, source=source, sample=sample, progress=told)
 
 
 def _recheck(
@@ -74,7 +76,7 @@ def _recheck(
 def prove_and_report(
     display: Display,
     dest: Path,
-    ledger: Path,
+    given: Given,
     *,
     source: Path | None = None,
     output: Path | None = None,
@@ -90,14 +92,16 @@ def prove_and_report(
     from compliance_frames.report.html import report as write_page
 
     try:
-        proof = _prove(display, dest, ledger, source)
+        proof = _prove(display, dest, given, source)
         shown = _certified(display, proof, certificate, certify=certify, key=key)
     except VerificationError as error:
-        page = write_page(dest, ledger=ledger, problems=error.problems or (str(error),), output=output)
+        problems = error.problems or (str(error),)
+        page = write_page(dest, *given.tables, ledger=given.ledger, problems=problems, output=output)
         display.say(f"what was found stands in {page}")
         raise
     told: Mapping[str, Any] | None = None if shown is None else shown.to_dict()
-    return proof, write_page(dest, ledger=ledger, proof=proof.to_dict(), certificate=told, output=output)
+    page = write_page(dest, *given.tables, ledger=given.ledger, proof=proof.to_dict(), certificate=told, output=output)
+    return proof, page
 
 
 def _certified(
@@ -113,7 +117,7 @@ def _certified(
 
 @click.command()
 @click.argument("dest", type=options.PATH)
-@click.option("--ledger", type=options.PATH, metavar="DIR", help="Ledger that the results are taken from.")
+@given("Ledger that the results are taken from.")
 @click.option(
     "--source", type=options.PATH, metavar="CORPUS", help="Also look in the cleaned copy for text of erased rows."
 )
@@ -139,7 +143,7 @@ def _certified(
 @options.output
 def verify(
     dest: Path,
-    ledger: Path | None,
+    given: Given,
     source: Path | None,
     certificate: Path | None,
     sample: float | None,
@@ -149,8 +153,8 @@ def verify(
 ) -> None:
     """Prove that DEST holds nothing that had to go, by code that shares nothing with clean.
 
-    With --certificate and no --ledger, only see that DEST is what was certified once: every file, and nothing more.
-    With both, DEST is verified anew, by what the ledger says now.
+    With --certificate and no results, only see that DEST is what was certified once: every file, and nothing more.
+    With both, DEST is verified anew, by what the ledger or the files say now.
 
     Exit code 3, and one line for each thing found, when it is not so.
 
@@ -162,13 +166,14 @@ def verify(
     """
     options.keep_apart(certificate, "--certificate", dest)
     is_there = certificate is not None and certificate.exists()
-    _must_make_sense(is_there, ledger, certificate, sign_key, public_key)
-    for option, given in (("--source", source), ("--sample", sample)) if ledger is None else ():
-        if given is not None:
+    with_results = given.ledger is not None or given.in_files
+    _must_make_sense(is_there, with_results, certificate, sign_key, public_key)
+    for option, value in (("--source", source), ("--sample", sample)) if not with_results else ():
+        if value is not None:
             raise click.UsageError(f"{option} is for verifying by the results of a ledger: give --ledger DIR too.")
     key, trusted = signing_key(sign_key), _public_key(public_key)
-    proof = None if ledger is None else _prove(display, dest, ledger, source, sample)
-    told: dict[str, Any] = {"command": "verify", "ledger": None if ledger is None else str(ledger)}
+    proof = _prove(display, dest, given, source, sample) if with_results else None
+    told: dict[str, Any] = {"command": "verify", **given.to_dict()}
     if proof is not None:
         display.show(str(proof))
         told |= proof.to_dict()
@@ -186,7 +191,7 @@ def verify(
 
 def _must_make_sense(
     is_there: bool,
-    ledger: Path | None,
+    with_results: bool,
     certificate: Path | None,
     sign_key: Path | None,
     public_key: Path | None,
@@ -197,9 +202,11 @@ def _must_make_sense(
         click.UsageError: some do.
         VerificationError: a certificate was to be checked, and there is none.
     """
-    if ledger is None and certificate is None:
-        raise click.UsageError("give --ledger DIR to verify by its results, or --certificate FILE to check one.")
-    if ledger is None and not is_there:
+    if not with_results and certificate is None:
+        raise click.UsageError(
+            "give --ledger DIR to verify by its results, or --certificate FILE to check one (or --results FILE)."
+        )
+    if not with_results and not is_there:
         from compliance_frames.proof.certificate import problem
 
         raise problem(f"there is no certificate {certificate} to check; with --ledger DIR, one is written")
@@ -217,10 +224,10 @@ def _by(certificate: Certificate) -> str:
 
 @click.command()
 @click.argument("dest", type=options.PATH)
-@options.read_ledger
+@given("Ledger that the results are taken from.")
 @options.output_file
 @options.output
-def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> None:
+def report(dest: Path, given: Given, output: Path | None, display: Display) -> None:
     """Verify DEST and write one HTML page of what was done to it, with counts and pictures.
 
     The page is one file that fetches nothing; it holds no tweet and no user. A certificate that lies beside DEST
@@ -232,7 +239,8 @@ def report(dest: Path, ledger: Path, output: Path | None, display: Display) -> N
     """
     from compliance_frames.proof.certificate import certificate_path
 
-    proof, page = prove_and_report(display, dest, ledger, output=output, certificate=certificate_path(dest))
+    given.must_be_some()
+    proof, page = prove_and_report(display, dest, given, output=output, certificate=certificate_path(dest))
     display.show(f"report written to {page}")
     display.answer(
         {"command": "report", "destination": str(dest), "report": str(page), "verified": True, "proof": proof.to_dict()}

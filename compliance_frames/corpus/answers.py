@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from compliance_frames.corpus.arrays import words
+from compliance_frames.corpus.arrays import Mask, words
 from compliance_frames.corpus.policy import Policy
+from compliance_frames.corpus.until import Until
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.parse import parse_ids
 from compliance_frames.ids.runs import Collector
@@ -66,6 +67,7 @@ class Answers:
         self._found: dict[tuple[str, str], Collector] = {key: self._spill.collector() for key in _KEYS.values()}
         self._counts: dict[tuple[str, str, Treatment], int] = {}
         self._ids: dict[tuple[str, str, Treatment], list[IdArray]] = {}
+        self._until: dict[Treatment, list[tuple[IdArray, IdArray]]] = {}
         self.job_ids: set[int] = set()
         self._times: list[datetime] = []
 
@@ -80,9 +82,11 @@ class Answers:
         for each in by_reason(table, self._policy):
             found.setdefault((each.treatment, each.type), []).append(each.ids)
             key = (each.type, each.reason, each.treatment)
-            self._counts[key] = self._counts.get(key, 0) + len(each.ids)
+            self._counts[key] = self._counts.get(key, 0) + len(each.ids) + len(each.until)
             if not self._once:
-                self._ids.setdefault(key, []).append(each.ids)
+                self._ids.setdefault(key, []).extend((each.ids, each.until.authors))
+            if len(each.until):
+                self._until.setdefault(each.treatment, []).append((each.until.authors, each.until.tweets))
         for wanted, parts in found.items():
             if wanted in self._found:
                 self._found[wanted].add(unique(*parts))
@@ -95,6 +99,10 @@ class Answers:
         for whose in ("tweets", "authors"):
             sets[f"scrub_{whose}"] = self._spill.without(sets[f"scrub_{whose}"], sets[f"drop_{whose}"])
         return sets
+
+    def until(self, treatment: Treatment) -> Until:
+        """The users of whom a treatment is for the tweets up to one of them; no set of :meth:`sets` holds these."""
+        return Until.of(self._until.get(treatment, []))
 
     def flagged(self) -> tuple[Flagged, ...]:
         """How many IDs each type and reason has, each ID counted once."""
@@ -109,13 +117,17 @@ class Answers:
 
 @dataclass(frozen=True, eq=False)
 class Reason:
-    """The IDs that a table of results holds for one type, action and reason, and their treatment."""
+    """The IDs that a table of results holds for one type, action and reason, and their treatment.
+
+    Users of whom no more than the tweets up to one of them are concerned are not among ``ids``, but in ``until``.
+    """
 
     type: JobType
     action: str
     reason: str
     treatment: Treatment
     ids: IdArray
+    until: Until
 
 
 def by_reason(table: pa.Table, policy: Policy) -> Iterator[Reason]:
@@ -138,6 +150,7 @@ def by_reason(table: pa.Table, policy: Policy) -> Iterator[Reason]:
 
 def _by_reason(table: pa.Table, policy: Policy, first_row: int) -> Iterator[Reason]:
     ids = parse_ids(table.column("id"), column="id", first_row=first_row).to_numpy(zero_copy_only=False)
+    last, is_bounded = _bounds(table, first_row)
     said, group = [], np.zeros(len(ids), np.int64)
     for name in _SAID:
         places, values = _coded(table.column(name))
@@ -150,7 +163,19 @@ def _by_reason(table: pa.Table, policy: Policy, first_row: int) -> Iterator[Reas
         if row["type"] not in get_args(JobType):
             raise PlanError(f"this is not a table of results: type {row['type']!r} is neither tweets nor users")
         treatment = policy.treatment(row["type"], row["action"], row["reason"])
-        yield Reason(**row, treatment=treatment, ids=ids[group == number])
+        here = group == number
+        until = Until.of([(ids[here & is_bounded], last[here & is_bounded])])
+        if len(until) and row["type"] != "users":
+            raise PlanError("this is not a table of results: up_to is for users, and stands beside a tweet")
+        yield Reason(**row, treatment=treatment, ids=ids[here & ~is_bounded], until=until)
+
+
+def _bounds(table: pa.Table, first_row: int) -> tuple[IdArray, Mask]:
+    """The last tweet that each row is about, and which rows have one; a table of results may know of none."""
+    if "up_to" not in table.schema.names:
+        return np.zeros(len(table), np.int64), np.zeros(len(table), bool)
+    told = parse_ids(table.column("up_to"), column="up_to", first_row=first_row)
+    return told.fill_null(0).to_numpy(), told.is_valid().to_numpy(zero_copy_only=False)
 
 
 def _coded(column: pa.ChunkedArray[Any]) -> tuple[NDArray[np.int32], list[str | None]]:

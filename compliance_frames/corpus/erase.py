@@ -371,14 +371,14 @@ def _rows_naming(
     for each in found:
         ids = authors if each.authors else tweets
         if len(ids):
-            which = _member(_ids_if_any(each.ids, each.path or path, hashes=each.authors), ids)
+            which = _member(ids_if_any(each.ids, each.path or path, hashes=each.authors), ids)
             if each.kinds is not None and which.any():
                 which &= repeats(each.kinds, says)
             rows[each.rows[which]] = True
     return rows
 
 
-def _ids_if_any(column: Any, path: str, *, hashes: bool = False) -> Any:
+def ids_if_any(column: Any, path: str, *, hashes: bool = False) -> Any:
     """The IDs in a column that most rows have none in; some tools write a word in their place, or hash some."""
     if pt.is_dictionary(column.type) and pt.is_string_view(column.type.value_type):
         column = words(column)

@@ -81,6 +81,11 @@ class Erasures:
         answers = Answers(policy or Policy.default())
         for table in results:
             answers.take(table)
+        return cls.of(answers, asked, unchecked)
+
+    @classmethod
+    def of(cls, answers: Answers, asked: Any = None, unchecked: Unchecked = "keep") -> Erasures:
+        """What answers ask for, but for what they say of tweets up to one (:meth:`Answers.until`)."""
         known = None if asked is None else unique(np.asarray(asked, dtype=np.int64))
         return cls(**answers.sets(), asked_tweets=known, unchecked=unchecked)
 
@@ -96,6 +101,29 @@ class Erasures:
             return self
         drop = room.union(self.drop_tweets, more)
         return dataclasses.replace(self, drop_tweets=drop, scrub_tweets=room.without(self.scrub_tweets, drop))
+
+    def with_scrubbed(self, tweets: Iterable[IdArray], spill: Spill | None = None) -> Erasures:
+        """The same erasures, and more tweets whose places go, which may come in parts.
+
+        >>> Erasures(drop_tweets=np.array([8])).with_scrubbed([np.array([8, 7])]).scrub_tweets
+        array([7])
+        """
+        room = spill or Spill()
+        more = room.without(room.keep(tweets), self.drop_tweets)
+        return dataclasses.replace(self, scrub_tweets=room.union(self.scrub_tweets, more)) if len(more) else self
+
+    def with_authors(self, *, drop: IdArray, scrub: IdArray, spill: Spill | None = None) -> Erasures:
+        """The same erasures, and more authors: what could be reached, before it is known what is.
+
+        >>> Erasures().with_authors(drop=np.array([7]), scrub=np.array([8])).scrub_authors
+        array([8])
+        """
+        room = spill or Spill()
+        return dataclasses.replace(
+            self,
+            drop_authors=room.union(self.drop_authors, drop),
+            scrub_authors=room.union(self.scrub_authors, scrub),
+        )
 
     @property
     def erase_anything(self) -> bool:

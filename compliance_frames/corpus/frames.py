@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from compliance_frames.corpus.answers import Answers
 from compliance_frames.corpus.arrays import words
+from compliance_frames.corpus.authors import tweets_in
 from compliance_frames.corpus.columns import Columns, find_columns
 from compliance_frames.corpus.erase import Masks, hits, ids_at, masks, without_embedded, without_places
 from compliance_frames.corpus.erasures import Erasures
-from compliance_frames.corpus.mounts import Change, is_lazy, mounted
+from compliance_frames.corpus.mounts import Change, is_lazy, mounted, unwrapped
 from compliance_frames.corpus.plan import as_results
+from compliance_frames.corpus.polars_frames import with_open_words
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.corpus.told import told
 from compliance_frames.corpus.within import head_of
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.intake import parse_ids
 from compliance_frames.ids.sets import IdArray
+from compliance_frames.schemas import TREATMENTS
 
 #: The columns that :func:`match` adds.
 MATCHED = pa.schema(dict.fromkeys(("compliance_type", "compliance_action", "compliance_reason"), pa.string())).append(
@@ -33,12 +37,14 @@ def match(frame: Any, *results: Any, id_column: str | None = None, author_column
 
     Adds the columns ``compliance_type``, ``compliance_action``, ``compliance_reason`` and
     ``compliance_redacted_at``, null in rows that were not flagged; columns of these names are replaced. Of two
-    results for one row (its tweet and its author, or two jobs) it shows the strictest: ``scrub_geo`` comes last.
-    What a row retweets or embeds is not looked at; :func:`apply` does that.
+    results for one row (its tweet and its author, or two jobs) it shows the strictest: ``scrub_geo`` comes last. A
+    result for a user's tweets up to one (``up_to``) is shown beside these. What a row retweets or embeds is not looked
+    at; :func:`apply` does that.
 
     Args:
-        frame: pandas, polars (eager or lazy) or a ``pyarrow.Table``, and the same comes back (pandas with its
-            index); of anything else with an Arrow stream, e.g. a DuckDB relation, a ``pyarrow.Table``.
+        frame: pandas (whose index may hold the IDs), polars (eager or lazy), pyarrow (table, record batch or reader),
+            a DuckDB relation, or one of these in narwhals: the same comes back, pandas with its index, a relation on
+            its connection. Of anything else with an Arrow stream, a ``pyarrow.Table``.
         results: tables as ``check`` returns them.
         id_column: path of the tweet IDs; found when None.
         author_column: path of the author IDs, used for results of users; found when None.
@@ -52,6 +58,7 @@ def match(frame: Any, *results: Any, id_column: str | None = None, author_column
     [None, 'deleted']
     """
     answers = _Answers(results)
+    native, wrap = unwrapped(frame)
 
     def matched(whole: Any) -> Any:
         mount = mounted(whole)
@@ -59,7 +66,7 @@ def match(frame: Any, *results: Any, id_column: str | None = None, author_column
         columns = find_columns(small.schema, id_column=id_column, author_column=author_column, geo=[])
         return mount.with_columns(answers.of(small, columns))
 
-    return _lazily(frame, matched) if is_lazy(frame) else matched(frame)
+    return wrap(_lazily(native, matched) if is_lazy(native) else matched(native))
 
 
 def apply(
@@ -73,14 +80,15 @@ def apply(
 ) -> Any:
     """A frame without what was flagged: what ``plan`` and ``clean`` do to a dataset, in memory.
 
-    Rows keep their order, columns their types. In pandas, rows keep their labels, and categories that only
-    dropped rows had are gone from their type; a number that must be null becomes NaN, as pandas has it.
-    A polars ``Enum`` keeps all its words, as its type says them.
+    Rows keep their order, columns their types. Nothing of what went stays in the frame, wherever it is written to:
+    neither in buffers, nor in lists of words. Words that only dropped rows had are gone from pandas' categories and the
+    levels of its index, from a polars ``Enum``, from DuckDB's ``ENUM``; words that no row ever had stay. In pandas,
+    rows keep their labels, and a number that must be null becomes NaN, as pandas has it.
 
     Args:
-        frame: pandas, polars (eager or lazy) or a ``pyarrow.Table``, and the same comes back; of anything else
-            with an Arrow stream, e.g. a DuckDB relation, a ``pyarrow.Table``. A lazy frame is read whole when it
-            is collected: a retweet can repeat a row from anywhere.
+        frame: as :func:`match` takes it, and the same comes back. A lazy frame is read whole when it is collected: a
+            retweet can repeat a row from anywhere. Its type must be known before: an ``Enum`` in it becomes
+            ``Categorical``, of the same values.
         results: tables as ``check`` returns them.
         policy: what each reason does; :meth:`Policy.default` when None.
         id_column: path of the tweet IDs; found when None.
@@ -98,8 +106,13 @@ def apply(
     >>> apply(pa.table({"id": ["1", "2"], "text": ["a", "b"]}), flagged).to_pylist()
     [{'id': '1', 'text': 'a'}]
     """
-    erasures = Erasures.from_results([as_results(result) for result in results], policy)
+    answers = Answers(policy or Policy.default())
+    for result in results:
+        answers.take(as_results(result))
+    erasures = Erasures.of(answers)
+    drop, scrub = answers.until("drop"), answers.until("scrub_geo")
     said = told(columns, id_column, author_column, geo)
+    native, wrap = unwrapped(frame)
 
     def applied(whole: Any) -> Any:
         mount = mounted(whole)
@@ -107,12 +120,14 @@ def apply(
         there = find_columns(
             small.schema, id_column=id_column, author_column=author_column, geo=geo, columns=said.columns
         )
-        _require_author(there, len(erasures.drop_authors) + len(erasures.scrub_authors))
-        more = erasures.with_dropped([_tweets_of_dropped_authors(small, there, erasures)])
+        _require_author(there, sum(map(len, (erasures.drop_authors, erasures.scrub_authors, drop, scrub))))
+        more = erasures.with_dropped([tweets_in(small, there, drop)])
+        more = more.with_scrubbed([tweets_in(small, there, scrub)])
+        more = more.with_dropped([_tweets_of_dropped_authors(small, there, erasures)])
         found = masks(small, there, more)
         return mount.erased(_changes(small, there, more, found), ~found.drop)
 
-    return _lazily(frame, applied) if is_lazy(frame) else applied(frame)
+    return wrap(_lazily(with_open_words(native), applied) if is_lazy(native) else applied(native))
 
 
 class _Answers:
@@ -121,10 +136,11 @@ class _Answers:
     def __init__(self, results: Sequence[Any]) -> None:
         named = [_named(as_results(result)) for result in results]
         table = pa.concat_tables([_NAMED.empty_table(), *named])
-        lenient = pc.equal(table.column("compliance_reason"), pa.scalar("scrub_geo")).to_numpy()
-        order = np.argsort(lenient, kind="stable")
+        mildness = _mildness(table.column("compliance_reason"))
+        up_to = table.column("up_to").fill_null(_ALL).to_numpy()
+        order = np.lexsort((-up_to, mildness))
         self.table = table.take(order)
-        self.lenient = lenient[order]
+        self.mildness, self.up_to = mildness[order], up_to[order]
 
     def of(self, small: pa.Table, columns: Columns) -> pa.Table:
         """The columns to add to a frame of these rows."""
@@ -132,7 +148,9 @@ class _Answers:
         users = self._of_type("users")
         _require_author(columns, len(users))
         if len(users) and columns.author_id is not None:
-            row = self._strictest(row, self._first("users", small, columns.author_id))
+            user = self._first("users", small, columns.author_id)
+            tweets = ids_at(small, columns.id).fill_null(_ALL).to_numpy(zero_copy_only=False)
+            row = self._strictest(row, np.where(tweets <= self.up_to[user], user, -1) if len(self.up_to) else user)
         rows: Any = pa.array(row, mask=row < 0)
         return self.table.select(MATCHED.names).take(rows)
 
@@ -153,11 +171,20 @@ class _Answers:
 
     def _strictest(self, tweets: IdArray, users: IdArray) -> IdArray:
         """Of two results for each row the one that asks for more; the tweet's own where they ask for the same."""
-        instead = (users >= 0) & ((tweets < 0) | (self.lenient[tweets] & ~self.lenient[users]))
+        instead = (users >= 0) & ((tweets < 0) | (self.mildness[tweets] > self.mildness[users]))
         return np.where(instead, users, tweets)
 
 
-_NAMED = MATCHED.append(pa.field("id", pa.int64()))
+_NAMED = MATCHED.append(pa.field("id", pa.int64())).append(pa.field("up_to", pa.int64()))
+#: The last tweet of those who have none: all of theirs are concerned.
+_ALL: Final = 2**63 - 1
+
+
+def _mildness(reasons: Any) -> IdArray:
+    """0 where a reason drops rows, 2 where it asks for less, and 1 where no policy knows it of itself."""
+    mildness = [0 if treatment == "drop" else 2 for treatment in TREATMENTS.values()]
+    known = pc.index_in(reasons, value_set=pa.array(list(TREATMENTS))).fill_null(len(mildness))
+    return np.asarray(np.array([*mildness, 1], np.int64)[known.to_numpy()])
 
 
 def _named(table: pa.Table) -> pa.Table:
@@ -169,7 +196,11 @@ def _named(table: pa.Table) -> pa.Table:
     times = MATCHED.field("compliance_redacted_at").type
     known = "redacted_at" in table.schema.names
     columns += [table.column("redacted_at").cast(times) if known else pa.nulls(len(table), times)]
-    return pa.Table.from_arrays([*columns, parse_ids(table.column("id"), column="id")], schema=_NAMED)
+    ids = [
+        parse_ids(table.column(name), column=name) if name in table.schema.names else pa.nulls(len(table), pa.int64())
+        for name in ("id", "up_to")
+    ]
+    return pa.Table.from_arrays([*columns, *ids], schema=_NAMED)
 
 
 def _lazily(frame: Any, change: Callable[[Any], Any]) -> Any:

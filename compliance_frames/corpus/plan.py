@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus.answers import Answers
-from compliance_frames.corpus.authors import tweets_of_dropped_authors
+from compliance_frames.corpus.authors import tweets_of_dropped_authors, tweets_until
 from compliance_frames.corpus.columns import Columns, text_columns
 from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
@@ -79,7 +79,8 @@ def plan(
 
     Args:
         dataset: a directory of Parquet files, or one Parquet file.
-        results: tables as ``check`` returns them; anything with an Arrow stream.
+        results: tables as ``check``, ``read_results`` and ``read_events`` return them; anything with an Arrow stream.
+            Of a user with ``up_to``, the tweets up to that ID are concerned and no others.
         policy: what each reason does; :meth:`Policy.default` when None.
         ledger: path of a ledger (or the ledger itself). It tells which tweets were asked about; its results count, and
             those that are given beside it.
@@ -122,8 +123,12 @@ def plan(
         asked = given.asked_tweets()  # before the answers, which may grow meanwhile: none is taken for a silence
         answers = given.answers(chosen)
         erasures = Erasures(**answers.sets(), asked_tweets=asked, unchecked=given.unchecked)
-    found = _find_all(listing, said, erasures)
-    _require_authors(found, erasures)
+    drop, scrub = answers.until("drop"), answers.until("scrub_geo")
+    reach = erasures.with_authors(drop=drop.authors, scrub=scrub.authors, spill=given.spill)
+    found = _find_all(listing, said, reach, settled=not (len(drop) or len(scrub)))
+    _require_authors(found, reach)
+    erasures = erasures.with_dropped(tweets_until(listing, found.columns, drop), given.spill)
+    erasures = erasures.with_scrubbed(tweets_until(listing, found.columns, scrub), given.spill)
     erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures), given.spill)
     must_not_name(found.outside, erasures)
     files = tuple(_planned(listing, found, erasures, frozenset(rewrite), progress))
@@ -153,7 +158,8 @@ def as_results(result: Any) -> pa.Table:
         return result
     if hasattr(result, "__arrow_c_stream__"):
         return pa.table(result)
-    raise PlanError(f"results are tables, as check(…) returns them, not {type(result).__name__}")
+    hint = "; read files with read_results(…)" if isinstance(result, str | os.PathLike) else ""
+    raise PlanError(f"results are tables, as check(…) returns them, not {type(result).__name__}{hint}")
 
 
 @dataclass(frozen=True)
@@ -237,7 +243,8 @@ class _Found:
     clear: dict[str, FilePlan]
 
 
-def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
+def _find_all(listing: Listing, said: Told, erasures: Erasures, *, settled: bool) -> _Found:
+    """The columns of every file; ``settled`` says that what is to be erased is known by ID already."""
     found, unusable, clear, samples = {}, {}, {}, Samples()
     kinds = BySchema(lambda file: _Kind(Sight.of(file, said)))
     every: dict[int, pa.Schema] = {}
@@ -253,7 +260,7 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures) -> _Found:
                 if drops:
                     here.must_know_references(file)
                     outside += in_metadata(source.path, file.metadata.metadata)
-                if not len(erasures.drop_authors):  # or there are more tweets to come
+                if settled and not len(erasures.drop_authors):  # or there are more tweets to come
                     layout = kind.layout(file, found[source.path], erasures)
                     if source.bytes < _HEAVY or layout.tells_words(file):
                         made = _clear(listing.root, source, file, found[source.path], erasures, layout)

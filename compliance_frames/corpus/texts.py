@@ -164,6 +164,20 @@ def judged(
     return repeats, cells
 
 
+def authorship(values: Any, authors: IdSet) -> tuple[list[int], list[int]]:
+    """Tweets in a column of text, and their authors, where these are among some.
+
+    >>> authorship(pa.chunked_array([['{"id": 7, "author_id": "9"}', '{"id": 8, "author_id": "10"}']]), np.array([9]))
+    ([7], [9])
+    """
+    texts, found = _plain(values), []
+    for row, flagged in _suspects(texts, Erasures(drop_authors=authors)):
+        for _, fields in objects(parsed(texts[row].as_py())):
+            whose = _authors_of(fields) & flagged.drop_authors
+            found += [(tweet, author) for tweet in _ids_of(fields) for author in whose]
+    return [tweet or 0 for tweet, _ in found], [author or 0 for _, author in found]
+
+
 @dataclass
 class _Flagged:
     """The flagged IDs that digits in one text spell."""

@@ -22,6 +22,7 @@ IdArray = NDArray[np.int64]
 _WHOSE: Final = {"tweets": "tweet", "users": "author"}
 #: Results whose words are in memory at once.
 _ROWS: Final = 1 << 20
+_PAIRS: Final = pa.schema([("id", pa.int64()), ("up_to", pa.int64())])
 
 
 def _none() -> IdArray:
@@ -56,6 +57,8 @@ class Answers:
         asked: for ``tweets`` and ``users``, the IDs asked about; empty where no ledger told.
         job_ids: the jobs that the answers came from, sorted.
         span: when the first and the last of the answers came, or None where nothing was flagged.
+        last: users of whom no more than the tweets up to one are concerned, not among ``ids``: by their reason,
+            tables of these users (``id``) and tweets (``up_to``).
     """
 
     flagged: int
@@ -63,6 +66,7 @@ class Answers:
     asked: Mapping[str, IdArray] = field(repr=False)
     job_ids: tuple[int, ...]
     span: tuple[datetime, datetime] | None
+    last: Mapping[str, pa.Table] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +108,11 @@ class Erased:
         drop = _set(self.drop_tweets, tweets)
         return Erased(drop, self.drop_authors, _less(self.scrub_tweets, drop), self.scrub_authors)
 
+    def with_scrubbed(self, tweets: IdArray) -> Erased:
+        """The same, and more tweets that must have no place."""
+        scrub = _less(_set(self.scrub_tweets, tweets), self.drop_tweets)
+        return Erased(self.drop_tweets, self.drop_authors, scrub, self.scrub_authors)
+
 
 def read_answers(results: tuple[Any, ...], ledger: Any) -> Answers:
     """What results or a ledger say.
@@ -142,14 +151,19 @@ def erased_by(answers: Answers, policy: Mapping[str, Treatment]) -> Erased:
     """
     found: dict[tuple[str, Treatment], list[IdArray]] = {}
     for (kind, reason), ids in answers.ids.items():
-        found.setdefault((kind, _treatment(policy, reason)), []).append(ids)
+        found.setdefault((kind, treatment_of(policy, reason)), []).append(ids)
     sets = {key: _set(*parts) for key, parts in found.items()}
     tweets, users = (sets.get((kind, "drop"), _none()) for kind in _WHOSE)
     places, homes = (sets.get((kind, "scrub_geo"), _none()) for kind in _WHOSE)
     return Erased(tweets, users, _less(places, tweets), _less(homes, users))
 
 
-def _treatment(policy: Mapping[str, Treatment], reason: str) -> Treatment:
+def treatment_of(policy: Mapping[str, Treatment], reason: str) -> Treatment:
+    """What a policy does with a reason.
+
+    Raises:
+        VerificationError: it does not settle it.
+    """
     if reason not in policy:
         raise VerificationError(
             f"the results name a reason that the manifest's policy does not settle: {reason!r}; "
@@ -162,16 +176,32 @@ def _answers(results: Iterable[Any], asked: Mapping[str, IdArray], jobs: tuple[i
     """Take tables one after the other: of all of them only the IDs are held in memory."""
     flagged, told, times = 0, set(jobs), list[datetime]()
     found: dict[tuple[str, str], list[IdArray]] = {}
+    last: dict[str, list[pa.Table]] = {}
     for table in map(_table, results):
         flagged += table.num_rows
         told |= set(_distinct(table, "job_id"))
         times = [*times, *_distinct(table, "checked_at")]
         times = [min(times), max(times)] if times else []
-        for batch in table.select(["type", "reason", "id"]).to_batches(max_chunksize=_ROWS):
+        whole, bounded = _apart(table)
+        for batch in whole.select(["type", "reason", "id"]).to_batches(max_chunksize=_ROWS):
             for key, ids in _by_reason(batch):
                 found.setdefault(key, []).append(ids)
+        for reason in _distinct(bounded, "reason"):
+            same = pc.equal(bounded.column("reason"), reason)
+            last.setdefault(reason, []).append(bounded.filter(same).select(["id", "up_to"]).cast(_PAIRS))
     held = {key: np.concatenate(parts) for key, parts in found.items()}
-    return Answers(flagged, held, asked, tuple(sorted(told)), (times[0], times[-1]) if times else None)
+    tables = {reason: pa.concat_tables(parts) for reason, parts in last.items()}
+    return Answers(flagged, held, asked, tuple(sorted(told)), (times[0], times[-1]) if times else None, tables)
+
+
+def _apart(table: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The results that concern all of what they name, and those that concern tweets up to one."""
+    if "up_to" not in table.column_names:
+        return table, table.slice(0, 0)
+    bounded = table.filter(table.column("up_to").is_valid())
+    if set(_distinct(bounded, "type")) - {"users"}:
+        raise VerificationError("results name a last tweet (up_to) beside a tweet; it is for users")
+    return table.filter(table.column("up_to").is_null()), bounded
 
 
 def _by_reason(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, str], IdArray]]:

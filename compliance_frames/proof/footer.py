@@ -219,7 +219,7 @@ class _Read:
             raise FooterError(f"column {_dotted(path)!r} is compressed by a codec that is not known ({meta[4]})")
         first = meta[9]
         if meta.get(11):  # some writers leave it out, and begin with the dictionary nevertheless
-            first = min(first, meta[11])
+            first = min(first or meta[11], meta[11])  # Arrow gives 0 for the data pages of no rows
         bloom = None
         if meta.get(14) is not None:
             bloom = (self._span_of(meta[14], 0).start, _count(meta[15]) if 15 in meta else None)

@@ -63,6 +63,11 @@ SELECT DISTINCT tweet AS id FROM pairs SEMI JOIN authors ON authors.id = pairs.a
 WHERE tweet IS NOT NULL ORDER BY id
 """
 
+_BOUNDED: Final = """
+SELECT DISTINCT tweet AS id FROM pairs JOIN authors ON authors.id = pairs.author AND pairs.tweet <= authors.up_to
+ORDER BY id
+"""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -122,6 +127,23 @@ def authored(batches: Iterator[pa.RecordBatch], authors: NDArray[np.int64]) -> N
         _fill(connection, "authors", pa.table({"id": pa.array(authors, pa.int64())}))
         connection.register("pairs", pa.RecordBatchReader.from_batches(PAIRS, batches))
         return np.asarray(connection.execute(_AUTHORED).fetchnumpy()["id"], dtype=np.int64)
+
+
+def bounded(batches: Iterator[pa.RecordBatch], authors: pa.Table) -> NDArray[np.int64]:
+    """The tweets of some authors up to the last one of each that is concerned, sorted.
+
+    Args:
+        batches: of the schema ``PAIRS``.
+        authors: an ``id`` and an ``up_to`` for each.
+
+    >>> tweets = pairs(pa.array([1, 2]), pa.array(["9", "9"]))
+    >>> bounded(iter([tweets]), pa.table({"id": [9], "up_to": [1]}))
+    array([1])
+    """
+    with duckdb.connect(":memory:", config=LOCKED_DOWN) as connection:
+        _fill(connection, "authors", authors)
+        connection.register("pairs", pa.RecordBatchReader.from_batches(PAIRS, batches))
+        return np.asarray(connection.execute(_BOUNDED).fetchnumpy()["id"], dtype=np.int64)
 
 
 def pairs(tweets: Any, authors: Any) -> pa.RecordBatch:

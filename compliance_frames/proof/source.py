@@ -35,20 +35,21 @@ def tweets_of_authors(source: Path, manifest: Manifest, erased: Erased) -> IdArr
     """The tweets, in the source, of authors of whom nothing may be left: others may repeat them, by their IDs alone."""
     if not len(erased.drop_authors):
         return np.empty(0, np.int64)
-    return authored(_authorship(source, manifest), erased.drop_authors)
+    batches = (batch for record in manifest.files for batch in authorship(source, manifest, record))
+    return authored(batches, erased.drop_authors)
 
 
-def _authorship(source: Path, manifest: Manifest) -> Iterator[pa.RecordBatch]:
-    for record in manifest.files:
-        path = _path(source, record)
-        columns = None if record.columns is None else manifest.columns_of(record)
-        if columns is None or columns.author_id is None or not path.is_file():
-            continue
-        with path.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, columns=[columns.id, columns.author_id])
-                for batch in table.to_batches():
-                    yield from _pairs(batch, Layout(columns))
+def authorship(root: Path, manifest: Manifest, record: FileRecord) -> Iterator[pa.RecordBatch]:
+    """The tweets of a file's rows and their authors, as :func:`~compliance_frames.proof.rescan.authored` wants them."""
+    path = _path(root, record)
+    columns = None if record.columns is None else manifest.columns_of(record)
+    if columns is None or columns.author_id is None or not path.is_file():
+        return
+    with path.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=[columns.id, columns.author_id])
+            for batch in table.to_batches():
+                yield from _pairs(batch, Layout(columns))
 
 
 def _pairs(batch: pa.RecordBatch, layout: Layout) -> Iterator[pa.RecordBatch]:

@@ -28,6 +28,7 @@ from compliance_frames.proof.sampling import Sample
 from compliance_frames.proof.search import Likely, Needles
 from compliance_frames.proof.source import source_problems, tweets_of_authors
 from compliance_frames.proof.survey import Survey
+from compliance_frames.proof.until import UNLOOKED, until, with_tweets
 
 #: Of a dataset that is not clean at all, nobody reads every problem.
 MOST_PROBLEMS: Final = 100
@@ -82,7 +83,8 @@ def verify(
 
     Args:
         destination: the cleaned dataset.
-        results: tables as ``check`` returns them; they may be newer than those that were applied.
+        results: tables as ``check``, ``read_results`` and ``read_events`` return them; they may be newer than those
+            that were applied. Of a user with ``up_to``, the tweets of the dataset up to that ID are concerned.
         source: the dataset it was made from. Its files are held against the manifest too, and tweets of authors who
             had to go are known by it, where others repeat them.
         ledger: path of a ledger (or the ledger itself): it tells what was asked; its results count, and those that are
@@ -117,13 +119,19 @@ def verify(
     if not root.is_dir():
         raise VerificationError(f"there is no dataset at {destination}", problems=(f"{destination} is missing",))
     answers = read_answers(results, ledger)
-    erased = erased_by(answers, told.policy)
+    last = until(answers, told.policy)
+    erased = with_tweets(erased_by(answers, told.policy), last, told, _datasets(root, source) if last else ())
     problems, original = _Problems(), None if source is None else Path(source)
     survey = _survey(root, told, answers, erased, original, problems, sample=chosen, progress=progress)
+    survey.unlooked.update([UNLOOKED] if last else [])
     counted = _judged(rescan(survey.batches(), survey.sought.erased), survey, told, problems)
     problems.settle(root)
     proof = _proof(root, told, answers, erased, counted, survey, chosen, with_source=source is not None)
     return replace(proof, evidence=Evidence.of(told, answers, erased, ledger))
+
+
+def _datasets(root: Path, source: str | os.PathLike[str] | None) -> tuple[Path, ...]:
+    return (root,) if source is None else (root, Path(source))
 
 
 def _survey(

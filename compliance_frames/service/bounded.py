@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Final
-
-import httpx
+from typing import TYPE_CHECKING, Final
 
 from compliance_frames.errors import ChecksumError, TransferError
+
+if TYPE_CHECKING:
+    import httpx
 
 BLOCK: Final = 2**16
 #: Times the packed size: JSON lines shrink 10 to 20 times, a bomb 1,000 times.

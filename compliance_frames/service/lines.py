@@ -60,31 +60,47 @@ def strict(line: bytes, number: int) -> Row | None:
 
 def refuse(number: int, what: str) -> NoReturn:
     """Refuse a whole file for one of its lines."""
-    raise ResultsError(
-        f"Line {number} of the result file {what}. Nothing of the file is used; it will be fetched again.", line=number
-    ) from None
+    raise ResultsError(f"Line {number} of the result file {what}. Nothing of the file is used.", line=number) from None
+
+
+class Float(str):
+    """A number with a point or an exponent, as it was written: no ID, and never one."""
 
 
 class _Repeated(Exception):
     """A key that stands twice in one object."""
 
 
-class _Float(str):
-    """A number with a point or an exponent, as it was written: no ID, and never one."""
+def object_in(text: str) -> dict[str, Any]:
+    """The one JSON object that a line is, with no key twice and no number changed.
+
+    Raises:
+        ValueError: it is none; what the line is instead, in words.
+
+    >>> object_in('{"id": 1}')
+    {'id': 1}
+    >>> object_in('{"id": 1, "id": 2}')
+    Traceback (most recent call last):
+    ValueError: repeats the key 'id'
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_no_number, parse_float=Float)
+    except _Repeated as error:
+        raise ValueError(f"repeats the key {error.args[0]!r}") from None
+    except (ValueError, RecursionError):
+        raise ValueError("is not JSON, or was cut off") from None
+    if not isinstance(value, dict):
+        raise ValueError("is not a JSON object")
+    return value
 
 
 def _object(text: str, number: int) -> dict[str, Any]:
     if len(text) > _LONGEST:
         refuse(number, "is longer than any result")
     try:
-        value = json.loads(text, object_pairs_hook=_unrepeated, parse_constant=_no_number, parse_float=_Float)
-    except _Repeated as error:
-        refuse(number, f"repeats the key {error.args[0]!r}")
-    except (ValueError, RecursionError):
-        refuse(number, "is not JSON, or was cut off")
-    if not isinstance(value, dict):
-        refuse(number, "is not a JSON object")
-    return value
+        return object_in(text)
+    except ValueError as error:
+        refuse(number, str(error))
 
 
 def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -101,7 +117,7 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _id(value: Any, number: int) -> int:
-    if isinstance(value, bool | _Float) or not isinstance(value, int | str):
+    if isinstance(value, bool | Float) or not isinstance(value, int | str):
         refuse(number, "has no ID, or one that is neither an integer nor a string of digits")
     if not _ID.fullmatch(str(value)) or int(value) > LARGEST_ID:
         refuse(number, "has an ID that is not 1 to 19 digits, or above 2^63-1")
@@ -110,7 +126,7 @@ def _id(value: Any, number: int) -> int:
 
 def _word(value: dict[str, Any], key: str, number: int) -> str:
     word = value.get(key)
-    if not isinstance(word, str) or isinstance(word, _Float) or not _WORD.fullmatch(word):
+    if not isinstance(word, str) or isinstance(word, Float) or not _WORD.fullmatch(word):
         refuse(number, f"has no {key}, or one that is not a plain word")
     return word
 

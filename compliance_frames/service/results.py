@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -53,25 +53,39 @@ def parse(source: bytes | Path, *, type: JobType, job_id: int, checked_at: datet
     [{'id': 20, 'reason': 'deleted'}]
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-        rows = _table(_sorted(_joined([_joined(some) for some in _gathered(_parts(stream))])))
+        return answered(read_rows(stream), type=type, job_id=job_id, checked_at=checked_at)
+
+
+def read_rows(stream: BinaryIO) -> pa.Table:
+    """What the lines of a result file say by themselves: one row per ID, sorted, without type, job and time of asking.
+
+    Raises:
+        ResultsError: any line is not what the service writes.
+    """
+    return _table(_sorted(_joined([_joined(some) for some in _gathered(_parts(stream))])))
+
+
+def answered(rows: pa.Table, *, type: JobType, job_id: int | None, checked_at: datetime) -> pa.Table:
+    """Rows as :func:`read_rows` gives them, and of which type, by which job and when all of them were answered."""
     checked = (checked_at - _UNIX) // timedelta(milliseconds=1)
+    jobs = pa.nulls(rows.num_rows, pa.int64())
     constants = {
         "type": _coded(np.zeros(rows.num_rows, np.int32), (type,)),
-        "job_id": _plain(np.full(rows.num_rows, job_id, np.int64), pa.int64()),
+        "job_id": jobs if job_id is None else _plain(np.full(rows.num_rows, job_id, np.int64), pa.int64()),
         "checked_at": _plain(np.full(rows.num_rows, checked, np.int64), _TIME),
     }
     columns = {**constants, **dict(zip(rows.column_names, rows.columns, strict=True))}
     return pa.Table.from_arrays([columns[name] for name in RESULTS.names], schema=RESULTS)
 
 
-def strictest(tables: Iterable[pa.Table]) -> pa.Table:
+def strictest(tables: Iterable[pa.Table], *, schema: pa.Schema = RESULTS) -> pa.Table:
     """Many tables of results as one: one row per type and ID, the strictest (to drop before to scrub), sorted.
 
     >>> strictest([]).num_rows
     0
     """
-    parts = [table.cast(RESULTS) for table in tables]
-    return _one_per_id(pa.concat_tables(parts)) if parts else RESULTS.empty_table()
+    parts = [table.cast(schema) for table in tables]
+    return _one_per_id(pa.concat_tables(parts)) if parts else schema.empty_table()
 
 
 def _one_per_id(table: pa.Table) -> pa.Table:
@@ -104,17 +118,29 @@ def _strictest_of(table: pa.Table, rows: Integers) -> Integers:
     few = table.take(_plain(rows, pa.int64()))
     words = [name for name in few.column_names if pa.types.is_dictionary(few.schema.field(name).type)]
     few = few.cast(pa.schema([f.with_type(pa.string()) if f.name in words else f for f in few.schema]))
-    mild = _texts([reason for reason, treatment in TREATMENTS.items() if treatment != "drop"])
-    few = few.append_column("_mild", pc.is_in(few.column("reason"), mild).cast(pa.int8()))
+    few = few.append_column("_mild", _mildness(few.column("reason")))
     few = few.append_column("_row", _plain(rows, pa.int64()))
+    if "up_to" in few.column_names:  # all of a user's places are more than those up to a tweet
+        few = few.append_column("_reach", pc.negate(pc.fill_null(few.column("up_to"), 2**63 - 1)))
     # The last keys only make the choice between equally strict results the same every time.
-    keys = ("type", "id", "_mild", "reason", "action", "redacted_at", "created_at", "checked_at", "job_id")
+    last = ("reason", "action", "redacted_at", "created_at", "checked_at", "job_id")
+    keys = ("type", "id", "_mild", "_reach", *last)
     known = [(key, "ascending") for key in keys if key in few.column_names]
     few = few.take(pc.sort_indices(few, sort_keys=known))
     ids, types = _integers(few.column("id")), _types(few)
     is_first = np.ones(len(rows), bool)
     is_first[1:] = (ids[1:] != ids[:-1]) | (types[1:] != types[:-1])
     return _integers(few.column("_row"))[is_first]
+
+
+def _mildness(reasons: Any) -> Any:
+    """0 where a reason drops rows, 2 where it asks for less; 1 where nobody knows yet, so that it hides no drop."""
+    drop, less = (
+        _texts([reason for reason, treatment in TREATMENTS.items() if (treatment == "drop") == drops])
+        for drops in (True, False)
+    )
+    milder = pc.if_else(pc.is_in(reasons, less), pa.scalar(2, pa.int8()), pa.scalar(1, pa.int8()))
+    return pc.if_else(pc.is_in(reasons, drop), pa.scalar(0, pa.int8()), milder)
 
 
 def _types(table: pa.Table) -> Booleans:

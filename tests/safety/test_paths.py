@@ -115,7 +115,7 @@ def test_every_duckdb_is_locked_down() -> None:
                 calls.append((module.name, ast.unparse(node)))
     assert sorted(calls) == [
         ("kept.py", "duckdb.connect(':memory:', config={**LOCKED_DOWN, 'threads': '1'})"),
-        *[("rescan.py", "duckdb.connect(':memory:', config=LOCKED_DOWN)")] * 2,
+        *[("rescan.py", "duckdb.connect(':memory:', config=LOCKED_DOWN)")] * 3,
     ]
     import duckdb
 

@@ -1,0 +1,311 @@
+"""Results that people have already: each file is understood and said by one table, or refused by its name."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compliance_frames.errors import IdError, ResultsError
+from compliance_frames.schemas import RESULTS, TREATMENTS
+from compliance_frames.service.events import read_events
+from compliance_frames.service.given import read_results
+from compliance_frames.service.results import parse
+from compliance_frames.service.settled import settled
+
+WHEN = datetime(2024, 5, 1, 12, tzinfo=UTC)
+TWEET = '{"id":"1500000000000000001","action":"delete","created_at":"2022-03-05T08:12:39.022Z","reason":"suspended"}'
+USER = (
+    '{"id":"829985394590629888","action":"delete","created_at":"2017-02-10T09:28:33+00:00",'
+    '"redacted_at":"2021-06-15T07:32:10+00:00","reason":"deleted"}'
+)
+
+
+def written(folder: Path, **files: str | bytes) -> Path:
+    for name, content in files.items():
+        data = content.encode() if isinstance(content, str) else content
+        (folder / name.replace("__", ".")).write_bytes(data)
+    return folder
+
+
+def table(*rows: tuple[str, int, str], job: int | None = 7) -> pa.Table:
+    """Results as ``check`` gives them."""
+    return pa.Table.from_pylist(
+        [
+            {
+                "type": type,
+                "id": id,
+                "action": "delete",
+                "reason": reason,
+                "created_at": datetime(2022, 3, 5, 8, 12, 39, 22000, tzinfo=UTC),
+                "redacted_at": None,
+                "job_id": job,
+                "checked_at": WHEN,
+            }
+            for type, id, reason in rows
+        ],
+        schema=RESULTS,
+    )
+
+
+OURS = table(("tweets", 1500000000000000001, "suspended"), ("tweets", 1500000000000000002, "scrub_geo"))
+
+
+@pytest.mark.parametrize("type", ["tweets", "users"])
+def test_recorded_results_are_those_of_a_download(shared: Path, type: Any) -> None:
+    """A real file says the same by hand as by a job, and of which type it is shows by itself."""
+    path = shared / "recorded" / f"download_{type}.body"
+    found = read_results(path, checked_at=WHEN)
+    expected = parse(path, type=type, job_id=1, checked_at=WHEN)
+    assert found.schema.equals(RESULTS)
+    assert found.drop_columns("job_id").equals(expected.drop_columns("job_id"))
+    assert found.column("job_id").null_count == found.num_rows
+
+
+def test_paths_patterns_and_folders_lead_to_the_same_rows(tmp_path: Path) -> None:
+    """Plain or packed, one by one or all at once; a file named twice counts once."""
+    folder = written(
+        tmp_path,
+        a__jsonl=TWEET,
+        b__jsonl__gz=gzip.compress(USER.encode()),
+        c__json="\n\n",
+        **{"__hidden": "no results"},
+    )
+    assert (folder / ".hidden").exists()
+    ways: list[tuple[Any, ...]] = [
+        (folder,),
+        (str(folder / "*.js*"),),
+        (folder / "a.jsonl", str(folder / "b.jsonl.gz")),
+        (folder, folder / "a.jsonl", str(folder / "**")),
+    ]
+    for way in ways:
+        found = read_results(*way)
+        assert found.column("type").to_pylist() == ["tweets", "users"], way
+        assert found.column("id").to_pylist() == [1500000000000000001, 829985394590629888]
+
+
+def test_when_it_was_checked_is_told_or_the_files_own_time(tmp_path: Path) -> None:
+    """A file that was written last year answers as of last year."""
+    path = written(tmp_path, a__jsonl=TWEET) / "a.jsonl"
+    os.utime(path, (1_600_000_000, 1_600_000_000.5))
+    assert read_results(path).column("checked_at").to_pylist() == [datetime.fromtimestamp(1_600_000_000, UTC)]
+    assert read_results(path, checked_at=WHEN).column("checked_at").to_pylist() == [WHEN]
+    with pytest.raises(ResultsError, match="no time zone"):
+        read_results(path, checked_at=WHEN.replace(tzinfo=None))
+
+
+def test_a_type_is_found_or_asked_for(tmp_path: Path) -> None:
+    """Spelling tells tweets from users; where nothing tells, or both do, nobody guesses."""
+    bare = '{"id":"20","action":"delete","reason":"deleted"}'
+    folder = written(
+        tmp_path, bare__jsonl=bare, both__jsonl=f"{TWEET}\n{USER}", named__jsonl=bare[:-1] + ',"type": "users"}'
+    )
+    with pytest.raises(ResultsError, match=r"bare\.jsonl.* does not tell .*type=\"tweets\""):
+        read_results(folder / "bare.jsonl")
+    with pytest.raises(ResultsError, match=r"both\.jsonl.* lines of tweets and of users"):
+        read_results(folder / "both.jsonl")
+    assert read_results(folder / "bare.jsonl", type="users").column("type").to_pylist() == ["users"]
+    assert read_results(folder / "named.jsonl").column("type").to_pylist() == ["users"]
+    with pytest.raises(ResultsError, match="choose one of tweets, users"):
+        read_results(folder / "bare.jsonl", type="likes")  # type: ignore[arg-type]
+
+
+def test_a_spelling_is_seen_wherever_blocks_end(tmp_path: Path) -> None:
+    """The one line that tells the type may lie across the border of what is read at once."""
+    bare = '{"id":"20","action":"delete","reason":"deleted"}\n'
+    body = bare * (((1 << 22) - 200) // len(bare))
+    for cut in (TWEET.index("created_at") + 5, TWEET.index("022Z")):
+        padding = " " * ((1 << 22) - len(body) - 1 - cut)
+        path = written(tmp_path, a__jsonl=f"{body}{padding}\n{TWEET}") / "a.jsonl"
+        assert read_results(path).column("type").to_pylist() == ["tweets"] * 2
+
+
+WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+    "pandas.csv": lambda ours, path: ours.to_pandas().to_csv(path, index=False),
+    "pandas_indexed.csv": lambda ours, path: ours.to_pandas().to_csv(path),
+    "polars.csv": lambda ours, path: pl.DataFrame(ours).write_csv(path),
+    "polars_tab.csv": lambda ours, path: pl.DataFrame(ours).write_csv(path, separator="\t"),
+    "duckdb.csv": lambda ours, path: duckdb.from_arrow(ours).write_csv(str(path)),
+    "packed.csv.gz": lambda ours, path: ours.to_pandas().to_csv(path, index=False),
+    "spreadsheet.csv": lambda ours, path: ours.to_pandas().to_csv(path, index=False, sep=";", encoding="utf-8-sig"),
+    "arrow.parquet": lambda ours, path: pq.write_table(ours, path),
+    "pandas.parquet": lambda ours, path: ours.to_pandas().to_parquet(path),
+    "polars.parquet": lambda ours, path: pl.DataFrame(ours).write_parquet(path),
+    "duckdb.parquet": lambda ours, path: duckdb.from_arrow(ours).write_parquet(str(path)),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_what_people_wrote_from_results_comes_back_as_it_was(writer: str, tmp_path: Path) -> None:
+    """pandas, polars and DuckDB each spell a table otherwise: every value of it is the same again."""
+    WRITERS[writer](OURS, tmp_path / writer)
+    assert read_results(tmp_path / writer).equals(OURS.unify_dictionaries())
+    WRITERS[writer](OURS.drop_columns(["type", "job_id", "checked_at"]), tmp_path / writer)
+    bare = read_results(tmp_path / writer, type="tweets", checked_at=WHEN)
+    assert bare.drop_columns("job_id").equals(OURS.drop_columns("job_id"))
+
+
+def test_what_r_wrote_is_read(tmp_path: Path) -> None:
+    """A data frame of academictwitteR's, with row names, NA, and the service's own spelling of times."""
+    rows = '"1","1160164553482756096","delete","2019-08-10T12:22:39.022Z","suspended",NA\n'
+    path = written(tmp_path, a__csv=f'"","id","action","created_at","reason","redacted_at"\n{rows}') / "a.csv"
+    (row,) = read_results(path).to_pylist()
+    assert (row["type"], row["id"], row["reason"]) == ("tweets", 1160164553482756096, "suspended")
+    assert (row["created_at"].microsecond, row["redacted_at"]) == (22000, None)
+
+
+def test_an_empty_table_is_all_clear(tmp_path: Path) -> None:
+    """Nothing but a header, no row, no byte: no ID was flagged."""
+    WRITERS["polars.csv"](OURS.slice(0, 0), tmp_path / "a.csv")
+    WRITERS["arrow.parquet"](OURS.slice(0, 0), tmp_path / "b.parquet")
+    (tmp_path / "c.jsonl").touch()
+    assert read_results(tmp_path).equals(RESULTS.empty_table())
+
+
+HEADER = "type,id,action,reason,created_at\n"
+BAD: dict[str, tuple[str | bytes, str]] = {
+    "a.csv": (f"{HEADER}tweets,1.5E+18,delete,deleted,\n", "rounded number"),
+    "b.csv": (
+        f"{HEADER}tweets,20,delete,deleted,\nposts,21,delete,deleted,\n",
+        "'type', row 2 is not 'tweets' or 'users'",
+    ),
+    "c.csv": (f"{HEADER}tweets,,delete,deleted,\n", "'id', row 1 is empty"),
+    "d.csv": (f"{HEADER}tweets,20,delete,,\n", "'reason', row 1 is empty"),
+    "e.csv": (f"{HEADER}tweets,20,delete,gone away,\n", "'reason', row 1 is not a plain word"),
+    "f.csv": (f"{HEADER}tweets,20,delete,deleted,2022-03-05 08:12:39\n", "not a time with its zone"),
+    "g.csv": (f"{HEADER}tweets,20,delete,deleted,2022-02-30T08:12:39Z\n", "that there is not"),
+    "h.csv": (f"{HEADER}tweets,20,delete\n", "not CSV throughout"),
+    "i.csv": ("id,text\n20,hello\n", "no column action, reason"),
+    "j.csv": ("id,action,reason\n20,delete,deleted\n", "does not tell whether"),
+    "k.csv": ("id,action,reason,id\n20,delete,deleted,21\n", "one name"),
+    "l.jsonl": (f"{TWEET}\n{TWEET[:-9]}", "Line 2 .* was cut off"),
+    "m.jsonl": ("[1]", "not a JSON object"),
+    "n.jsonl.gz": (gzip.compress(TWEET.encode() * 100)[:-9], "not whole"),
+    "o.jsonl.zst": (b"\x28\xb5\x2f\xfd" + bytes(9), "packed with zstd"),
+    "p.parquet": (b"PAR1" + bytes(40), "cannot be read as Parquet"),
+    "q.jsonl": (b"\x00\x01\x02", "Line 1"),
+    "r.csv": (b'"type","id"\xff\n', "no column"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "words"), [(name, *bad) for name, bad in BAD.items()], ids=BAD)
+def test_what_is_not_results_is_refused_by_its_name(
+    name: str, content: str | bytes, words: str, tmp_path: Path
+) -> None:
+    """File and row are named, and what the file holds of people is not."""
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises((ResultsError, IdError), match=words) as caught:
+        read_results(path)
+    assert str(caught.value).startswith(str(path))
+    assert "1500000000000000001" not in str(caught.value)
+
+
+def test_damaged_columns_of_parquet_are_refused(tmp_path: Path) -> None:
+    """IDs that are numbers with a point, times without a zone, numbers for words."""
+    changes: dict[str, tuple[Any, type[Exception], str]] = {
+        "id": (pa.array([1.5e18, 2.0]), IdError, "floating-point"),
+        "created_at": (pa.array([1, 2], pa.timestamp("ms")), ResultsError, "times without a zone"),
+        "reason": (pa.array([1, 2]), ResultsError, "no words"),
+    }
+    for name, (values, kind, words) in changes.items():
+        at = OURS.schema.get_field_index(name)
+        pq.write_table(OURS.set_column(at, name, values), tmp_path / "a.parquet")
+        with pytest.raises(kind, match=words):
+            read_results(tmp_path / "a.parquet")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A pattern without a match is no all-clear."""
+    for source in (tmp_path / "no.jsonl", str(tmp_path / "*.jsonl")):
+        with pytest.raises(ResultsError, match="there is no file"):
+            read_results(source)
+    with pytest.raises(ResultsError, match="no file in the folder"):
+        read_results(tmp_path)
+    with pytest.raises(ResultsError, match="no file was named"):
+        read_results()
+
+
+def test_results_and_events_are_told_apart(tmp_path: Path) -> None:
+    """Who takes one reader for the other is told which is which."""
+    event = '{"data":{"delete":{"tweet":{"id":"1"},"event_at":"2024-05-01T00:00:00Z"}}}'
+    folder = written(tmp_path, results__jsonl=TWEET, events__jsonl=event)
+    with pytest.raises(ResultsError, match="for read_events"):
+        read_results(folder / "events.jsonl")
+    with pytest.raises(ResultsError, match="for read_results"):
+        read_events(folder / "results.jsonl")
+    with pytest.raises(ResultsError, match=r"read_results\(\*paths\)"):
+        read_results([folder / "results.jsonl"])  # type: ignore[arg-type]
+
+
+def test_a_packed_file_without_end_is_refused(tmp_path: Path) -> None:
+    """A small file that unpacks to gigabytes takes neither the memory nor the day."""
+    path = written(tmp_path, a__jsonl__gz=gzip.compress(b"\n" * (1 << 26))) / "a.jsonl.gz"
+    with pytest.raises(ResultsError, match="times its size"):
+        read_results(path)
+
+
+def test_a_table_of_far_more_rows_than_bytes_is_refused(tmp_path: Path) -> None:
+    """Parquet can say of one value that it is there a thousand million times."""
+    many = 1_000_000
+    codes = pa.DictionaryArray.from_arrays(pa.array([0] * many, pa.int32()), pa.array(["deleted"]))
+    same = pa.DictionaryArray.from_arrays(pa.array([0] * many, pa.int32()), pa.array([20], pa.int64()))
+    pq.write_table(pa.table({"id": same, "action": codes, "reason": codes}), tmp_path / "a.parquet")
+    with pytest.raises(ResultsError, match="more than any table"):
+        read_results(tmp_path / "a.parquet", type="tweets")
+
+
+REASONS = ["deleted", "suspended", "scrub_geo", "withheld", "aaa"]
+ROWS = st.lists(
+    st.tuples(st.sampled_from(["tweets", "users"]), st.integers(1, 4), st.sampled_from(REASONS)), max_size=12
+)
+
+
+@given(st.lists(ROWS, max_size=3))
+def test_of_many_results_the_strictest_stay_and_none_hides_another(drawn: list[list[tuple[str, int, str]]]) -> None:
+    """A reference row by row: one row for what is known, and one for each reason that nobody has settled."""
+    found = settled([table(*rows) for rows in drawn])
+    said = {(row["type"], row["id"], row["reason"]) for row in found.to_pylist()}
+    assert len(said) == found.num_rows
+    given_rows = {row for rows in drawn for row in rows}
+    assert said <= given_rows
+    assert {row for row in said if row[2] not in TREATMENTS} == {row for row in given_rows if row[2] not in TREATMENTS}
+    for type, id, _ in given_rows:
+        reasons = {reason for a, b, reason in given_rows if (a, b) == (type, id) and reason in TREATMENTS}
+        kept = [reason for a, b, reason in said if (a, b) == (type, id) and reason in TREATMENTS]
+        assert len(kept) == bool(reasons)
+        if reasons - {"scrub_geo"}:
+            assert kept != ["scrub_geo"]
+    keys = [(row["type"], row["id"], row["reason"]) for row in found.to_pylist()]
+    assert keys == sorted(keys)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**63 - 1), st.sampled_from(sorted(TREATMENTS))), max_size=10))
+@settings(max_examples=30)
+def test_lines_csv_and_parquet_of_the_same_results_say_the_same(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[int, str]]
+) -> None:
+    """However results were kept, they are the same results."""
+    folder = tmp_path_factory.mktemp("same")
+    rows = [{"id": str(id), "action": "delete", "reason": reason} for id, reason in drawn]
+    (folder / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    frame = pd.DataFrame(rows, columns=["id", "action", "reason"], dtype="str")
+    frame.to_csv(folder / "a.csv", index=False)
+    frame.to_parquet(folder / "a.parquet")
+    first, *others = (
+        read_results(folder / name, type="tweets", checked_at=WHEN) for name in ("a.csv", "a.jsonl", "a.parquet")
+    )
+    assert all(other.equals(first) for other in others)
