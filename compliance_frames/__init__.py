@@ -24,6 +24,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from compliance_frames.asking import check, submit
     from compliance_frames.corpus.clean import clean
     from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.columns import Columns
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from compliance_frames.corpus.policy import Policy
     from compliance_frames.errors import ComplianceFramesError
     from compliance_frames.jobs.ledger import Ledger
-    from compliance_frames.jobs.run import Submission, check, collect, submit
+    from compliance_frames.jobs.run import Submission, collect
     from compliance_frames.proof.certificate import Certificate
     from compliance_frames.proof.verify import Proof, verify
 
@@ -75,13 +76,13 @@ _ROOMS = {
     "Proof": "proof.verify",
     "Submission": "jobs.run",
     "apply": "corpus.frames",
-    "check": "jobs.run",
+    "check": "asking",
     "clean": "corpus.clean",
     "collect": "jobs.run",
     "columns": "corpus.found",
     "match": "corpus.frames",
     "plan": "corpus.plan",
-    "submit": "jobs.run",
+    "submit": "asking",
     "verify": "proof.verify",
 }
 

@@ -12,6 +12,8 @@ import rich_click as click
 
 from compliance_frames.cli import options, tables
 from compliance_frames.cli.asking import Asking, ask, asked_of, question_of
+from compliance_frames.cli.naming import Naming
+from compliance_frames.cli.naming import columns as columns_named
 from compliance_frames.cli.proving import prove_and_report, signing_key
 from compliance_frames.console import Display, counted, heading
 from compliance_frames.names import leads_into
@@ -48,9 +50,7 @@ def _make_plan(
     corpus: Path,
     ledger: Path,
     treating: Treating,
-    *,
-    id_column: str | None = None,
-    author_column: str | None = None,
+    named: Naming,
 ) -> Plan:
     from compliance_frames.corpus.plan import plan as make_plan
 
@@ -60,9 +60,7 @@ def _make_plan(
             ledger=ledger,
             policy=treating.policy,
             unchecked=treating.unchecked,
-            geo=treating.geo,
-            id_column=id_column,
-            author_column=author_column,
+            **named.told(corpus, treating.geo),
             others=treating.others,
             rewrite=treating.rewrite,
             progress=told,
@@ -100,13 +98,11 @@ def _planned(made: Plan) -> dict[str, Any]:
 
 @click.command()
 @click.argument("corpus", type=options.PATH)
-@options.columns
+@columns_named
 @options.read_ledger
 @options.treating
 @options.output
-def plan(
-    corpus: Path, id_column: str | None, author_column: str | None, ledger: Path, display: Display, **treating: Any
-) -> None:
+def plan(corpus: Path, naming: Naming, ledger: Path, display: Display, **treating: Any) -> None:
     """Show what cleaning CORPUS would do, file by file. Nothing is written.
 
     \b
@@ -115,7 +111,7 @@ def plan(
       compliance-frames plan corpus/ --ledger corpus.ledger --geo place_id
     """
     told = Treating(**treating)
-    made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
+    made = _make_plan(display, corpus, ledger, told, naming)
     display.show(*tables.plan_shown(made))
     display.answer(
         {
@@ -134,7 +130,7 @@ def plan(
 @click.command()
 @click.argument("corpus", type=options.PATH)
 @click.argument("dest", type=options.PATH)
-@options.columns
+@columns_named
 @options.read_ledger
 @options.treating
 @options.writing
@@ -143,8 +139,7 @@ def plan(
 def clean(
     corpus: Path,
     dest: Path,
-    id_column: str | None,
-    author_column: str | None,
+    naming: Naming,
     ledger: Path,
     workers: int | None,
     zstd_level: int | None,
@@ -162,7 +157,7 @@ def clean(
     """
     told = Treating(**treating)
     _must_be_free(dest, wait)
-    made = _make_plan(display, corpus, ledger, told, id_column=id_column, author_column=author_column)
+    made = _make_plan(display, corpus, ledger, told, naming)
     done = _carry_out(display, made, dest, workers, zstd_level, wait)
     display.show(str(done))
     next_call = shlex.join(["compliance-frames", "verify", str(dest), "--ledger", str(ledger)])
@@ -176,7 +171,7 @@ def clean(
 @click.option(
     "--ledger", type=options.PATH, metavar="DIR", help="Where answers are kept. [dim](default: DEST.ledger)[/]"
 )
-@options.columns
+@columns_named
 @options.asking
 @options.token
 @options.treating
@@ -189,8 +184,7 @@ def run(
     corpus: Path,
     dest: Path,
     ledger: Path | None,
-    id_column: str | None,
-    author_column: str | None,
+    naming: Naming,
     treat: Sequence[tuple[str, str]],
     geo: Sequence[str],
     no_geo: bool,
@@ -223,10 +217,11 @@ def run(
     _must_be_free(dest, wait)
     for path, option in ((book, "--ledger"), (output, "--output")):
         options.keep_apart(path, option, corpus, dest)
-    question = question_of(corpus, None, id_column, author_column)
-    results = ask(display, corpus, question, book, Asking(wait=wait, **asking))
+    question = question_of(corpus, None, naming.id_column, naming.author_column)
+    answer = ask(display, corpus, question, book, Asking(wait=wait, **asking), naming)
+    results = answer.results
     display.show(heading(f"{counted(results.num_rows, 'ID')} flagged"), tables.results_table(results))
-    made = _make_plan(display, corpus, book, treating, id_column=id_column, author_column=author_column)
+    made = _make_plan(display, corpus, book, treating, naming)
     done = _carry_out(display, made, dest, workers, zstd_level, wait)
     display.show(str(done))
     proof, page = prove_and_report(
@@ -239,6 +234,7 @@ def run(
             "corpus": str(corpus),
             "ledger": str(book),
             "asked": asked_of(book),
+            **answer.counts,
             "flagged": results.num_rows,
             "reasons": tables.by_type(results),
             **done.to_dict(),

@@ -209,11 +209,6 @@ read_ledger: Final[Decorator] = click.option(
     "--ledger", type=PATH, required=True, metavar="DIR", help="Ledger that the results are taken from."
 )
 
-columns: Final[Decorator] = together(
-    click.option("--id-column", metavar="COLUMN", help="Column of the tweet IDs. [dim](found by its name)[/]"),
-    click.option("--author-column", metavar="COLUMN", help="Column of the authors' IDs. [dim](found by its name)[/]"),
-)
-
 asking: Final[Decorator] = together(
     click.option(
         "--chunk-size",
@@ -228,6 +223,11 @@ asking: Final[Decorator] = together(
         type=Duration(),
         metavar="DURATION",
         help="Ask again what was answered longer ago than this: 7d, 36h, 90m.",
+    ),
+    click.option(
+        "--references/--no-references",
+        default=True,
+        help="Ask about tweets and users, too, that rows retweet, quote, reply to or hold. [dim](default)[/]",
     ),
     click.option(
         "--timeout",

@@ -133,6 +133,25 @@ def judged(values: Any, path: str, own: Any, erasures: Erasures) -> tuple[Mask, 
     return repeats, cells
 
 
+def tweets_in(values: Any) -> Iterator[tuple[set[int], set[int], tuple[str, ...], str | None]]:
+    """The tweets that a column of text names: their IDs, their authors', the way to them, and how a reference is meant.
+
+    >>> list(tweets_in(pa.array(['{"id": 7, "user": {"id": 1}, "text": "…"}', '[{"type": "quoted", "id": "8"}]'])))
+    [({7}, {1}, (), None), ({8}, set(), (), 'quoted')]
+    """
+    for text in _plain(values).to_pylist():
+        told = _parsed(text) if text and _TELLING.match(text) else None
+        for way, fields in _objects(told):
+            if _may_be_tweet(way, fields):
+                ids, authors = (_fit(some) for some in (_ids_of(fields), _authors_of(fields)))
+                says = fields.get("type") if _is_reference(way[-1] if way else "", fields) else None
+                yield ids, authors, way, says if says in _REFERENCE_KINDS else None
+
+
+def _fit(ids: set[int | None]) -> set[int]:
+    return {each for each in ids if each and 0 < each < 1 << 63}
+
+
 @dataclass
 class _Flagged:
     """The flagged IDs that digits in one text spell."""
