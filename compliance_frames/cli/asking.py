@@ -18,6 +18,7 @@ from compliance_frames.console import Display, counted, heading
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from compliance_frames.corpus.planned import CameBack
     from compliance_frames.jobs.run import CheckType, Submission
     from compliance_frames.schemas import JobType
     from compliance_frames.service.secret import Secret
@@ -197,6 +198,14 @@ def asked_of(ledger: Path) -> dict[str, int]:
     return {kind: count for kind, count in counts.items() if count}
 
 
+def came_back(ledger: Path) -> tuple[CameBack, ...]:
+    """How many IDs of a ledger were flagged before, and are clear now."""
+    from compliance_frames.corpus.planned import counted_by_reason
+    from compliance_frames.jobs.ledger import Ledger
+
+    return counted_by_reason(Ledger.read(ledger).came_back())
+
+
 @click.command()
 @click.argument("source", type=options.PATH)
 @click.option(
@@ -238,8 +247,9 @@ def check(
     results = answer.results
     if write:
         write(results)
-    asked = asked_of(ledger)
+    asked, back = asked_of(ledger), came_back(ledger)
     display.show(heading(f"{counted(results.num_rows, 'ID')} of {source} flagged"), tables.results_table(results))
+    tables.say_returned(display, back)
     display.say(f"next: compliance-frames plan CORPUS --ledger {shlex.quote(str(ledger))}", style="dim")
     display.answer(
         {
@@ -252,6 +262,7 @@ def check(
             **answer.counts,
             "flagged": results.num_rows,
             "reasons": tables.by_type(results),
+            "came_back": tables.returned(back),
             "output": None if output is None else str(output),
         }
     )

@@ -68,12 +68,12 @@ def _make_plan(
 
 
 def _carry_out(
-    display: Display, made: Plan, dest: Path, workers: int | None, zstd_level: int | None, wait: bool
+    display: Display, made: Plan, dest: Path, *, workers: int | None, zstd_level: int | None, update: bool, wait: bool
 ) -> CleanReport:
     from compliance_frames.corpus.clean import clean as carry_out
 
     with display.progress() as told:
-        return carry_out(made, dest, workers=workers, zstd_level=zstd_level, wait=wait, progress=told)
+        return carry_out(made, dest, workers=workers, zstd_level=zstd_level, update=update, wait=wait, progress=told)
 
 
 def _must_be_free(dest: Path, wait: bool) -> None:
@@ -90,6 +90,9 @@ def _planned(made: Plan) -> dict[str, Any]:
     files = Counter(file.decision for file in made.files)
     return {
         **tables.counts_of(made),
+        "cells_nulled": made.cells_nulled,
+        "kinds": vars(made.kinds),
+        "came_back": tables.returned(made.came_back),
         "files_copied": files["copy"],
         "files_spliced": files["splice"],
         "files_rewritten": files["rewrite"],
@@ -113,6 +116,7 @@ def plan(corpus: Path, naming: Naming, ledger: Path, display: Display, **treatin
     told = Treating(**treating)
     made = _make_plan(display, corpus, ledger, told, naming)
     display.show(*tables.plan_shown(made))
+    tables.say_returned(display, made.came_back)
     display.answer(
         {
             "command": "plan",
@@ -143,6 +147,7 @@ def clean(
     ledger: Path,
     workers: int | None,
     zstd_level: int | None,
+    update: bool,
     wait: bool,
     display: Display,
     **treating: Any,
@@ -154,11 +159,12 @@ def clean(
     \b
     Example:
       compliance-frames clean corpus/ clean/ --ledger corpus.ledger
+      compliance-frames clean corpus/ clean/ --ledger corpus.ledger --update
     """
     told = Treating(**treating)
     _must_be_free(dest, wait)
     made = _make_plan(display, corpus, ledger, told, naming)
-    done = _carry_out(display, made, dest, workers, zstd_level, wait)
+    done = _carry_out(display, made, dest, workers=workers, zstd_level=zstd_level, update=update, wait=wait)
     display.show(str(done))
     next_call = shlex.join(["compliance-frames", "verify", str(dest), "--ledger", str(ledger)])
     display.say(f"next: {next_call}", style="dim")
@@ -193,6 +199,7 @@ def run(
     rewrite: Sequence[str],
     workers: int | None,
     zstd_level: int | None,
+    update: bool,
     wait: bool,
     output: Path | None,
     sign_key: Path | None,
@@ -202,12 +209,13 @@ def run(
     """All of it: check CORPUS, plan, clean to DEST, verify, certify, report.
 
     Beside DEST stand DEST.manifest.json, DEST.certificate.json and DEST.report.html afterwards.
-    Stopped at any point, the same command goes on where it stopped.
+    Stopped at any point, the same command goes on where it stopped. Next week, --max-age 7d --update asks again what is
+    older or new, and brings DEST up to date; the certificate of before stays beside it, under the date of its dataset.
 
     \b
     Example:
       compliance-frames run corpus/ clean/
-      compliance-frames run corpus/ clean/ --max-age 7d --treat protected=keep
+      compliance-frames run corpus/ clean/ --max-age 7d --update
     """
     treating = Treating(treat, geo, no_geo, unchecked, others, rewrite)
     book = ledger or _beside(dest, ".ledger")
@@ -222,8 +230,11 @@ def run(
     results = answer.results
     display.show(heading(f"{counted(results.num_rows, 'ID')} flagged"), tables.results_table(results))
     made = _make_plan(display, corpus, book, treating, naming)
-    done = _carry_out(display, made, dest, workers, zstd_level, wait)
+    done = _carry_out(display, made, dest, workers=workers, zstd_level=zstd_level, update=update, wait=wait)
     display.show(str(done))
+    tables.say_returned(display, made.came_back)
+    if update:
+        _put_aside(display, dest, certificate)
     proof, page = prove_and_report(
         display, dest, book, source=corpus, output=output, certificate=certificate, certify=True, key=key
     )
@@ -237,6 +248,7 @@ def run(
             **answer.counts,
             "flagged": results.num_rows,
             "reasons": tables.by_type(results),
+            "came_back": tables.returned(made.came_back),
             **done.to_dict(),
             "verified": True,
             "proof": proof.to_dict(),
@@ -244,6 +256,25 @@ def run(
             "certificate": str(certificate),
         }
     )
+
+
+def _put_aside(display: Display, dest: Path, certificate: Path) -> None:
+    """Give the certificate of what lay at the destination before another name: it says nothing of what lies there."""
+    from compliance_frames.corpus.manifest import Manifest, manifest_path
+    from compliance_frames.proof.certificate import Certificate, manifest_digest
+
+    if not certificate.exists():
+        return
+    old = Certificate.read(certificate)
+    if old.manifest_sha256 == manifest_digest(Manifest.read(manifest_path(dest))):
+        return
+    for more in ("", f".{old.digest[:8]}"):
+        when = f"{old.cleaned_at:%Y-%m-%dT%H%M%SZ}{more}"
+        aside = certificate.with_name(f"{certificate.name.removesuffix('.json')}.{when}.json")
+        if not aside.exists():
+            certificate.rename(aside)
+            display.say(f"the certificate of before is {aside} now")
+            return
 
 
 def _beside(dest: Path, suffix: str) -> Path:

@@ -286,6 +286,11 @@ treating: Final[Decorator] = together(
 
 writing: Final[Decorator] = together(
     click.option(
+        "--update",
+        is_flag=True,
+        help="Bring a cleaned copy that is there up to date: only what is new is made.",
+    ),
+    click.option(
         "--workers",
         type=click.IntRange(min=1),
         metavar="N",

@@ -18,10 +18,12 @@ from compliance_frames.corpus.authors import tweets_of_dropped_authors
 from compliance_frames.corpus.columns import Columns, text_columns
 from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list_files, opened
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
-from compliance_frames.corpus.erase import Counts, hits, located, unchecked_message
+from compliance_frames.corpus.erase import Counts, Masks, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.kinds import Erased
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.others import must_name_none
+from compliance_frames.corpus.planned import CameBack, counted_by_reason
 from compliance_frames.corpus.planned import Decision as Decision
 from compliance_frames.corpus.planned import FilePlan as FilePlan
 from compliance_frames.corpus.planned import Flagged as Flagged
@@ -76,6 +78,7 @@ def plan(
             those that are given beside it.
         unchecked: what happens to rows whose tweet was never asked about, or that have no ID: ``"error"`` (the
             default when a ledger is given), ``"keep"`` or ``"drop"``. Without a ledger nobody knows which these are.
+            That nobody asked about a tweet that a row repeats or quotes makes no row unchecked: ``check`` counts these.
         id_column: path of the tweet IDs (``"id"``, ``"tweet.id_str"``); found when None.
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
@@ -112,6 +115,7 @@ def plan(
         _must_be_there(listing, rewrite)
         asked = given.asked_tweets()  # before the answers, which may grow meanwhile: none is taken for a silence
         answers = given.answers(chosen)
+        back = given.came_back()
         erasures = Erasures(**answers.sets(), asked_tweets=asked, unchecked=given.unchecked)
     found = _find_all(listing, said, erasures)
     _require_authors(found, erasures)
@@ -130,6 +134,7 @@ def plan(
         single_file=Path(dataset).is_file(),
         unread=found.unread,
         left=left,
+        came_back=back,
     )
 
 
@@ -169,6 +174,9 @@ class _Told:
         for table in self.tables:
             answers.take(table)
         return answers
+
+    def came_back(self) -> tuple[CameBack, ...]:
+        return () if self.ledger is None else counted_by_reason(self.ledger.came_back())
 
     def asked_tweets(self) -> IdSet | None:
         return None if self.ledger is None else self.spill.keep(self.ledger.asked_parts("tweets"))
@@ -330,15 +338,17 @@ def _plan_file(
     with opened(root, source) as file:
         layout = layout_of(file, columns)
         leaves = layout.leaves
-        counts, read, touched = Counts(), 0, {}
+        counts, read, touched, erased = Counts(), 0, {}, Erased()
         for number in range(file.num_row_groups):
             group = file.metadata.row_group(number)
             if group.num_rows and leaves.may_be_hit(group, erasures):
-                found = _count(file, number, leaves, columns, erasures, first_row=counts.rows_in)
+                masks = _masks(file, number, leaves, columns, erasures, first_row=counts.rows_in)
+                found = masks.counts
                 counts += found
                 read += 1
                 if found.touched:
                     touched[number] = found
+                    erased.take(number, masks.digest)
             else:
                 counts += Counts(rows_in=group.num_rows, rows_kept=group.num_rows)
         why = _why(counts, read)
@@ -358,20 +368,22 @@ def _plan_file(
         rows_scrubbed=counts.rows_scrubbed,
         rows_unchecked=counts.rows_unchecked,
         cells_nulled=counts.cells_nulled,
+        kinds=counts.kinds,
+        erased=erased.digest,
         why=why,
         columns=columns,
     )
 
 
-def _count(
+def _masks(
     file: pq.ParquetFile, group: int, leaves: Leaves, columns: Columns, erasures: Erasures, *, first_row: int
-) -> Counts:
+) -> Masks:
     """What happens to one row group; its places are read only where some have to go."""
     found = hits(_read(file, group, leaves.ids), columns, erasures, first_row=first_row)
     if found.scrub.any():
         places = _read(file, group, leaves.placed) if leaves.placed else pa.table({})
         found = located(found, places, columns)
-    return found.counts
+    return found
 
 
 def _read(file: pq.ParquetFile, group: int, paths: Sequence[str]) -> pa.Table:

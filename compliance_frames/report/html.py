@@ -26,6 +26,7 @@ from compliance_frames.errors import DestinationError
 from compliance_frames.names import leads_into
 from compliance_frames.report import charts, elements
 from compliance_frames.report.certificate import section
+from compliance_frames.schemas import KINDS
 
 if TYPE_CHECKING:
     from typing import Self
@@ -159,6 +160,7 @@ def page(
         f'<p class="soft">A cleaned copy of <b>{escape(manifest.source)}</b>, '
         f"written {elements.when(manifest.written_at)}.</p>",
         _totals(manifest.files),
+        _kinds(manifest.files),
         _proof(proof, problems, name, with_checks=certificate is None),
         section(certificate) if certificate is not None and not problems else "",
         _answers(manifest, asked),
@@ -192,6 +194,21 @@ def _totals(records: Sequence[FileRecord]) -> str:
     ]
     drawn = (f"<div><dt>{what}</dt><dd>{count:,}<small>{more}</small></dd></div>" for what, count, more in tiles)
     return f'<dl class="tiles">{"".join(drawn)}</dl>'
+
+
+def _kinds(records: Sequence[FileRecord]) -> str:
+    """Why rows went, and what was taken out of others; the sums are those of the tiles."""
+    sums: Counter[str] = Counter()
+    for record in records:
+        sums.update(record.kinds)
+    rows = [[words, sums[name]] for name, words in KINDS.items() if sums[name]]
+    if not rows:
+        return ""
+    dropped = sum(count for name, count in sums.items() if name.startswith("dropped_"))
+    nulled = sum(count for name, count in sums.items() if not name.startswith("dropped_"))
+    foot = [["rows dropped in all", dropped], ["taken out of rows that stay", nulled]]
+    foot.append(["rows that stay without their place", sum(record.rows_scrubbed for record in records)])
+    return "<h2>What went, and why</h2>" + elements.table("", ["What", "#Count"], rows, foot)
 
 
 def _decided(decisions: Counter[Decision]) -> str:
