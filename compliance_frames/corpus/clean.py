@@ -67,7 +67,7 @@ def clean(
         workers: how many threads, where no executor is given; as many as there are processors when None.
         zstd_level: the level for columns that are compressed with zstd, where files are rewritten: 1 takes two thirds
             of the time of 3, and a tenth more room. The level of each source file, as far as it can be told, when
-            None. A file that an interrupted run has done already keeps the level of that run.
+            None. A file that an interrupted run has done already, or that is taken over, keeps the level that it has.
         update: bring an earlier cleaned copy of this dataset up to date, where there is one: files that are what they
             were, and lose what they lost, are taken over, by the digests of both; all others are made anew. Old and new
             change places in one step, so that the destination is always whole; what the old one held is then removed.
@@ -109,7 +109,8 @@ def clean(
             return CleanReport.of(done, target)
         try:
             if old is not None:
-                must_exchange(stage.base, target)
+                with explained(target):
+                    must_exchange(stage.base, target)
             manifest, taken = _staged(plan, stage, target, old, executor, workers, zstd_level, progress)
             _commit(plan, stage, target, manifest, old)
         except (PlanError, IdError):  # this plan can never be carried out: nobody will go on from here

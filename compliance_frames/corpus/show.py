@@ -135,7 +135,10 @@ def returned(came_back: Sequence[CameBack]) -> str:
     Flagged before, and clear now: 2 users (suspended). The originals decide: a cleaned copy made from them has what is
     theirs again; cleaning a copy that was cleaned before cannot bring it back.
     """
-    told = ", ".join(f"{each.ids:,} {each.type} ({printable(each.reason)})" for each in came_back)
+    told = ", ".join(
+        f"{each.ids:,} {each.type if each.ids != 1 else each.type.removesuffix('s')} ({printable(each.reason)})"
+        for each in came_back
+    )
     return (
         f"Flagged before, and clear now: {told}. The originals decide: a cleaned copy made from them has what is "
         "theirs again; cleaning a copy that was cleaned before cannot bring it back."

@@ -143,12 +143,28 @@ def publish_over(stage: Stage, destination: Path, manifest: Manifest) -> None:
     waiting = stage.base / f"{NEXT}{stage.data.stat().st_ino}"
     manifest.write(waiting)
     sys.audit(EVENT, "written")
-    exchanged(stage.data, destination)
+    try:
+        exchanged(stage.data, destination)
+    except (OSError, DestinationError):
+        waiting.unlink()
+        raise
     sync_directory(destination.parent)
     sync_directory(stage.root)
     sys.audit(EVENT, "exchanged")
     publish(waiting, manifest_path(destination))
     sys.audit(EVENT, "published")
+    _remove(stage.data)
+
+
+def _remove(old: Path) -> None:
+    """Remove what the old copy held, also where somebody took the right to write from its directories.
+
+    Raises:
+        OSError: something of it stays.
+    """
+    for folder, _, _ in os.walk(old):
+        Path(folder).chmod(0o700)
+    shutil.rmtree(old)
 
 
 def is_pending(base: Path) -> bool:

@@ -29,19 +29,19 @@ def came_back(batches: list[list[ChunkRow]], files: Files) -> Iterator[pa.Table]
     for chunks in batches:
         for chunk in chunks:
             near = [each for each in later if each.first_id <= chunk.last_id and each.last_id >= chunk.first_id]
+            still = unique(*(_flagged(each, files) for each in near))
             for table in files.parts_of_results(chunk.id) if near else ():
-                yield from _cleared(table, near, files)
+                yield from _cleared(table, near, still, files)
         later += chunks
 
 
-def _cleared(table: pa.Table, later: list[ChunkRow], files: Files) -> Iterator[pa.Table]:
-    """Rows of a table of results that were asked about later, and never flagged since; newer chunks come first."""
+def _cleared(table: pa.Table, later: list[ChunkRow], still: IdArray, files: Files) -> Iterator[pa.Table]:
+    """Rows of a table of results that were asked about later, and not flagged then; newer chunks come first."""
     ids = table.column("id").to_numpy()
     among = unique(ids)
     again = unique(*(files.among(chunk.id, among) for chunk in later))
     if not len(again):
         return
-    still = unique(*(_flagged(chunk, files) for chunk in later))
     rows = table.filter(pa.array(is_in(ids, again) & ~is_in(ids, still)))
     if rows.num_rows:
         columns = [rows.column(name) for name in ("type", "id", "reason", "checked_at")]

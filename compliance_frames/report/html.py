@@ -160,11 +160,11 @@ def page(
         f'<p class="soft">A cleaned copy of <b>{escape(manifest.source)}</b>, '
         f"written {elements.when(manifest.written_at)}.</p>",
         _totals(manifest.files),
-        _kinds(manifest.files),
         _proof(proof, problems, name, with_checks=certificate is None),
         section(certificate) if certificate is not None and not problems else "",
         _answers(manifest, asked),
         _policy(manifest),
+        _kinds(manifest.files, proof),
         _dates(manifest.files),
         _files(manifest.files),
         _left(manifest),
@@ -196,8 +196,8 @@ def _totals(records: Sequence[FileRecord]) -> str:
     return f'<dl class="tiles">{"".join(drawn)}</dl>'
 
 
-def _kinds(records: Sequence[FileRecord]) -> str:
-    """Why rows went, and what was taken out of others; the sums are those of the tiles."""
+def _kinds(records: Sequence[FileRecord], proof: Mapping[str, Any] | None) -> str:
+    """Why rows went, what was taken out of others, and what stays by policy; the sums are those of the tiles."""
     sums: Counter[str] = Counter()
     for record in records:
         sums.update(record.kinds)
@@ -208,6 +208,8 @@ def _kinds(records: Sequence[FileRecord]) -> str:
     nulled = sum(count for name, count in sums.items() if not name.startswith("dropped_"))
     foot = [["rows dropped in all", dropped], ["taken out of rows that stay", nulled]]
     foot.append(["rows that stay without their place", sum(record.rows_scrubbed for record in records)])
+    named = [check["counted"] for check in (proof or {}).get("checks", ()) if check["name"] == "mentions"]
+    foot += [["bare IDs of others, which stay by policy", count] for count in named]
     return "<h2>What went, and why</h2>" + elements.table("", ["What", "#Count"], rows, foot)
 
 

@@ -514,7 +514,7 @@ def test_run_again_next_week_brings_the_copy_up_to_date(
     files[-1].write_bytes(kept)
     second = week((ids[1], "protected"), (later[0], "deleted"))
     assert second.json["came_back"] == {"tweets": {"deleted": 1}}
-    assert "Flagged before, and clear now: 1 tweets (deleted)" in second.err
+    assert "Flagged before, and clear now: 1 tweet (deleted)" in second.err
     assert 0 < second.json["files_taken_over"] < len(files)
     assert second.json["new"]["tweets"] == second.json["ids"]["tweets"] > first["ids"]["tweets"]
     known = set(rows_of(Path("clean"))["id"].cast(pl.Int64).to_list())
