@@ -19,6 +19,7 @@ from compliance_frames.corpus.stage import stage_path
 from compliance_frames.errors import DestinationError
 
 QUOTES = pa.struct({"id": pa.int64(), "text": pa.string()})
+INCLUDES = pa.struct({"tweets": pa.list_(QUOTES)})
 
 
 def write(path: Path, ids: range, **more: Any) -> None:
@@ -56,7 +57,9 @@ def corpus(tmp_path: Path) -> Path:
     folder = tmp_path / "corpus"
     for name, first in (("other", 10), ("places", 20), ("same", 30), ("clear", 40), ("gone", 50), ("grown", 60)):
         write(folder / f"week=1/{name}.parquet", range(first, first + 10))
-    write(folder / "week=1/quotes.parquet", range(70, 80), quoted_status=quoted([900, 901, *range(902, 910)]))
+    write(folder / "week=1/quotes.parquet", range(70, 75), quoted_status=quoted([900, 901, 902, 903, 904]))
+    lists = pa.array([{"tweets": [{"id": 900, "text": "a"}, {"id": 901, "text": "b"}]}] * 5, INCLUDES)
+    write(folder / "week=1/lists.parquet", range(75, 80), includes=lists)  # as many go, and not the same
     write(folder / "week=1/untouched.parquet", range(80, 90))
     (folder / "README.txt").write_text("about it")
     (folder / "notes.txt").write_text("of the first week")
@@ -72,7 +75,14 @@ def grow(corpus: Path) -> None:
 
 
 TAKEN = {"README.txt", "week=1/places.parquet", "week=1/same.parquet", "week=1/untouched.parquet"}
-MADE = {"notes.txt", "week=1/other.parquet", "week=1/clear.parquet", "week=1/grown.parquet", "week=1/quotes.parquet"}
+MADE = {
+    "notes.txt",
+    "week=1/other.parquet",
+    "week=1/clear.parquet",
+    "week=1/grown.parquet",
+    "week=1/quotes.parquet",
+    "week=1/lists.parquet",
+}
 NEW = {"week=2/new.parquet"}
 
 
