@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -21,6 +21,7 @@ from compliance_frames.corpus.ecosystems import QUOTED, QUOTED_BARELY, QUOTES, R
 from compliance_frames.corpus.flat import beside_reference
 from compliance_frames.corpus.leaves import leaves_below
 from compliance_frames.corpus.paths import Names, column_at, holds_ids, is_list, is_text, steps_to, wrapper_of
+from compliance_frames.corpus.sampled import Samples, texts_with_tweets
 from compliance_frames.corpus.texts import is_read, tweets_in
 from compliance_frames.corpus.told import Told
 from compliance_frames.errors import PlanError
@@ -103,7 +104,7 @@ def referenced(source: Any, said: Told, types: Iterable[JobType]) -> Iterator[Na
         yield from _of_dataset(Path(source), said, wanted)
         return
     frame = _Frame.of(source, said)
-    sought = () if frame is None else _sought(frame.schema, said, wanted)
+    sought = () if frame is None else _sought(frame.schema, _columns(frame.schema, said), said, wanted)
     if frame is not None and sought:
         for table in frame.tables(_heads(frame.schema, sought)):
             yield from _named(table, sought)
@@ -112,24 +113,41 @@ def referenced(source: Any, said: Told, types: Iterable[JobType]) -> Iterator[Na
 def _of_dataset(path: Path, said: Told, types: frozenset[JobType]) -> Iterator[Named]:
     if not path.is_dir() and path.suffix.lower() not in _PARQUET:
         return
-    listing = list_files(path)
-    of_schema = BySchema(lambda file: _sought(file.schema_arrow, said, types))
+    try:
+        listing = list_files(path)
+    except PlanError as error:
+        raise PlanError(f"{error} (or ask about the rows alone: references=False, --no-references)") from error
+    found = BySchema(lambda file: _columns(file.schema_arrow, said))
+    look = BySchema(lambda file, columns: _sought(file.schema_arrow, columns, said, types))
+    samples, texts = Samples(), dict[Columns, dict[str, None]]()
     for source in listing.files:
         if source.parquet:
             with opened(listing.root, source) as file:
-                sought = of_schema(file)
+                columns = found(file)
+                if columns is not None and not said.says("embedded"):
+                    more = texts.setdefault(columns, {})
+                    if samples.wants(columns):
+                        more.update(dict.fromkeys(texts_with_tweets(file, columns)))
+                    columns = replace(columns, embedded=(*columns.embedded, *more)) if more else columns
+                sought = look(file, columns)
                 if sought:
                     for batch in file.iter_batches(_ROWS, columns=_leaves(file, sought), use_threads=False):
                         yield from _named(pa.Table.from_batches([batch]), sought)
 
 
-def _sought(schema: pa.Schema, said: Told, types: frozenset[JobType]) -> tuple[Spot, ...]:
+def _columns(schema: pa.Schema, said: Told) -> Columns | None:
+    """The columns of a table of tweets; None where it is none, and nobody said which they are."""
     try:
-        columns = said.find(schema)
+        return said.find(schema)
     except PlanError:
         if said.named:
             raise
-        return ()  # no table of tweets
+        return None
+
+
+def _sought(schema: pa.Schema, columns: Columns | None, said: Told, types: frozenset[JobType]) -> tuple[Spot, ...]:
+    if columns is None:
+        return ()
     return tuple(spot for spot in spots(schema, columns, said) if spot.type in types)
 
 

@@ -139,6 +139,15 @@ def test_tweets_in_text_are_named() -> None:
     assert named_in(table) == {("tweets", "quoted"): {50}, ("users", "quoted"): {7}}
 
 
+def test_text_whose_name_says_nothing_is_found_by_its_values(tmp_path: Path) -> None:
+    """In a dataset, as planning finds it: a sample of each file tells; what was told is not looked for again."""
+    raw = json.dumps({"id": 100, "text": "…", "quoted_status": {"id": 50, "user": {"id": 7}, "text": "…"}})
+    pq.write_table(pa.table({"id": [100, 101], "raw": [raw, None]}), tmp_path / "a.parquet")
+    found = named_in(tmp_path / "a.parquet")
+    assert (found["tweets", "quoted"], found["users", "quoted"]) == ({50}, {7})
+    assert named_in(tmp_path / "a.parquet", Told(columns=cf.Columns("id", embedded=[]))) == {}
+
+
 def test_told_columns_are_looked_into() -> None:
     """Names that nobody would guess work when told; that there are none is believed."""
     table = pa.table({"no": [100], "of": [50], "quoted_id": [51]})
@@ -146,6 +155,15 @@ def test_told_columns_are_looked_into() -> None:
     assert named_in(table, Told(columns=cf.Columns("no", references=[]))) == {}
     with pytest.raises(cf.ComplianceFramesError, match="no column 'off'"):
         named_in(table, Told(columns=cf.Columns("no", author_id="off")))
+
+
+def test_a_dataset_that_cannot_be_listed_can_be_asked_about_row_by_row(tmp_path: Path) -> None:
+    """What no plan takes is told at once, with the way to ask all the same."""
+    (tmp_path / "corpus").mkdir()
+    pq.write_table(V2, tmp_path / "a.parquet")
+    (tmp_path / "corpus" / "a.parquet").symlink_to(tmp_path / "a.parquet")
+    with pytest.raises(cf.ComplianceFramesError, match=r"symbolic link.*references=False"):
+        named_in(tmp_path / "corpus")
 
 
 def test_more_ids_than_memory_holds_are_joined_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
