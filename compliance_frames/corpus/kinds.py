@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from compliance_frames.corpus.arrays import Mask
 from compliance_frames.corpus.ecosystems import QUOTES
 from compliance_frames.corpus.flat import beside_content
-from compliance_frames.corpus.paths import is_list, type_at
+from compliance_frames.corpus.paths import field_at, is_list
 
 #: What an embedded column holds of other tweets.
 CellKind = Literal["quotes", "embedded", "places"]
@@ -49,6 +49,16 @@ class Kinds:
         theirs = vars(other)
         return Kinds(**{name: number + theirs[name] for name, number in vars(self).items()})
 
+    def told(self, rows_dropped: int) -> dict[str, int]:
+        """All of them by name; nothing where rows went that nobody counted by kind.
+
+        >>> Kinds(dropped_own=1).told(1)["dropped_own"], Kinds().told(1)
+        (1, {})
+        """
+        counts = dict(vars(self))
+        counted = sum(number for name, number in counts.items() if name.startswith("dropped_"))
+        return counts if counted == rows_dropped else {}
+
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={number}" for name, number in vars(self).items() if number)
         return f"Kinds({told})"
@@ -73,7 +83,8 @@ class Cells:
     @classmethod
     def of(cls, schema: pa.Schema, path: str, gone: NDArray[np.int64], bare: NDArray[np.int64]) -> Cells:
         """Those of the column at a path."""
-        return cls(cell_kind(schema, path), gone, bare, is_list(type_at(schema, path)))
+        field = field_at(schema, path)  # None below a list
+        return cls(cell_kind(schema, path), gone, bare, field is None or is_list(field.type))
 
 
 def cell_kind(schema: pa.Schema, path: str) -> CellKind:

@@ -20,7 +20,7 @@ from compliance_frames.corpus.dataset import BySchema, list_files, opened
 from compliance_frames.corpus.ecosystems import QUOTED, QUOTED_BARELY, QUOTES, REPLIED
 from compliance_frames.corpus.flat import beside_reference
 from compliance_frames.corpus.leaves import leaves_below
-from compliance_frames.corpus.paths import Names, column_at, holds_ids, is_list, is_text, steps_to, wrapper_of
+from compliance_frames.corpus.paths import Names, column_at, field_at, holds_ids, is_list, is_text, steps_to, wrapper_of
 from compliance_frames.corpus.sampled import Samples, texts_with_tweets
 from compliance_frames.corpus.texts import is_read, tweets_in
 from compliance_frames.corpus.told import Told
@@ -182,11 +182,12 @@ def _in_references(schema: pa.Schema, columns: Columns) -> Iterator[Spot]:
 def _in_embedded(schema: pa.Schema, columns: Columns) -> Iterator[Spot]:
     names = Names(schema)
     for path in columns.embedded:
-        kind: Any = names.type(path)
+        field = field_at(schema, path)
+        kind: Any = pa.null() if field is None else field.type
         kind = kind.value_type if is_list(kind) else kind
         if pt.is_struct(kind):
             yield from _in_structs(_kind_of(path), path, kind, _verb_of(names, path))
-        elif is_read(schema, path):
+        elif field is not None and is_read(schema, path):
             yield from (Spot("tweets", None, path), Spot("users", None, path))
         if path.endswith("includes.tweets"):
             users: Any = names.find(f"{path.removesuffix('tweets')}users")

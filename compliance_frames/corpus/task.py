@@ -170,7 +170,7 @@ def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
         rows_scrubbed=counts.rows_scrubbed,
         rows_unchecked=counts.rows_unchecked,
         notes=made.notes,
-        kinds=dict(vars(counts.kinds)),
+        kinds=counts.kinds.told(counts.rows_dropped),
         erased=file.erased,
     )
     _must_be_conserved(file, counts, part, record)
