@@ -34,6 +34,7 @@ KINDS: Final = {
     "dropped_retweets": "retweets of what goes",
     "dropped_unchecked": "rows that nobody asked about",
     "quotes_nulled": "quoted tweets, in rows that stay",
+    "accounts_nulled": "accounts of others, in rows that stay",
     "embedded_nulled": "other embedded tweets, in rows that stay",
     "embedded_places_nulled": "places of embedded tweets, in rows that stay",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,9 @@ from compliance_frames.corpus.flat import beside_content
 from compliance_frames.corpus.paths import field_at, is_list
 
 #: What an embedded column holds of other tweets.
-CellKind = Literal["quotes", "embedded", "places"]
+CellKind = Literal["quotes", "accounts", "embedded", "places"]
+#: What columns of accounts are called that stand beside tweets, or in them.
+_ACCOUNTS: Final = {"user", "users", "author", "actor"}
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class Kinds:
         dropped_retweets: other rows that go because they repeat a tweet that goes.
         dropped_unchecked: other rows that go because nobody asked about them, as told. All four are the rows that go.
         quotes_nulled: quoted tweets, or columns of such, that are taken out of rows that stay.
+        accounts_nulled: accounts of others that are taken out of rows that stay.
         embedded_nulled: other tweets that are taken out of rows that stay.
-        embedded_places_nulled: places of other tweets that are. All three are the cells that are nulled.
+        embedded_places_nulled: places of other tweets that are. All four are the cells that are nulled.
 
     >>> Kinds(dropped_own=1) + Kinds(dropped_own=2, quotes_nulled=1)
     Kinds(dropped_own=3, quotes_nulled=1)
@@ -42,6 +45,7 @@ class Kinds:
     dropped_retweets: int = 0
     dropped_unchecked: int = 0
     quotes_nulled: int = 0
+    accounts_nulled: int = 0
     embedded_nulled: int = 0
     embedded_places_nulled: int = 0
 
@@ -97,18 +101,20 @@ def cell_kind(schema: pa.Schema, path: str) -> CellKind:
     other = beside_content(schema, path)
     if other is not None:
         return "places" if path in other.places else "quotes"
-    return "quotes" if path.rpartition(".")[2] in QUOTES else "embedded"
+    name = path.rpartition(".")[2]
+    return "quotes" if name in QUOTES else "accounts" if name in _ACCOUNTS else "embedded"
 
 
 def kinds_of(dropped: Mapping[str, int], drop: Mask, cells: Mapping[str, Cells]) -> Kinds:
     """The sums of some rows; of rows that go no cells are counted."""
-    counts = dict.fromkeys(("quotes", "embedded", "places"), 0)
+    counts: dict[str, int] = dict.fromkeys(get_args(CellKind), 0)
     for each in cells.values():
         counts[each.kind] += int(each.gone[~drop].sum())
         counts["places"] += int(each.bare[~drop].sum())
     return Kinds(
         **dropped,
         quotes_nulled=counts["quotes"],
+        accounts_nulled=counts["accounts"],
         embedded_nulled=counts["embedded"],
         embedded_places_nulled=counts["places"],
     )

@@ -17,7 +17,7 @@ import pyarrow.types as pt
 from compliance_frames.corpus.arrays import words
 from compliance_frames.corpus.columns import Columns, author_in, id_in, is_retweet, top_level
 from compliance_frames.corpus.dataset import BySchema, list_files, opened
-from compliance_frames.corpus.ecosystems import QUOTED, QUOTED_BARELY, QUOTES, REPLIED
+from compliance_frames.corpus.ecosystems import QUOTED, QUOTED_BARELY, QUOTES, REPLIED, TEXTS
 from compliance_frames.corpus.flat import beside_reference
 from compliance_frames.corpus.leaves import leaves_below
 from compliance_frames.corpus.paths import Names, column_at, field_at, holds_ids, is_list, is_text, steps_to, wrapper_of
@@ -37,6 +37,8 @@ Named = tuple[JobType, str, IdArray]
 
 #: What is found by names alone.
 _BY_NAME: Final = (*QUOTED, *QUOTED_BARELY, *REPLIED)
+#: What an account has and a tweet has not.
+_ACCOUNT: Final = {"username", "screen_name"}
 _ROWS: Final = 1 << 16
 _PARQUET: Final = {".parquet", ".parq", ".pq"}
 #: What is an ID, as the tools of the field write it; the rest are words that say that there is none.
@@ -208,7 +210,10 @@ def _verb_of(names: Names, path: str) -> tuple[str, str] | None:
 
 
 def _in_structs(kind: Kind | None, path: str, struct: Any, only: tuple[str, str] | None = None) -> Iterator[Spot]:
-    types: tuple[tuple[JobType, str | None], ...] = (("tweets", id_in(struct)), ("users", author_in(struct)))
+    called = {child.name for child in struct}
+    account = bool(called & _ACCOUNT) and not called & set(TEXTS)
+    whose = id_in(struct) if account else author_in(struct)
+    types: tuple[tuple[JobType, str | None], ...] = (("tweets", None if account else id_in(struct)), ("users", whose))
     for type, inside in types:
         if inside is not None:
             yield Spot(type, kind, path, inside, only)
