@@ -125,10 +125,6 @@ FILE = json.loads(a_manifest().to_json())["files"][0]
         (resealed(files=[FILE | {"path": "../../etc/passwd"}]), "leads out of the dataset"),
         (resealed(files=[FILE | {"path": "/etc/passwd"}]), "leads out of the dataset"),
         (resealed(files=[FILE | {"rows_kept": 8}]), "do not add up"),
-        (
-            resealed(files=[FILE | {"kinds": {"dropped_own": 1, "dropped_retweets": 1000}}]),
-            "reasons of .* do not add up",
-        ),
         (resealed(files=[FILE | {"kinds": {"quotes_nulled": "many"}}]), "counts nothing"),
         (resealed(files=[FILE | {"erased": "not a digest"}]), "no SHA-256"),
         (resealed(files=[FILE | {"columns": 1}]), "names columns that are not there"),
