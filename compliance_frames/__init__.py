@@ -25,6 +25,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from compliance_frames.asking import check, submit
     from compliance_frames.corpus.clean import clean
     from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.columns import Columns
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from compliance_frames.corpus.policy import Policy
     from compliance_frames.errors import ComplianceFramesError
     from compliance_frames.jobs.ledger import Ledger
-    from compliance_frames.jobs.run import Submission, check, collect, submit
+    from compliance_frames.jobs.run import Submission, collect
     from compliance_frames.proof.certificate import Certificate
     from compliance_frames.proof.verify import Proof, verify
     from compliance_frames.service.events import read_events
@@ -80,7 +81,7 @@ _ROOMS = {
     "Proof": "proof.verify",
     "Submission": "jobs.run",
     "apply": "corpus.frames",
-    "check": "jobs.run",
+    "check": "asking",
     "clean": "corpus.clean",
     "collect": "jobs.run",
     "columns": "corpus.found",
@@ -88,7 +89,7 @@ _ROOMS = {
     "plan": "corpus.plan",
     "read_events": "service.events",
     "read_results": "service.given",
-    "submit": "jobs.run",
+    "submit": "asking",
     "verify": "proof.verify",
 }
 

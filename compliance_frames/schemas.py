@@ -29,6 +29,18 @@ TREATMENTS: Final[dict[str, Treatment]] = {
     "scrub_geo": "scrub_geo",
 }
 
+#: Each kind of what goes, in words; those that begin with ``dropped_`` are all rows that go.
+KINDS: Final = {
+    "dropped_own": "rows whose tweet was flagged",
+    "dropped_by_author": "rows whose author was flagged",
+    "dropped_retweets": "retweets of what goes",
+    "dropped_unchecked": "rows that nobody asked about",
+    "quotes_nulled": "quoted tweets, in rows that stay",
+    "accounts_nulled": "accounts of others, in rows that stay",
+    "embedded_nulled": "other embedded tweets, in rows that stay",
+    "embedded_places_nulled": "places of embedded tweets, in rows that stay",
+}
+
 _TIME: Final = pa.timestamp("ms", tz="UTC")
 _WORD: Final = pa.dictionary(pa.int32(), pa.string())
 
@@ -50,6 +62,17 @@ RESULTS: Final = pa.schema(
 #: ``up_to`` go from tweets up to that ID, and from no others.
 BOUNDED: Final = pa.schema(
     [*RESULTS, pa.field("up_to", pa.int64()), pa.field("withheld_in_countries", pa.list_(pa.string()))]
+)
+
+#: One row per ID that was flagged once and is clear now: why it was, as of when, and as of when it is not any more.
+CAME_BACK: Final = pa.schema(
+    [
+        pa.field("type", _WORD, nullable=False),
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("reason", _WORD, nullable=False),
+        pa.field("flagged_at", _TIME, nullable=False),
+        pa.field("cleared_at", _TIME, nullable=False),
+    ]
 )
 
 #: One row per chunk of a ledger: what was asked, where it stands.

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "emulator": GROUND | {"ids"},
     "sample": GROUND | {"ids"},
 }
-TOP = {"cli", "console", "demo", "__main__", "__init__"}
+TOP = {"asking", "cli", "console", "demo", "__main__", "__init__"}
 
 
 def imports_of(module: Path) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,15 +11,15 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import rich_click as click
 
-from compliance_frames.cli import options, tables
+from compliance_frames.cli import naming, options, tables
+from compliance_frames.cli.naming import Naming, first_columns
 from compliance_frames.console import Display, counted, heading
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from compliance_frames.corpus.columns import Columns
-    from compliance_frames.corpus.told import Told
-    from compliance_frames.jobs.run import CheckType
+    from compliance_frames.corpus.planned import CameBack
+    from compliance_frames.jobs.run import CheckType, Submission
     from compliance_frames.schemas import JobType
     from compliance_frames.service.secret import Secret
 
@@ -57,6 +58,7 @@ class Asking:
     poll: timedelta
     allow_damaged: bool
     wait: bool
+    references: bool = True
     token: Secret | None = None
 
 
@@ -74,7 +76,7 @@ def question_of(source: Path, type: CheckType | None, id_column: str | None, aut
     from compliance_frames.errors import PlanError
 
     try:
-        found, why = _first_columns(source, Told(id_column, author_column))
+        found, why = first_columns(source, Told(id_column, author_column))
     except PlanError:
         if type == "users":  # no tweets in it: a table of users
             return Question("users", author_column or id_column)
@@ -93,19 +95,6 @@ def question_of(source: Path, type: CheckType | None, id_column: str | None, aut
     return Question("both", found.id, found.author_id)
 
 
-def _first_columns(source: Path, said: Told) -> tuple[Columns, str | None]:
-    """The columns of a dataset's first Parquet file, and why its authors are of no use, if they are not."""
-    from compliance_frames.corpus.dataset import list_files, opened
-    from compliance_frames.corpus.told import Sight
-
-    listing = list_files(source)
-    first = next(file for file in listing.files if file.parquet)
-    with opened(listing.root, first) as file:
-        sight = Sight.of(file, said)
-        found, why = sight.within(file)
-        return found, why and f"column {(sight.columns.author_id or sight.pointed)!r} {why}"
-
-
 def _is_one_column(source: Path) -> bool:
     from compliance_frames.ids.files import parquet_schema
 
@@ -113,17 +102,45 @@ def _is_one_column(source: Path) -> bool:
     return schema is not None and len(schema.names) == 1
 
 
-def ask(display: Display, source: Path, question: Question, ledger: Path, asking: Asking) -> pa.Table:
+@dataclass(frozen=True)
+class Answer:
+    """What the service was asked, and what it said.
+
+    Attributes:
+        results: one row for each flagged ID of the source.
+        submission: how many IDs of each kind were asked about.
+    """
+
+    results: pa.Table
+    submission: Submission
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """How many IDs of each kind were found, and asked now, as JSON has it."""
+        names = ("ids", "own", "referenced", "referenced_only", "new", "answered", "pending")
+        return {name: getattr(self.submission, name) for name in names}
+
+
+def ask(
+    display: Display, source: Path, question: Question, ledger: Path, asking: Asking, naming: Naming | None = None
+) -> Answer:
     """Ask the service, or take from the ledger what it has answered already."""
-    from compliance_frames.jobs.run import check as check_ids
+    from compliance_frames.asking import check as check_ids
 
     _say_question(display, source, question)
+    planned: list[Submission] = []
+
+    def say_counts(submission: Submission) -> None:
+        planned.append(submission)
+        for line in _counts_in_words(submission):
+            display.say(line)
+
     with display.progress() as told:
-        return check_ids(
+        results = check_ids(
             source,
             question.type,
-            id_column=question.id_column,
-            author_column=question.author_column,
+            **_columns_told(source, question, naming),
+            references=asking.references,
             ledger=ledger,
             chunk_size=asking.chunk_size,
             max_age=asking.max_age,
@@ -132,8 +149,33 @@ def ask(display: Display, source: Path, question: Question, ledger: Path, asking
             poll=asking.poll,
             wait=asking.wait,
             bearer_token=asking.token,
+            planned=say_counts,
             progress=told,
         )
+    return Answer(results, planned[0])
+
+
+def _columns_told(source: Path, question: Question, naming: Naming | None) -> dict[str, Any]:
+    if naming is None or not (naming.reference or naming.embedded):
+        return {"id_column": question.id_column, "author_column": question.author_column}
+    if not source.is_dir() and source.suffix.lower() not in _PARQUET:
+        raise click.UsageError(
+            "--reference and --embedded name columns of a dataset: of other files, IDs alone are read."
+        )
+    return {"columns": naming.columns(source)}
+
+
+def _counts_in_words(submission: Submission) -> Iterator[str]:
+    """How many IDs there are to ask about, and what they are."""
+    for type, count in submission.ids.items():
+        kinds, pending = submission.referenced[type], submission.pending[type]
+        more = f", {pending:,} under way" if pending else ""
+        stand = f"{submission.new[type]:,} to ask, {submission.answered[type]:,} answered{more}"
+        yield f"{counted(count, 'ID')} of {type}: {stand}"
+        if kinds:
+            said = ", ".join(f"{found:,} {kind.replace('_', ' ')}" for kind, found in kinds.items())
+            only = sum(submission.referenced_only[type].values())
+            yield f"  of these {submission.own[type]:,} of rows; named by rows: {said}; {only:,} in no row"
 
 
 def _say_question(display: Display, source: Path, question: Question) -> None:
@@ -156,6 +198,14 @@ def asked_of(ledger: Path) -> dict[str, int]:
     return {kind: count for kind, count in counts.items() if count}
 
 
+def came_back(ledger: Path) -> tuple[CameBack, ...]:
+    """How many IDs of a ledger were flagged before, and are clear now."""
+    from compliance_frames.corpus.planned import counted_by_reason
+    from compliance_frames.jobs.ledger import Ledger
+
+    return counted_by_reason(Ledger.read(ledger).came_back())
+
+
 @click.command()
 @click.argument("source", type=options.PATH)
 @click.option(
@@ -163,7 +213,7 @@ def asked_of(ledger: Path) -> dict[str, int]:
     type=click.Choice(["tweets", "users", "both"]),
     help="What to ask about. [dim](default: both for a dataset with a column of authors, or else tweets)[/]",
 )
-@options.columns
+@naming.columns
 @options.ledger
 @options.asking
 @options.token
@@ -173,8 +223,7 @@ def asked_of(ledger: Path) -> dict[str, int]:
 def check(
     source: Path,
     type: CheckType | None,
-    id_column: str | None,
-    author_column: str | None,
+    naming: Naming,
     ledger: Path,
     output: Path | None,
     display: Display,
@@ -193,12 +242,14 @@ def check(
     for path, option in ((ledger, "--ledger"), (output, "--output")):
         options.keep_apart(path, option, source)
     write = tables.writer(output) if output else None
-    question = question_of(source, type, id_column, author_column)
-    results = ask(display, source, question, ledger, Asking(**asking))
+    question = question_of(source, type, naming.id_column, naming.author_column)
+    answer = ask(display, source, question, ledger, Asking(**asking), naming)
+    results = answer.results
     if write:
         write(results)
-    asked = asked_of(ledger)
+    asked, back = asked_of(ledger), came_back(ledger)
     display.show(heading(f"{counted(results.num_rows, 'ID')} of {source} flagged"), tables.results_table(results))
+    tables.say_returned(display, back)
     display.say(f"next: compliance-frames plan CORPUS --ledger {shlex.quote(str(ledger))}", style="dim")
     display.answer(
         {
@@ -208,8 +259,10 @@ def check(
             "columns": question.columns,
             "ledger": str(ledger),
             "asked": asked,
+            **answer.counts,
             "flagged": results.num_rows,
             "reasons": tables.by_type(results),
+            "came_back": tables.returned(back),
             "output": None if output is None else str(output),
         }
     )

@@ -14,6 +14,8 @@ import rich_click as click
 from compliance_frames.cli import options, tables
 from compliance_frames.cli.asking import Asking, ask, asked_of, question_of
 from compliance_frames.cli.given import Given, given
+from compliance_frames.cli.naming import Naming
+from compliance_frames.cli.naming import columns as columns_named
 from compliance_frames.cli.proving import prove_and_report, signing_key
 from compliance_frames.console import Display, counted, heading
 from compliance_frames.names import leads_into
@@ -52,9 +54,7 @@ def _make_plan(
     corpus: Path,
     given: Given,
     treating: Treating,
-    *,
-    id_column: str | None = None,
-    author_column: str | None = None,
+    named: Naming,
 ) -> Plan:
     from compliance_frames.corpus.plan import plan as make_plan
 
@@ -67,9 +67,7 @@ def _make_plan(
             ledger=given.ledger,
             policy=treating.policy,
             unchecked=treating.unchecked,
-            geo=treating.geo,
-            id_column=id_column,
-            author_column=author_column,
+            **named.told(corpus, treating.geo),
             others=treating.others,
             rewrite=treating.rewrite,
             progress=told,
@@ -77,12 +75,12 @@ def _make_plan(
 
 
 def _carry_out(
-    display: Display, made: Plan, dest: Path, workers: int | None, zstd_level: int | None, wait: bool
+    display: Display, made: Plan, dest: Path, *, workers: int | None, zstd_level: int | None, update: bool, wait: bool
 ) -> CleanReport:
     from compliance_frames.corpus.clean import clean as carry_out
 
     with display.progress() as told:
-        return carry_out(made, dest, workers=workers, zstd_level=zstd_level, wait=wait, progress=told)
+        return carry_out(made, dest, workers=workers, zstd_level=zstd_level, update=update, wait=wait, progress=told)
 
 
 def _must_be_free(dest: Path, wait: bool) -> None:
@@ -99,6 +97,9 @@ def _planned(made: Plan) -> dict[str, Any]:
     files = Counter(file.decision for file in made.files)
     return {
         **tables.counts_of(made),
+        "cells_nulled": made.cells_nulled,
+        "kinds": vars(made.kinds),
+        "came_back": tables.returned(made.came_back),
         "files_copied": files["copy"],
         "files_spliced": files["splice"],
         "files_rewritten": files["rewrite"],
@@ -107,13 +108,11 @@ def _planned(made: Plan) -> dict[str, Any]:
 
 @click.command()
 @click.argument("corpus", type=options.PATH)
-@options.columns
+@columns_named
 @given("Ledger that the results are taken from.")
 @options.treating
 @options.output
-def plan(
-    corpus: Path, id_column: str | None, author_column: str | None, given: Given, display: Display, **treating: Any
-) -> None:
+def plan(corpus: Path, naming: Naming, given: Given, display: Display, **treating: Any) -> None:
     """Show what cleaning CORPUS would do, file by file. Nothing is written.
 
     \b
@@ -123,8 +122,9 @@ def plan(
       compliance-frames plan corpus/ --results 'results/*.jsonl'
     """
     told = Treating(**treating)
-    made = _make_plan(display, corpus, given, told, id_column=id_column, author_column=author_column)
+    made = _make_plan(display, corpus, given, told, naming)
     display.show(*tables.plan_shown(made))
+    tables.say_returned(display, made.came_back)
     display.answer(
         {
             "command": "plan",
@@ -142,7 +142,7 @@ def plan(
 @click.command()
 @click.argument("corpus", type=options.PATH)
 @click.argument("dest", type=options.PATH)
-@options.columns
+@columns_named
 @given("Ledger that the results are taken from.")
 @options.treating
 @options.writing
@@ -151,11 +151,11 @@ def plan(
 def clean(
     corpus: Path,
     dest: Path,
-    id_column: str | None,
-    author_column: str | None,
+    naming: Naming,
     given: Given,
     workers: int | None,
     zstd_level: int | None,
+    update: bool,
     wait: bool,
     display: Display,
     **treating: Any,
@@ -167,11 +167,12 @@ def clean(
     \b
     Example:
       compliance-frames clean corpus/ clean/ --ledger corpus.ledger
+      compliance-frames clean corpus/ clean/ --ledger corpus.ledger --update
     """
     told = Treating(**treating)
     _must_be_free(dest, wait)
-    made = _make_plan(display, corpus, given, told, id_column=id_column, author_column=author_column)
-    done = _carry_out(display, made, dest, workers, zstd_level, wait)
+    made = _make_plan(display, corpus, given, told, naming)
+    done = _carry_out(display, made, dest, workers=workers, zstd_level=zstd_level, update=update, wait=wait)
     display.show(str(done))
     next_call = shlex.join(["compliance-frames", "verify", str(dest), *given.words()])
     display.say(f"next: {next_call}", style="dim")
@@ -182,7 +183,7 @@ def clean(
 @click.argument("corpus", type=options.PATH)
 @click.argument("dest", type=options.PATH)
 @given("Where answers are kept. [dim](default: DEST.ledger; none with --results)[/]")
-@options.columns
+@columns_named
 @options.asking
 @options.token
 @options.treating
@@ -195,8 +196,7 @@ def run(
     corpus: Path,
     dest: Path,
     given: Given,
-    id_column: str | None,
-    author_column: str | None,
+    naming: Naming,
     treat: Sequence[tuple[str, str]],
     geo: Sequence[str],
     no_geo: bool,
@@ -205,6 +205,7 @@ def run(
     rewrite: Sequence[str],
     workers: int | None,
     zstd_level: int | None,
+    update: bool,
     wait: bool,
     output: Path | None,
     sign_key: Path | None,
@@ -214,7 +215,8 @@ def run(
     """All of it: check CORPUS, plan, clean to DEST, verify, certify, report.
 
     Beside DEST stand DEST.manifest.json, DEST.certificate.json and DEST.report.html afterwards.
-    Stopped at any point, the same command goes on where it stopped.
+    Stopped at any point, the same command goes on where it stopped. Next week, --max-age 7d --update asks again what is
+    older or new, and brings DEST up to date; the certificate of before stays beside it, under the date of its dataset.
 
     With --results or --events, nobody is asked: what these files say is applied, beside what a --ledger holds already.
 
@@ -222,7 +224,7 @@ def run(
     Example:
       compliance-frames run corpus/ clean/
       compliance-frames run corpus/ clean/ --results 'results/*.jsonl'
-      compliance-frames run corpus/ clean/ --max-age 7d --treat protected=keep
+      compliance-frames run corpus/ clean/ --max-age 7d --update
     """
     treating = Treating(treat, geo, no_geo, unchecked, others, rewrite)
     if given.in_files:
@@ -235,11 +237,14 @@ def run(
     _must_be_free(dest, wait)
     for path, option in ((given.ledger, "--ledger"), (output, "--output")):
         options.keep_apart(path, option, corpus, dest)
-    results = _results_of(display, corpus, given, id_column, author_column, Asking(wait=wait, **asking))
+    results, counts = _results_of(display, corpus, given, naming, Asking(wait=wait, **asking))
     display.show(heading(f"{counted(results.num_rows, 'ID')} flagged"), tables.results_table(results))
-    made = _make_plan(display, corpus, given, treating, id_column=id_column, author_column=author_column)
-    done = _carry_out(display, made, dest, workers, zstd_level, wait)
+    made = _make_plan(display, corpus, given, treating, naming)
+    done = _carry_out(display, made, dest, workers=workers, zstd_level=zstd_level, update=update, wait=wait)
     display.show(str(done))
+    tables.say_returned(display, made.came_back)
+    if update:
+        _put_aside(display, dest, certificate)
     proof, page = prove_and_report(
         display, dest, given, source=corpus, output=output, certificate=certificate, certify=True, key=key
     )
@@ -250,8 +255,10 @@ def run(
             "corpus": str(corpus),
             **given.to_dict(),
             "asked": {} if given.ledger is None else asked_of(given.ledger),
+            **counts,
             "flagged": results.num_rows,
             "reasons": tables.by_type(results),
+            "came_back": tables.returned(made.came_back),
             **done.to_dict(),
             "verified": True,
             "proof": proof.to_dict(),
@@ -262,15 +269,35 @@ def run(
 
 
 def _results_of(
-    display: Display, corpus: Path, given: Given, id_column: str | None, author_column: str | None, asking: Asking
-) -> pa.Table:
-    """What is known: from files, where there are some, or by asking."""
+    display: Display, corpus: Path, given: Given, naming: Naming, asking: Asking
+) -> tuple[pa.Table, dict[str, Any]]:
+    """What is known, from files, where there are some, or by asking; and how many IDs were asked about."""
     if given.in_files or given.ledger is None:
         import pyarrow as pa
 
-        return pa.concat_tables(given.tables, promote_options="default")
-    question = question_of(corpus, None, id_column, author_column)
-    return ask(display, corpus, question, given.ledger, asking)
+        return pa.concat_tables(given.tables, promote_options="default"), {}
+    question = question_of(corpus, None, naming.id_column, naming.author_column)
+    answer = ask(display, corpus, question, given.ledger, asking, naming)
+    return answer.results, answer.counts
+
+
+def _put_aside(display: Display, dest: Path, certificate: Path) -> None:
+    """Give the certificate of what lay at the destination before another name: it says nothing of what lies there."""
+    from compliance_frames.corpus.manifest import Manifest, manifest_path
+    from compliance_frames.proof.certificate import Certificate, manifest_digest
+
+    if not certificate.exists():
+        return
+    old = Certificate.read(certificate)
+    if old.manifest_sha256 == manifest_digest(Manifest.read(manifest_path(dest))):
+        return
+    for more in ("", f".{old.digest[:8]}"):
+        when = f"{old.cleaned_at:%Y-%m-%dT%H%M%SZ}{more}"
+        aside = certificate.with_name(f"{certificate.name.removesuffix('.json')}.{when}.json")
+        if not aside.exists():
+            certificate.rename(aside)
+            display.say(f"the certificate of before is {aside} now")
+            return
 
 
 def _beside(dest: Path, suffix: str) -> Path:

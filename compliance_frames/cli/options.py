@@ -205,11 +205,6 @@ ledger: Final[Decorator] = click.option(
     help="Directory that remembers what was asked and what came back. Made when it is not there.",
 )
 
-columns: Final[Decorator] = together(
-    click.option("--id-column", metavar="COLUMN", help="Column of the tweet IDs. [dim](found by its name)[/]"),
-    click.option("--author-column", metavar="COLUMN", help="Column of the authors' IDs. [dim](found by its name)[/]"),
-)
-
 asking: Final[Decorator] = together(
     click.option(
         "--chunk-size",
@@ -224,6 +219,11 @@ asking: Final[Decorator] = together(
         type=Duration(),
         metavar="DURATION",
         help="Ask again what was answered longer ago than this: 7d, 36h, 90m.",
+    ),
+    click.option(
+        "--references/--no-references",
+        default=True,
+        help="Ask about tweets and users, too, that rows retweet, quote, reply to or hold. [dim](default)[/]",
     ),
     click.option(
         "--timeout",
@@ -279,6 +279,11 @@ treating: Final[Decorator] = together(
 )
 
 writing: Final[Decorator] = together(
+    click.option(
+        "--update",
+        is_flag=True,
+        help="Bring a cleaned copy that is there up to date: only what is new is made.",
+    ),
     click.option(
         "--workers",
         type=click.IntRange(min=1),

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from compliance_frames.console import Display
     from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.plan import FilePlan, Plan
+    from compliance_frames.corpus.planned import CameBack
 
 #: A plan of more files than this is shown by those that change, and then in part.
 MOST_FILES = 40
@@ -97,6 +99,33 @@ def counts_of(done: Plan | CleanReport) -> dict[str, int]:
     return {name: getattr(done, name) for name in _COUNTS}
 
 
+def returned(came_back: Sequence[CameBack]) -> dict[str, dict[str, int]]:
+    """How many IDs came back, by type and reason, as JSON has it."""
+    found: dict[str, dict[str, int]] = {}
+    for each in came_back:
+        found.setdefault(each.type, {})[each.reason] = each.ids
+    return found
+
+
+def say_returned(display: Display, came_back: Sequence[CameBack]) -> None:
+    """Tell people what came back, where anything did."""
+    if came_back:
+        from compliance_frames.corpus.show import returned as in_words
+
+        display.say(in_words(came_back))
+
+
+def kinds_shown(kinds: Mapping[str, int]) -> Table | None:
+    """Why rows go, and what goes of others; None where nothing does.
+
+    >>> kinds_shown({"dropped_own": 0})
+    """
+    from compliance_frames.schemas import KINDS
+
+    rows = [(words, kinds[name]) for name, words in KINDS.items() if kinds.get(name)]
+    return table(["what goes", ("count", "right")], rows) if rows else None
+
+
 def plan_shown(made: Plan) -> list[RenderableType]:
     """One line for each file: all of a small dataset, of a large one those that change."""
     files = made.files
@@ -111,7 +140,8 @@ def plan_shown(made: Plan) -> list[RenderableType]:
     drawn.show_footer = True
     for column, total in zip(drawn.columns, ("all files", "", *_total(made.files)), strict=True):
         column.footer = total
-    return [heading(title), drawn]
+    kinds = kinds_shown(vars(made.kinds))
+    return [heading(title), drawn, *([kinds] if kinds else [])]
 
 
 def _planned(file: FilePlan) -> Sequence[object]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -19,11 +19,12 @@ import compliance_frames
 from compliance_frames.corpus.clean_report import CleanReport
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dataset import list_files
-from compliance_frames.corpus.destination import explained, moved, resolved
+from compliance_frames.corpus.destination import explained, moved, must_exchange, resolved
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
-from compliance_frames.corpus.plan import Plan
+from compliance_frames.corpus.plan import FilePlan, Plan
 from compliance_frames.corpus.stage import EVENT, Stage, stage_path
 from compliance_frames.corpus.task import Task, forget_erasures, hold_erasures, perform
+from compliance_frames.corpus.update import is_pending, must_be_earlier, publish_over, settle, taken_over
 from compliance_frames.durable import sync_directory
 from compliance_frames.errors import (
     ComplianceFramesError,
@@ -47,6 +48,7 @@ def clean(
     executor: Executor | None = None,
     workers: int | None = None,
     zstd_level: int | None = None,
+    update: bool = False,
     wait: bool = False,
     progress: ProgressCallback = silent,
 ) -> CleanReport:
@@ -59,12 +61,18 @@ def clean(
 
     Args:
         plan: made by ``plan``.
-        destination: a directory that does not exist yet, outside of the dataset. Missing parents are made.
+        destination: a directory outside of the dataset that does not exist yet, or (with ``update``) an earlier copy.
+            Missing parents are made.
         executor: runs the work; threads of this process when None. Workers of others must see the same paths.
         workers: how many threads, where no executor is given; as many as there are processors when None.
         zstd_level: the level for columns that are compressed with zstd, where files are rewritten: 1 takes two thirds
             of the time of 3, and a tenth more room. The level of each source file, as far as it can be told, when
-            None. What an interrupted run did at another level is done again.
+            None. What an interrupted run did at another level is done again; a file that is taken over
+            keeps the level that it has.
+        update: bring an earlier cleaned copy of this dataset up to date, where there is one: files that are what they
+            were, and lose what they lost, are taken over, by the digests of both; all others are made anew. Old and new
+            change places in one step, so that the destination is always whole; what the old one held is then removed.
+            A copy that somebody changed, or that was made of another dataset, is refused.
         wait: wait for another run with this destination to end, instead of refusing.
         progress: told after each file, in rows and in files.
 
@@ -91,22 +99,26 @@ def clean(
     if zstd_level is not None and not lowest <= zstd_level <= highest:
         raise PlanError(f"zstd_level={zstd_level}: zstd knows the levels {lowest:,} to {highest}")
     target = resolved(destination, None if plan.single_file else plan.root)
-    done = _finished(plan, target)
+    done, _ = (None, None) if is_pending(stage_path(target)) else _there(plan, target, update)
     if done is not None and not stage_path(target).exists():
         return CleanReport.of(done, target)
     planned = plan.digest if zstd_level is None else f"{plan.digest} zstd {zstd_level}"  # files of one level only
     with Stage(target, planned, wait=_teller(target, progress) if wait else None) as stage:
-        done = _finished(plan, target)  # once more: the lock's last holder may have made it
+        settle(stage.base, target)
+        done, old = _there(plan, target, update)  # once more: the lock's last holder may have made it
         if done is not None:
             stage.clear()
             return CleanReport.of(done, target)
         try:
-            manifest = _staged(plan, stage, target, executor, workers, zstd_level, progress)
-            _commit(plan, stage, target, manifest)
+            if old is not None:
+                with explained(target):
+                    must_exchange(stage.base, target)
+            manifest, taken = _staged(plan, stage, target, old, executor, workers, zstd_level, progress)
+            _commit(plan, stage, target, manifest, old)
         except (PlanError, IdError):  # this plan can never be carried out: nobody will go on from here
             stage.clear()
             raise
-        return CleanReport.of(manifest, target)
+        return replace(CleanReport.of(manifest, target), files_taken_over=taken)
 
 
 def _teller(destination: Path, progress: ProgressCallback) -> OnWait:
@@ -117,8 +129,8 @@ def _teller(destination: Path, progress: ProgressCallback) -> OnWait:
     return tell
 
 
-def _finished(plan: Plan, destination: Path) -> Manifest | None:
-    """The manifest of a destination that this very plan has made already, or None where there is nothing.
+def _there(plan: Plan, destination: Path, update: bool) -> tuple[Manifest | None, Manifest | None]:
+    """The manifest of a destination that this very plan has made already, and of one that is to be brought up to date.
 
     Raises:
         DestinationError: something else is there.
@@ -126,24 +138,33 @@ def _finished(plan: Plan, destination: Path) -> Manifest | None:
     path = manifest_path(destination)
     if not os.path.lexists(destination):
         _must_not_hide(path)
-        return None
+        return None, None
     try:
         manifest = Manifest.read(path)
     except VerificationError as error:
         raise DestinationError(
             f"the destination {destination} exists, and nothing is ever overwritten: take it away, or choose another"
         ) from error
-    if manifest.plan_digest != plan.digest:
+    as_new = not update or (manifest.job_ids, manifest.checked_at) == (plan.job_ids, plan.checked_at)
+    is_done = manifest.plan_digest == plan.digest and as_new
+    if not is_done and not update:
         raise DestinationError(
             f"the destination {destination} exists: it was made on {manifest.written_at:%Y-%m-%d %H:%M %Z} by "
-            "another plan; take it away together with its manifest, or choose another destination"
+            "another plan; bring it up to date with update=True (command line: --update), take it away together with "
+            "its manifest, or choose another destination"
         )
+    if not is_done:
+        must_be_earlier(plan, manifest, destination)
+    _must_be_unchanged(manifest, destination)
+    return (manifest, None) if is_done else (None, manifest)
+
+
+def _must_be_unchanged(manifest: Manifest, destination: Path) -> None:
     if _files_below(destination) != {file.path: file.bytes for file in manifest.files}:
         raise DestinationError(
-            f"the destination {destination} was made by this plan, and was changed since: its files are not those "
+            f"the destination {destination} was made by this tool, and was changed since: its files are not those "
             "of its manifest; take both away, then run again"
         )
-    return manifest
 
 
 def _must_not_hide(path: Path) -> None:
@@ -168,12 +189,13 @@ def _staged(
     plan: Plan,
     stage: Stage,
     destination: Path,
+    old: Manifest | None,
     executor: Executor | None,
     workers: int | None,
     level: int | None,
     progress: ProgressCallback,
-) -> Manifest:
-    """Bring every file into the staging directory, and say what is there."""
+) -> tuple[Manifest, int]:
+    """Bring every file into the staging directory; say what is there, and how many were taken over from an old copy."""
     _must_be_as_planned(plan)
     stage.open()
     if executor is None:
@@ -181,7 +203,6 @@ def _staged(
     else:
         stage.write_erasures(plan.erasures)
     columns = list(dict.fromkeys(file.columns for file in plan.files if file.columns is not None))
-    tasks = _tasks(plan, columns, stage, destination, level, durable=executor is not None)
     records: dict[str, FileRecord] = {}
     rows = 0
 
@@ -198,6 +219,11 @@ def _staged(
             progress(Progress("clean", f"{name}: files", len(records), len(plan.files), "files", record.path))
 
     try:
+        if old is not None:
+            taken_over(plan, stage, destination, old, columns, finish)
+        taken = len(records)
+        left = [file for file in plan.files if file.path not in records]
+        tasks = _tasks(plan, left, columns, stage, destination, level, durable=executor is not None)
         if executor is not None:
             _perform_all(tasks, executor, finish, stage.keep)
         else:
@@ -210,14 +236,21 @@ def _staged(
         ) from error
     finally:
         forget_erasures(stage.erasures)
-    return _manifest(plan, columns, [records[file.path] for file in plan.files])
+    return _manifest(plan, columns, [records[file.path] for file in plan.files]), taken
 
 
 def _tasks(
-    plan: Plan, columns: list[Columns], stage: Stage, destination: Path, level: int | None, *, durable: bool
+    plan: Plan,
+    files: Sequence[FilePlan],
+    columns: list[Columns],
+    stage: Stage,
+    destination: Path,
+    level: int | None,
+    *,
+    durable: bool,
 ) -> Iterable[Task]:
     """A task for each file; those that take long come first, so that no worker is left alone with one at the end."""
-    for file in sorted(plan.files, key=lambda file: 0 if file.decision == "copy" else -file.bytes):
+    for file in sorted(files, key=lambda file: 0 if file.decision == "copy" else -file.bytes):
         yield Task(
             file=file,
             columns=None if file.columns is None else columns.index(file.columns),
@@ -325,14 +358,22 @@ def _must_be_as_planned(plan: Plan) -> None:
             )
 
 
-def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest) -> None:
-    """Publish what is staged: the manifest first, so that no dataset is ever seen without one, then one rename."""
+def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest, old: Manifest | None) -> None:
+    """Publish what is staged: the manifest first, so that no dataset is ever seen without one, then one rename.
+
+    Where an old copy is to be replaced, the two change places.
+    """
     if stage.staged() != {file.path: file.bytes for file in manifest.files}:
         raise PlanError(f"somebody changed {stage.data} while it was written; nothing was published, run again")
     modes = _modes(plan)
     with explained(destination):
         stage.settle(modes)
         _must_be_as_planned(plan)
+        if old is not None:
+            _must_be_unchanged(old, destination)
+            publish_over(stage, destination, manifest)
+            stage.clear()
+            return
         path = manifest_path(destination)
         if os.path.lexists(destination):  # perhaps with a manifest of its own, which is not to be replaced
             raise _appeared(destination)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from html import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from compliance_frames.corpus.dataset import is_ignored
-from compliance_frames.corpus.manifest import Manifest
+from compliance_frames.corpus.manifest import FileRecord, Manifest
 from compliance_frames.names import shown
+from compliance_frames.schemas import KINDS
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class CleanReport:
         bytes_in: size of the source.
         bytes_out: size of the cleaned dataset.
         notes: what could not be kept as it was, and what was not looked into; one sentence each.
+        kinds: why rows went, and what was taken out of others, by name; those that begin with ``dropped_`` add up to
+            ``rows_dropped``.
+        files_taken_over: of an earlier copy that this run brought up to date, how many files stayed as they were.
     """
 
     destination: Path
@@ -47,6 +51,8 @@ class CleanReport:
     bytes_in: int
     bytes_out: int
     notes: tuple[str, ...] = ()
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    files_taken_over: int = 0
 
     @classmethod
     def of(cls, manifest: Manifest, destination: Path) -> CleanReport:
@@ -67,6 +73,7 @@ class CleanReport:
             bytes_in=sum(file.source_bytes for file in files),
             bytes_out=sum(file.bytes for file in files),
             notes=tuple(_notes(manifest)),
+            kinds=_summed(files),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,13 +101,26 @@ class CleanReport:
             f"{self.files_copied:,} copied, {self.files_spliced:,} spliced, {self.files_rewritten:,} rewritten, "
             f"{self.files_other:,} not Parquet"
         )
+        went = ", ".join(f"{self.kinds[name]:,} {words}" for name, words in KINDS.items() if self.kinds.get(name))
+        taken = (
+            f", {self.files_taken_over:,} of them taken over from the copy of before" if self.files_taken_over else ""
+        )
         return [
             ("rows", rows),
+            *([("what went", went)] if went else []),
             ("scrubbed", f"{self.rows_scrubbed:,} kept rows without their places"),
             ("unchecked", f"{self.rows_unchecked:,} rows"),
-            ("files", files),
+            ("files", files + taken),
             ("bytes", f"{self.bytes_in:,} read, {self.bytes_out:,} written"),
         ]
+
+
+def _summed(files: Sequence[FileRecord]) -> dict[str, int]:
+    sums: dict[str, int] = {}
+    for file in files:
+        for name, number in file.kinds.items():
+            sums[name] = sums.get(name, 0) + number
+    return sums
 
 
 def _notes(manifest: Manifest) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from compliance_frames.errors import DestinationError
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOREPLACE: Final = 1
+_EXCHANGE: Final = 2
 _AT_FDCWD: Final = -100
 
 
@@ -114,12 +116,54 @@ def moved(directory: Path, destination: Path) -> None:
 
 def _moved_by_kernel(directory: Path, destination: Path) -> bool:
     """``renameat2(RENAME_NOREPLACE)``: what appeared since it was last looked for is not replaced either."""
+    return _renamed(directory, destination, _NOREPLACE)
+
+
+def exchanged(directory: Path, other: Path) -> None:
+    """Have two directories change places, in one step: at no moment is either name without one.
+
+    Raises:
+        DestinationError: this system or file system cannot do that.
+        OSError: it failed otherwise.
+
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "old").mkdir(), (folder / "new" / "inside").mkdir(parents=True)
+    (None, None)
+    >>> exchanged(folder / "new", folder / "old")
+    >>> (folder / "old" / "inside").is_dir()
+    True
+    """
+    if not _renamed(directory, other, _EXCHANGE):
+        raise DestinationError(
+            f"the file system of {other} cannot exchange two directories in one step, so that a cleaned copy cannot be "
+            "brought up to date there: take the old copy away, together with its manifest, and clean anew"
+        )
+
+
+def must_exchange(folder: Path, destination: Path) -> None:
+    """See that directories can change places here, before a long run ends with an error.
+
+    Raises:
+        DestinationError: they cannot.
+    """
+    pair = [Path(tempfile.mkdtemp(prefix="try-", dir=folder)) for _ in range(2)]
+    try:
+        exchanged(*pair)
+    except DestinationError as error:
+        raise DestinationError(str(error).replace(str(pair[1]), str(destination))) from None
+    finally:
+        for each in pair:
+            each.rmdir()
+
+
+def _renamed(directory: Path, destination: Path, flags: int) -> bool:
+    """Whether the kernel did a rename of this kind; false where it, or this file system, has no such call."""
     call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return False
-    if call(_AT_FDCWD, os.fsencode(directory), _AT_FDCWD, os.fsencode(destination), _NOREPLACE) == 0:
+    if call(_AT_FDCWD, os.fsencode(directory), _AT_FDCWD, os.fsencode(destination), flags) == 0:
         return True
     number = ctypes.get_errno()
-    if number in {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}:  # the kernel, or this file system, has no such call
+    if number in {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}:
         return False
     raise OSError(number, os.strerror(number), str(destination))

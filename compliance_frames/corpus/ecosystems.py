@@ -114,6 +114,28 @@ QUOTED: Final = (
 )
 
 
+#: The tweet that a row replies to, and whose it is. Nothing of it is in the row.
+REPLIED: Final = (
+    Flat("in_reply_to_status_id_str", ("in_reply_to_user_id_str", "in_reply_to_user_id")),
+    Flat("in_reply_to_status_id", ("in_reply_to_user_id_str", "in_reply_to_user_id")),
+    Flat("in_reply_to_tweet_id", ("in_reply_to_user_id",)),
+    Flat("referenced_tweets.replied_to.id", ("in_reply_to_user_id",)),  # twarc-csv
+    Flat("reply_to_status_id", ("reply_to_user_id",)),  # rtweet
+    Flat("to_tweetid", ("to_userid",)),  # gazouilloire
+    Flat("in_reply_to_tweetid", ("in_reply_to_userid",)),  # X's information operations
+    Flat("in_reply_to_status_id", ("to_user_id",)),  # DMI-TCAT
+    Flat("inReplyToTweetId", ("inReplyToUser.id_str", "inReplyToUser.id")),  # snscrape, twscrape
+    Flat("inReplyToTweetIdStr", ("inReplyToUser.id_str", "inReplyToUser.id")),
+)
+#: The tweet that a row quotes, where nothing but its ID tells of it.
+QUOTED_BARELY: Final = (
+    Flat("referenced_tweets.quoted.id", ("quoted_user_id",)),  # twarc-csv
+    Flat("quoted_tweet_tweetid", ("quoted_tweet_userid",)),  # X's information operations
+    Flat("quoted_status_id_str", ("quoted_user_id_str", "quoted_user_id")),
+    Flat("quote_id", ("quote_author_id",)),
+)
+
+
 @dataclass(frozen=True)
 class Ecosystem:
     """A tool, or a format of X's own, and the columns by which a table of it is known.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -28,6 +28,7 @@ from compliance_frames.corpus.columns import (
 )
 from compliance_frames.corpus.erasures import Erasures as Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
+from compliance_frames.corpus.kinds import Cells, Kinds, digest_of, kinds_of
 from compliance_frames.corpus.paths import wrapper_of
 from compliance_frames.corpus.references import (
     Named,
@@ -64,6 +65,7 @@ class Counts:
         rows_unchecked: rows of tweets that were never asked, or without an ID, which no result drops anyway.
         cells_nulled: tweets of others that were taken out of kept rows, and places of those that had one; of a flat
             table, each of its columns that held something of another tweet.
+        kinds: the same by why rows went, and what the cells held.
     """
 
     rows_in: int = 0
@@ -72,6 +74,7 @@ class Counts:
     rows_scrubbed: int = 0
     rows_unchecked: int = 0
     cells_nulled: int = 0
+    kinds: Kinds = field(default=Kinds(), compare=False)
 
     def __add__(self, other: Counts) -> Counts:
         mine, theirs = vars(self), vars(other)
@@ -92,12 +95,21 @@ class Masks:
         scrub: the row stays, and has a place that goes.
         unchecked: nobody asked about the row's tweet, and no result drops it.
         embedded: path of embedded tweets to how many cells of it go in each row.
+        dropped: how many rows go for which reason, as :class:`Kinds` calls them.
+        cells: the same as ``embedded``, by what is in them.
     """
 
     drop: Mask
     scrub: Mask
     unchecked: Mask
     embedded: dict[str, NDArray[np.int64]]
+    dropped: dict[str, int] = field(default_factory=dict)
+    cells: dict[str, Cells] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> bytes | None:
+        """A digest of what goes: see :func:`~compliance_frames.corpus.kinds.digest_of`."""
+        return digest_of(self.drop, self.scrub, self.cells)
 
     @property
     def counts(self) -> Counts:
@@ -111,6 +123,7 @@ class Masks:
             rows_scrubbed=int(self.scrub.sum()),
             rows_unchecked=int(self.unchecked.sum()),
             cells_nulled=cells,
+            kinds=kinds_of(self.dropped, self.drop, self.cells),
         )
 
 
@@ -145,10 +158,13 @@ def hits(table: pa.Table, columns: Columns, erasures: Erasures, *, first_row: in
     """
     ids = ids_at(table, columns.id, first_row=first_row)
     drop, scrub = _member(ids, erasures.drop_tweets), _member(ids, erasures.scrub_tweets)
+    by_author = np.zeros(len(table), bool)
     if columns.author_id is not None and (len(erasures.drop_authors) or len(erasures.scrub_authors)):
         authors = ids_at(table, columns.author_id, first_row=first_row)
-        drop |= _member(authors, erasures.drop_authors)
+        by_author = _member(authors, erasures.drop_authors)
+        drop |= by_author
         scrub |= _member(authors, erasures.scrub_authors)
+    dropped = {"dropped_by_author": int(by_author.sum()), "dropped_own": int((drop & ~by_author).sum())}
     for path in columns.references:
         drop |= _retweets(table, path, columns, erasures)
     embedded = {path: _embedded(table, path, erasures) for path in columns.embedded}
@@ -164,12 +180,16 @@ def hits(table: pa.Table, columns: Columns, erasures: Erasures, *, first_row: in
             drop |= gone > 0
     asked = erasures.asked_tweets
     unchecked = np.zeros(len(table), bool) if asked is None else ~_member(ids, asked) & ~drop
+    dropped["dropped_retweets"] = int(drop.sum()) - sum(dropped.values())
     if erasures.unchecked == "drop":
         drop = drop | unchecked
+        dropped["dropped_unchecked"] = int(unchecked.sum())
     for path, (gone, _) in embedded.items():
         if gone[~drop].any():
             _must_lose_tweets(table.schema, path)
-    return Masks(drop, scrub & ~drop, unchecked, {path: gone + bare for path, (gone, bare) in embedded.items()})
+    lost = {path: Cells.of(table.schema, path, *some) for path, some in embedded.items() if np.any(some)}
+    both = {path: gone + bare for path, (gone, bare) in embedded.items()}
+    return Masks(drop, scrub & ~drop, unchecked, both, dropped, lost)
 
 
 def located(found: Masks, places: pa.Table, columns: Columns) -> Masks:

@@ -95,6 +95,9 @@ class FileRecord:
         rows_scrubbed: rows kept with their places nulled.
         rows_unchecked: rows whose ID was never asked; 0 where nobody knows what was asked.
         notes: one sentence for each thing that could not be kept as it was in the source.
+        kinds: why rows went, and what was taken out of others: names and numbers; nothing where nobody counted. Those
+            that begin with ``dropped_`` add up to ``rows_dropped``.
+        erased: a digest of which rows lost what, by their numbers; None where that cannot be said.
     """
 
     path: str
@@ -110,6 +113,8 @@ class FileRecord:
     rows_scrubbed: int = 0
     rows_unchecked: int = 0
     notes: tuple[str, ...] = ()
+    kinds: Mapping[str, int] = field(default_factory=dict, hash=False)
+    erased: str | None = None
 
 
 @dataclass(frozen=True)
@@ -329,6 +334,10 @@ def _file(**told: Any) -> FileRecord:
         _count(0 if getattr(record, name) is None else getattr(record, name))
     if record.rows_in is not None and record.rows_in != (record.rows_kept or 0) + record.rows_dropped:
         raise ValueError(f"the rows of {record.path} do not add up")
+    for number in record.kinds.values():
+        _count(number)
+    if record.erased and not _SHA256.fullmatch(record.erased):
+        raise ValueError(f"{record.erased!r} is no SHA-256")
     return record
 
 

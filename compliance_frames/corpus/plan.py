@@ -21,9 +21,11 @@ from compliance_frames.corpus.dataset import BySchema, Listing, SourceFile, list
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
 from compliance_frames.corpus.erase import Counts, Masks, hits, located, unchecked_message
 from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.kinds import Erased
 from compliance_frames.corpus.leaves import Leaves, find_leaves
 from compliance_frames.corpus.others import must_name_none
 from compliance_frames.corpus.outside import Outside, in_metadata, in_name, must_not_name
+from compliance_frames.corpus.planned import CameBack, counted_by_reason
 from compliance_frames.corpus.planned import Decision as Decision
 from compliance_frames.corpus.planned import FilePlan as FilePlan
 from compliance_frames.corpus.planned import Flagged as Flagged
@@ -86,6 +88,7 @@ def plan(
             those that are given beside it.
         unchecked: what happens to rows whose tweet was never asked about, or that have no ID: ``"error"`` (the
             default when a ledger is given), ``"keep"`` or ``"drop"``. Without a ledger nobody knows which these are.
+            That nobody asked about a tweet that a row repeats or quotes makes no row unchecked: ``check`` counts these.
         id_column: path of the tweet IDs (``"id"``, ``"tweet.id_str"``); found when None.
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
@@ -122,6 +125,7 @@ def plan(
         _must_be_there(listing, rewrite)
         asked = given.asked_tweets()  # before the answers, which may grow meanwhile: none is taken for a silence
         answers = given.answers(chosen)
+        back = given.came_back()
         erasures = Erasures(**answers.sets(), asked_tweets=asked, unchecked=given.unchecked)
     drop, scrub = answers.until("drop"), answers.until("scrub_geo")
     reach = erasures.with_authors(drop=drop.authors, scrub=scrub.authors, spill=given.spill)
@@ -145,6 +149,7 @@ def plan(
         single_file=Path(dataset).is_file(),
         unread=found.unread,
         left=left,
+        came_back=back,
     )
 
 
@@ -185,6 +190,9 @@ class _Told:
         for table in self.tables:
             answers.take(table)
         return answers
+
+    def came_back(self) -> tuple[CameBack, ...]:
+        return () if self.ledger is None else counted_by_reason(self.ledger.came_back())
 
     def asked_tweets(self) -> IdSet | None:
         return None if self.ledger is None else self.spill.keep(self.ledger.asked_parts("tweets"))
@@ -358,13 +366,14 @@ def _plan_file(
 ) -> FilePlan:
     with opened(root, source) as file:
         layout = layout_of(file, columns)
-        counts, marked, touched = Counts(), dict[int, Marked | None](), {}
+        counts, marked, touched, erased = Counts(), dict[int, Marked | None](), {}, Erased()
         for number, here, seen in _row_groups(file, layout.leaves, columns, erasures):
             counts += here
-            if here.touched:
-                touched[number] = here
             if seen is not None:
                 marked[number] = _marked(here, seen)
+            if here.touched:
+                touched[number] = here
+                erased.take(number, seen.digest if seen is not None else None)
         why = _why(counts, len(marked))
         if touched:
             decision, why = _decided(root / source.path, file, columns, touched, layout, why)
@@ -382,6 +391,8 @@ def _plan_file(
         rows_scrubbed=counts.rows_scrubbed,
         rows_unchecked=counts.rows_unchecked,
         cells_nulled=counts.cells_nulled,
+        kinds=counts.kinds,
+        erased=erased.digest,
         why=why,
         columns=columns,
         marked=_all_marked(marked) if decision == "splice" else None,

@@ -20,6 +20,7 @@ from compliance_frames.corpus.answers import Flagged as Flagged
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Counts
 from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.kinds import Kinds
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.names import shown
 from compliance_frames.schemas import FILES
@@ -55,6 +56,9 @@ class FilePlan:
         rows_scrubbed: rows that stay and lose a place that they have.
         rows_unchecked: rows of tweets never asked about, which no result drops; 0 where nobody knows (no ledger).
         cells_nulled: tweets of others that will be taken out of rows that stay.
+        kinds: these by why rows go, and what is taken out of others.
+        erased: a digest of what goes, by the numbers of rows: equal where the same goes of the same file. Empty where
+            nothing does; None where that cannot be said.
         why: the reason for the decision, in words.
         columns: where its IDs and places are; None for a file that is not Parquet.
         marked: of a file that is spliced, what was seen of the row groups that were read, by their number; None where
@@ -70,6 +74,8 @@ class FilePlan:
     rows_scrubbed: int = 0
     rows_unchecked: int = 0
     cells_nulled: int = 0
+    kinds: Kinds = field(default_factory=Kinds)
+    erased: str | None = ""
     why: str = ""
     columns: Columns | None = None
     marked: Mapping[int, Marked] | None = field(default=None, repr=False, compare=False)
@@ -79,7 +85,28 @@ class FilePlan:
         """The same numbers as ``erase`` will count them when the file is cleaned."""
         rows = self.rows or 0
         kept = rows - self.rows_dropped
-        return Counts(rows, kept, self.rows_dropped, self.rows_scrubbed, self.rows_unchecked, self.cells_nulled)
+        cells = self.cells_nulled
+        return Counts(rows, kept, self.rows_dropped, self.rows_scrubbed, self.rows_unchecked, cells, self.kinds)
+
+
+@dataclass(frozen=True)
+class CameBack:
+    """How many IDs were flagged once for a reason, and are clear in their newest answer."""
+
+    type: str
+    reason: str
+    ids: int
+
+
+def counted_by_reason(table: pa.Table) -> tuple[CameBack, ...]:
+    """How many IDs of each type and reason came back, of a table of them.
+
+    >>> counted_by_reason(pa.table({"type": ["users"] * 2, "reason": ["suspended"] * 2}))
+    (CameBack(type='users', reason='suspended', ids=2),)
+    """
+    words = {name: table.column(name).cast(pa.string()) for name in ("type", "reason")}
+    rows = pa.table(words).group_by(["type", "reason"], use_threads=False).aggregate([([], "count_all")]).to_pylist()
+    return tuple(sorted((CameBack(*row.values()) for row in rows), key=lambda each: (each.type, each.reason)))
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,6 +126,8 @@ class Plan:
         single_file: whether the dataset is one file and not a directory.
         unread: columns of text that by their names hold other tweets and are not looked into, because others were told.
         left: files that are not Parquet and will not be taken over, because that was asked for.
+        came_back: how many IDs of the ledger were flagged before, and are clear now. What rows of theirs the dataset
+            has, stay; those of a dataset that was cleaned before are gone, and only the originals have them.
     """
 
     root: Path
@@ -112,6 +141,7 @@ class Plan:
     single_file: bool = False
     unread: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    came_back: tuple[CameBack, ...] = ()
 
     @cached_property
     def counts(self) -> Counts:
@@ -147,6 +177,11 @@ class Plan:
     def cells_nulled(self) -> int:
         """Tweets of others that will be taken out of rows that stay."""
         return self.counts.cells_nulled
+
+    @property
+    def kinds(self) -> Kinds:
+        """Rows that go by why they do, and what is taken out of rows that stay by what it is."""
+        return self.counts.kinds
 
     @cached_property
     def digest(self) -> str:
@@ -186,5 +221,6 @@ class Plan:
 def _told(file: FilePlan) -> dict[str, object]:
     """What decides about a file, as JSON has it."""
     return {name: value for name, value in vars(file).items() if name != "marked"} | {
-        "columns": file.columns and vars(file.columns)
+        "columns": file.columns and vars(file.columns),
+        "kinds": vars(file.kinds),
     }

@@ -64,6 +64,18 @@ def word_of(kind: str) -> Literal["repeats", "says itself"] | None:
     return "repeats" if bare in _REPEATS else "says itself" if bare in _OTHERS else None
 
 
+def kind_of(kind: str) -> Literal["retweeted", "quoted", "replied_to"] | None:
+    """The service's own word for what a word says; None where nobody knows it.
+
+    >>> kind_of("Quote"), kind_of("in_reply_to"), kind_of("RT"), kind_of("id")
+    ('quoted', 'replied_to', 'retweeted', None)
+    """
+    said = word_of(kind)
+    if said is None:
+        return None
+    return "retweeted" if said == "repeats" else "quoted" if plain(kind.strip()).startswith("quote") else "replied_to"
+
+
 def repeats(kinds: Any, says: Sequence[str] = ()) -> Mask:
     """Which words say that a row repeats a tweet; other ones that do can be told.
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from compliance_frames.schemas import KINDS
+
 if TYPE_CHECKING:
-    from compliance_frames.corpus.planned import Plan
+    from compliance_frames.corpus.planned import CameBack, Plan
 
 Row = tuple[str, ...]
 #: Files listed one by one; of more, the rest is summed up in one line.
@@ -66,6 +68,9 @@ def _title(plan: Plan) -> str:
 
 def _tables(plan: Plan) -> Iterator[list[Row]]:
     yield [("decision", "files", "bytes", "rows", "dropped", "scrubbed", "unchecked"), *_decisions(plan)]
+    kinds = [(words, f"{count:,}") for name, words in KINDS.items() if (count := getattr(plan.kinds, name))]
+    if kinds:
+        yield [("what goes", "count"), *kinds]
     if plan.flagged:
         yield [("flagged", "reason", "treatment", "IDs"), *_reasons(plan)]
     touched = [file for file in plan.files if file.decision != "copy"]
@@ -102,8 +107,8 @@ def _notes(plan: Plan) -> Iterator[str]:
     touched = sum(file.decision != "copy" for file in plan.files)
     if touched > _LISTED:
         yield f"… and {touched - _LISTED:,} more files; plan.to_arrow() has them all."
-    if plan.cells_nulled:
-        yield f"Embedded tweets taken out of rows that stay: {plan.cells_nulled:,}."
+    if plan.came_back:
+        yield returned(plan.came_back)
     if plan.unread:
         names = ", ".join(map(printable, plan.unread))
         yield f"Text, not looked into for tweets of others: {names}. Name it in columns=cf.Columns(embedded=[…])."
@@ -120,6 +125,24 @@ def _notes(plan: Plan) -> Iterator[str]:
         yield f"Hidden or temporary, not taken over: {', '.join(map(printable, plan.ignored[:_LISTED]))}" + (
             f" and {len(plan.ignored) - _LISTED:,} more." if len(plan.ignored) > _LISTED else "."
         )
+
+
+def returned(came_back: Sequence[CameBack]) -> str:
+    """What came back, and what that means, in words.
+
+    >>> from compliance_frames.corpus.planned import CameBack
+    >>> print(returned([CameBack("users", "suspended", 2)]))
+    Flagged before, and clear now: 2 users (suspended). The originals decide: a cleaned copy made from them has what is
+    theirs again; cleaning a copy that was cleaned before cannot bring it back.
+    """
+    told = ", ".join(
+        f"{each.ids:,} {each.type if each.ids != 1 else each.type.removesuffix('s')} ({printable(each.reason)})"
+        for each in came_back
+    )
+    return (
+        f"Flagged before, and clear now: {told}. The originals decide: a cleaned copy made from them has what is "
+        "theirs again; cleaning a copy that was cleaned before cannot bring it back."
+    )
 
 
 def html_table(rows: Sequence[Row]) -> str:

@@ -9,6 +9,7 @@
             erasures/               what workers in other processes read
             parts/                  files under way
             data/                   files that are done; renamed to the destination when all are
+        next-<number>               a manifest, while a dataset takes the place of an older one (update.py)
 
 A killed run leaves all this behind. The next run with the same plan goes on from what the journal vouches for, once
 each file's size and SHA-256 have been seen to agree with it. A worker that outlives its run can do no harm: it
@@ -44,6 +45,9 @@ from compliance_frames.progress import awaited
 #: The audit event that is raised with the name of each step that was reached.
 EVENT: Final = "compliance_frames.stage"
 
+#: How the manifest is called that waits beside the plans' directories for its dataset to be in its place.
+NEXT: Final = "next-"
+
 #: Of the journal; one of another version is not understood, and swept.
 _VERSION: Final = 1
 
@@ -73,6 +77,7 @@ class Stage:
     """The staging directory of one plan and one destination, locked while it is entered.
 
     Attributes:
+        base: of everything that belongs to the destination.
         root: of everything that belongs to the plan.
         data: where finished files go.
         parts: where files grow; it is emptied on entering.
@@ -82,7 +87,7 @@ class Stage:
 
     def __init__(self, destination: Path, plan_digest: str, *, wait: OnWait | None = None) -> None:
         self._destination, self._wait = destination, wait
-        self._base = stage_path(destination)
+        self._base = self.base = stage_path(destination)
         told = f"{plan_digest} {_VERSION} {compliance_frames.__version__}"  # what another release staged is not ours
         self.root = self._base / hashlib.sha256(told.encode()).hexdigest()[:32]
         self.data, self.parts, self.erasures = (self.root / name for name in ("data", "parts", "erasures"))
@@ -211,7 +216,7 @@ class Stage:
     def _sweep(self) -> None:
         """Take away what other plans left, and files that were under way."""
         for entry in self._base.iterdir():
-            if entry.name not in {"lock", self.root.name}:
+            if entry.name not in {"lock", self.root.name} and not entry.name.startswith(NEXT):
                 _removed(entry)
         if self.parts.exists():
             shutil.rmtree(self.parts)

@@ -177,6 +177,8 @@ def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
         rows_scrubbed=counts.rows_scrubbed,
         rows_unchecked=counts.rows_unchecked,
         notes=made.notes,
+        kinds=counts.kinds.told(counts.rows_dropped),
+        erased=file.erased,
     )
     _must_be_conserved(file, counts, part, record)
     return record
@@ -186,7 +188,7 @@ def _must_be_conserved(file: FilePlan, counts: Counts, part: Path, record: FileR
     """What was erased is what was planned, and what was written is what stayed."""
     if file.decision == "copy" and record.bytes != file.bytes:
         raise _stale(file.path, f"gave {record.bytes:,} bytes instead of {file.bytes:,}: it was changed")
-    if counts != file.counts:
+    if counts != file.counts or counts.kinds != file.kinds:
         raise PlanError(
             f"{file.path}: cleaning it gave {_said(counts)}, and the plan says {_said(file.counts)}; nothing was "
             "published. Plan again; if this comes back, it is a bug worth reporting"

@@ -34,7 +34,7 @@ from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_content
 from compliance_frames.corpus.objects import all_of, each_in, objects, parsed, unparsed
 from compliance_frames.corpus.paths import is_text
-from compliance_frames.corpus.references import BEGINS, word_of
+from compliance_frames.corpus.references import BEGINS, kind_of, word_of
 from compliance_frames.corpus.within import bare_type
 from compliance_frames.ids.naming import plain
 from compliance_frames.ids.slices import IdSet, bounds, is_in
@@ -176,6 +176,25 @@ def authorship(values: Any, authors: IdSet) -> tuple[list[int], list[int]]:
             whose = _authors_of(fields) & flagged.drop_authors
             found += [(tweet, author) for tweet in _ids_of(fields) for author in whose]
     return [tweet or 0 for tweet, _ in found], [author or 0 for _, author in found]
+
+
+def tweets_in(values: Any) -> Iterator[tuple[set[int], set[int], tuple[str, ...], str | None]]:
+    """The tweets that a column of text names: their IDs, their authors', the way to them, and how a reference is meant.
+
+    >>> list(tweets_in(pa.array(['{"id": 7, "user": {"id": 1}, "text": "…"}', '[{"type": "quoted", "id": "8"}]'])))
+    [({7}, {1}, (), None), ({8}, set(), (), 'quoted')]
+    """
+    for text in _plain(values).to_pylist():
+        told = parsed(text) if text and _TELLING.match(text) else None
+        for way, fields in objects(told):
+            if _may_be_tweet(way, fields):
+                ids, authors = (_fit(some) for some in (_ids_of(fields), _authors_of(fields)))
+                says = all_of(fields, "type") if _is_reference(fields) else []
+                yield ids, authors, way, next((kind for each in says if (kind := kind_of(str(each)))), None)
+
+
+def _fit(ids: set[int | None]) -> set[int]:
+    return {each for each in ids if each and 0 < each < 1 << 63}
 
 
 @dataclass

@@ -5,7 +5,8 @@ Only the ID column of a source is touched, a piece at a time; IDs that are too m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,29 @@ import pyarrow as pa
 from compliance_frames.errors import IdError
 from compliance_frames.ids.naming import id_column_of
 from compliance_frames.ids.parse import Roundness, parse_ids, parse_values
-from compliance_frames.ids.runs import HELD, Collector, SortedIds
+from compliance_frames.ids.runs import HELD, Collector, SortedIds, aligned
+from compliance_frames.ids.sets import IdArray, unique, without
 from compliance_frames.ids.sources import pieces_of
+from compliance_frames.schemas import JobType
 
-__all__ = ["Ids", "id_column_of", "parse_ids", "read_ids"]
+__all__ = ["Ids", "Kind", "id_column_of", "joined", "parse_ids", "read_ids"]
 
 _PIECE = 1 << 20
+#: Of each kind of IDs that rows name so many are in memory; there are several.
+_HELD_OF_A_KIND = HELD >> 3
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """IDs of one kind that rows name beside their own.
+
+    Attributes:
+        found: how many there are, each counted once.
+        more: how many of them are neither a row's own nor of a kind before this one.
+    """
+
+    found: int
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,7 @@ class Ids:
         nulls: how many of them have no ID.
         duplicates: how many repeat an ID of another row.
         column: the name of the column that was read, or None where the source has none.
+        kinds: of IDs that were added to the rows' own, how many there are of each kind.
     """
 
     sorted: SortedIds = field(repr=False)
@@ -39,6 +58,12 @@ class Ids:
     nulls: int
     duplicates: int
     column: str | None
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
+
+    @property
+    def own(self) -> int:
+        """How many are the rows' own, and not only named by a row."""
+        return len(self) - sum(kind.more for kind in self.kinds.values())
 
     def __len__(self) -> int:
         return len(self.sorted)
@@ -94,6 +119,56 @@ def read_ids(
     if not allow_damaged and _are_damaged(unique):
         raise IdError(_DAMAGED.format(what=_named(source, column)), column=column)
     return Ids(unique, rows, rows - collected.count, collected.count - len(unique), column)
+
+
+def joined(
+    own: Mapping[JobType, Ids],
+    others: Iterable[tuple[JobType, str, IdArray]],
+    *,
+    allow_damaged: bool = False,
+    spill: Path | None = None,
+) -> dict[JobType, Ids]:
+    """The rows' own IDs and those that they name, each once, with how many there are of each kind.
+
+    Args:
+        own: as :func:`read_ids` read them, by type.
+        others: IDs by their types and kinds, in parts, in any order; those of a type that ``own`` lacks are left out.
+        allow_damaged, spill: as for :func:`read_ids`.
+
+    Raises:
+        IdError: the IDs of a kind look damaged.
+
+    >>> import numpy as np
+    >>> others = [("tweets", "quoted", np.array([21, 30])), ("tweets", "replied_to", np.array([30, 31, 31]))]
+    >>> ids = joined({"tweets": read_ids([20, 21])}, others)["tweets"]
+    >>> ids.values.to_pylist(), ids.own, ids.kinds
+    ([20, 21, 30, 31], 2, {'quoted': Kind(found=2, more=1), 'replied_to': Kind(found=2, more=1)})
+    """
+    collected: dict[JobType, dict[str, Collector]] = {type: {} for type in own}
+    for type, name, ids in others:
+        if type in collected:
+            collected[type].setdefault(name, Collector(spill, held=_HELD_OF_A_KIND)).add(ids)
+    found = {type: {name: kinds[name].sorted() for name in sorted(kinds)} for type, kinds in collected.items()}
+    for type, kinds in found.items():
+        for name, kind in kinds.items():
+            if not allow_damaged and _are_damaged(kind):
+                what = f"{type} that rows name as {name}"
+                raise IdError(f"{_DAMAGED.format(what=what)} Or ask without them: references=False.")
+    return {type: _joined(ids, found[type], spill) if found[type] else ids for type, ids in own.items()}
+
+
+def _joined(own: Ids, found: Mapping[str, SortedIds], spill: Path | None) -> Ids:
+    whole, more = Collector(spill), dict.fromkeys(found, 0)
+    for mine, *theirs in aligned([own.sorted, *found.values()], _PIECE):
+        known = mine
+        for name, part in zip(found, theirs, strict=True):
+            fresh = without(part, known)
+            more[name] += len(fresh)
+            known = unique(known, fresh)
+        whole.add(known)
+    return replace(
+        own, sorted=whole.sorted(), kinds={name: Kind(len(kind), more[name]) for name, kind in found.items()}
+    )
 
 
 def _are_damaged(ids: SortedIds) -> bool:

@@ -24,7 +24,14 @@ from compliance_frames.ids.sets import IdArray, sorted_unique
 HELD = 1 << 24
 
 
-class SortedIds(Protocol):
+class Run(Protocol):
+    """Sorted unique IDs that can be read from any place."""
+
+    def read(self, start: int, size: int) -> IdArray:
+        """Some of them, from a position on."""
+
+
+class SortedIds(Run, Protocol):
     """Sorted unique IDs, wherever they are."""
 
     def __len__(self) -> int:
@@ -32,13 +39,6 @@ class SortedIds(Protocol):
 
     def slices(self, size: int) -> Iterator[pa.Int64Array]:
         """All of them in order, so many at a time."""
-
-
-class Run(Protocol):
-    """Sorted unique IDs that can be read from any place."""
-
-    def read(self, start: int, size: int) -> IdArray:
-        """Some of them, from a position on."""
 
 
 class InMemory:
@@ -222,7 +222,17 @@ class _Head:
 
 def merged(runs: Iterable[Run], size: int) -> Iterator[IdArray]:
     """Sorted runs as one, so many IDs of each being in memory at a time."""
+    return (sorted_unique(np.concatenate(parts)) for parts in aligned(runs, size))
+
+
+def aligned(runs: Iterable[Run], size: int) -> Iterator[list[IdArray]]:
+    """Sorted runs side by side: in each step of every run what lies in the same range, so many IDs at most.
+
+    >>> runs = [InMemory(np.array([1, 4])), InMemory(np.array([4]))]
+    >>> [[part.tolist() for part in parts] for parts in aligned(runs, 9)]
+    [[[1, 4], [4]]]
+    """
     heads = [_Head(run) for run in runs]
-    while heads := [head for head in heads if head.fill(size)]:
-        last = min(int(head.ids[-1]) for head in heads)  # up to here, all IDs of all runs are at hand
-        yield sorted_unique(np.concatenate([head.take_up_to(last) for head in heads]))
+    while ends := [int(head.ids[-1]) for head in heads if head.fill(size)]:
+        last = min(ends)  # up to here, all IDs of all runs are at hand
+        yield [head.take_up_to(last) for head in heads]

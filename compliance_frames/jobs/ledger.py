@@ -30,10 +30,11 @@ from compliance_frames.ids.sets import IdArray, is_in, unique, without
 from compliance_frames.jobs.chunk import ChunkRow, chunk_of, now, stored
 from compliance_frames.jobs.database import DATABASE, check_version, damage_told, is_ledger, opened, reading
 from compliance_frames.jobs.files import Files, trouble_told
+from compliance_frames.jobs.returned import came_back
 from compliance_frames.jobs.states import FINAL, FOLLOWS, State
 from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import Lock, OnWait, holder
-from compliance_frames.schemas import JOBS, RESULTS, JobType
+from compliance_frames.schemas import CAME_BACK, JOBS, RESULTS, JobType
 
 
 class Ledger:
@@ -211,6 +212,16 @@ class Ledger:
                 for chunk in chunks:
                     yield from self._not_asked_again(chunk, later)
                 later += chunks
+
+    def came_back(self, type: JobType | None = None) -> pa.Table:
+        """The IDs that were flagged once and are clear in their newest answer, as a table (``schemas.CAME_BACK``).
+
+        One that was flagged, clear and is flagged again is none. The originals decide: a cleaned copy that is made from
+        them has such tweets again; a copy that was cleaned before cannot get them back.
+        """
+        kinds: list[JobType] = ["tweets", "users"] if type is None else [type]
+        parts = [part for kind in kinds for part in came_back(list(self._done_batches(kind)), self._files)]
+        return with_sorted_words(pa.concat_tables(parts)) if parts else CAME_BACK.empty_table()
 
     @property
     def spill_folder(self) -> Path:

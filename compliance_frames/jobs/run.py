@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compliance_frames.errors import IdError
-from compliance_frames.ids.intake import Ids, read_ids
-from compliance_frames.ids.sets import is_in, without
+from compliance_frames.ids.intake import Ids, joined, read_ids
+from compliance_frames.ids.sets import IdArray, is_in, without
 from compliance_frames.ids.sources import author_column_of
 from compliance_frames.jobs.database import is_ledger
 from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane
@@ -51,13 +51,18 @@ class Submission:
 
     Attributes:
         ledger: where the jobs are remembered.
-        ids: how many IDs the source has, by type.
+        ids: how many IDs the source has, by type: those of its rows, and those that its rows name.
         new: how many of them were planned now.
         answered: how many already have an answer.
         pending: how many were waiting for one before.
         nulls: how many rows have no ID.
         duplicates: how many rows repeat an ID.
         chunks: how many chunks were planned now.
+        own: how many of the IDs are those of rows, by type.
+        referenced: how many IDs of other tweets, or of their authors, rows name, by type and kind (``"retweeted"``,
+            ``"quoted"``, ``"replied_to"``, ``"embedded"``). One that is of several kinds counts for each of them.
+        referenced_only: how many of these are asked only because of it, by type and kind: they are no row's own, and
+            were not counted for a kind before.
     """
 
     ledger: Path
@@ -68,6 +73,13 @@ class Submission:
     nulls: dict[JobType, int]
     duplicates: dict[JobType, int]
     chunks: int
+    own: dict[JobType, int] = field(default_factory=dict)
+    referenced: dict[JobType, dict[str, int]] = field(default_factory=dict)
+    referenced_only: dict[JobType, dict[str, int]] = field(default_factory=dict)
+
+
+#: IDs that rows name beside their own: of what type, how the row stands to them, and some of them.
+Named = tuple[JobType, str, IdArray]
 
 
 def check(
@@ -76,7 +88,8 @@ def check(
     *,
     id_column: str | None = None,
     author_column: str | None = None,
-    columns: Named | None = None,
+    columns: Naming | None = None,
+    others: Iterable[Named] = (),
     ledger: str | os.PathLike[str],
     chunk_size: int = CHUNK_SIZE,
     max_age: timedelta | None = None,
@@ -86,6 +99,7 @@ def check(
     wait: bool = False,
     bearer_token: str | Secret | None = None,
     base_url: str | None = None,
+    planned: Callable[[Submission], None] | None = None,
     progress: ProgressCallback = silent,
 ) -> pa.Table:
     """Ask what became of Tweet or user IDs, and wait for the answer.
@@ -98,6 +112,7 @@ def check(
         id_column: the column of IDs (of the tweets, for ``"both"``); left out, it is found by its name.
         author_column: the column of authors, for ``"both"``; left out, it is found by its name.
         columns: both of them, as ``cf.Columns(id=…, author_id=…)``.
+        others: IDs that the source's rows name beside their own, to be asked about as well, in parts.
         ledger: a directory that remembers what was asked; made where there is none.
         chunk_size: IDs per job. The fixed cost of a job is minutes, so few large ones.
         max_age: ask again what was answered longer ago; None never does.
@@ -107,6 +122,7 @@ def check(
         wait: wait for another run with this ledger to end, instead of refusing.
         bearer_token: the app-only token; left out, it comes from ``X_BEARER_TOKEN`` or the system's keyring.
         base_url: the service's address; left out, from ``COMPLIANCE_FRAMES_BASE_URL``, else the real one.
+        planned: told what there is to ask, before it is asked.
         progress: told of uploads, waits and downloads.
 
     Returns:
@@ -130,14 +146,15 @@ def check(
     (['type', 'id', 'action', 'reason'], True)
     """
     _refuse_early(ledger, chunk_size, wait)
-    questions = _questions(
-        source, type, *_told(type, id_column, author_column, columns), allow_damaged, _beside(Path(ledger))
-    )
+    told = _told(type, id_column, author_column, columns)
+    questions = _questions(source, type, *told, others, allow_damaged, _beside(Path(ledger)))
     since = _since(max_age)
     with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
-        planned = _plan(session, questions, chunk_size, since)
+        submission = _plan(session, questions, chunk_size, since)
+        if planned is not None:
+            planned(submission)
         session.work(tuple(questions), FINAL)
-        if since is not None and any(planned.pending.values()):  # jobs of long ago, answered now: too old again
+        if since is not None and any(submission.pending.values()):  # jobs of long ago, answered now: too old again
             _plan(session, questions, chunk_size, since.replace(microsecond=0))  # jobs are dated to the second
             session.work(tuple(questions), FINAL)
         results = session.ledger.results()
@@ -150,7 +167,8 @@ def submit(
     *,
     id_column: str | None = None,
     author_column: str | None = None,
-    columns: Named | None = None,
+    columns: Naming | None = None,
+    others: Iterable[Named] = (),
     ledger: str | os.PathLike[str],
     chunk_size: int = CHUNK_SIZE,
     max_age: timedelta | None = None,
@@ -171,9 +189,8 @@ def submit(
         What was submitted.
     """
     _refuse_early(ledger, chunk_size, wait)
-    questions = _questions(
-        source, type, *_told(type, id_column, author_column, columns), allow_damaged, _beside(Path(ledger))
-    )
+    told = _told(type, id_column, author_column, columns)
+    questions = _questions(source, type, *told, others, allow_damaged, _beside(Path(ledger)))
     with _Session(ledger, bearer_token, base_url, poll, timeout, wait, progress) as session:
         submission = _plan(session, questions, chunk_size, _since(max_age))
         session.work(tuple(questions), WITH_THE_SERVICE)
@@ -294,7 +311,7 @@ class _Session:
         return tell
 
 
-class Named(Protocol):
+class Naming(Protocol):
     """Something that names the columns of tweets and authors: ``cf.Columns``."""
 
     @property
@@ -307,7 +324,7 @@ class Named(Protocol):
 
 
 def _told(
-    type: CheckType, id_column: str | None, author_column: str | None, columns: Named | None
+    type: CheckType, id_column: str | None, author_column: str | None, columns: Naming | None
 ) -> tuple[str | None, str | None]:
     """The columns of tweets and of authors, as far as they were told."""
     if columns is None:
@@ -318,24 +335,35 @@ def _told(
 
 
 def _questions(
-    source: Any, type: CheckType, id_column: str | None, author_column: str | None, allow_damaged: bool, spill: Path
+    source: Any,
+    type: CheckType,
+    id_column: str | None,
+    author_column: str | None,
+    others: Iterable[Named],
+    allow_damaged: bool,
+    spill: Path,
 ) -> dict[JobType, Ids]:
     """The IDs to ask about, by type; those that are too many for the memory lie on the disk that the ledger is on."""
+    own = {
+        kind: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)
+        for kind, column in _columns_to_ask(source, type, id_column, author_column).items()
+    }
+    return joined(own, others, allow_damaged=allow_damaged, spill=spill)
+
+
+def _columns_to_ask(
+    source: Any, type: CheckType, id_column: str | None, author_column: str | None
+) -> dict[JobType, str | None]:
+    """The column of each type that is to be asked about; None where reading it finds it."""
     if type not in get_args(CheckType):
         raise IdError(f"type={type!r} is none of {', '.join(map(repr, get_args(CheckType)))}.")
-    if type != "both":
-        column = id_column if type == "tweets" else (id_column or author_column or author_column_of(source))
-        return {type: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)}
+    if type == "tweets":
+        return {type: id_column}
+    if type == "users":
+        return {type: id_column or author_column or author_column_of(source)}
     if isinstance(source, pa.RecordBatchReader | Iterator):
         raise IdError('A stream can be read once only, and type="both" reads two columns: pass a table or a path.')
-    columns: dict[JobType, str | None] = {
-        "tweets": id_column,
-        "users": author_column or author_column_of(source) or "author_id",
-    }
-    return {
-        kind: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)
-        for kind, column in columns.items()
-    }
+    return {"tweets": id_column, "users": author_column or author_column_of(source) or "author_id"}
 
 
 def _beside(ledger: Path) -> Path:
@@ -366,6 +394,7 @@ def _since(max_age: timedelta | None) -> datetime | None:
 
 def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, since: datetime | None) -> Submission:
     """Plan what was not asked yet; nothing is asked twice."""
+    kinds = {type: ids.kinds.items() for type, ids in questions.items()}
     counts: dict[str, dict[JobType, int]] = {
         name: dict.fromkeys(questions, 0) for name in ("new", "answered", "pending")
     }
@@ -381,6 +410,9 @@ def _plan(session: _Session, questions: dict[JobType, Ids], chunk_size: int, sin
         nulls={type: ids.nulls for type, ids in questions.items()},
         duplicates={type: ids.duplicates for type, ids in questions.items()},
         chunks=chunks,
+        own={type: ids.own for type, ids in questions.items()},
+        referenced={type: {name: kind.found for name, kind in of_type} for type, of_type in kinds.items()},
+        referenced_only={type: {name: kind.more for name, kind in of_type} for type, of_type in kinds.items()},
         **counts,
     )
 

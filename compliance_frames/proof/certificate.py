@@ -110,7 +110,7 @@ class Certificate:
             statement=said(proof.statement),
             dataset=proof.destination.name,
             source=manifest.source,
-            manifest_sha256=hashlib.sha256(manifest.to_json().encode()).hexdigest(),
+            manifest_sha256=manifest_digest(manifest),
             asked_at=evidence.asked_at,
             cleaned_at=manifest.written_at,
             verified_at=proof.verified_at,
@@ -274,6 +274,11 @@ def id_digests(evidence: Evidence, key: bytes | None) -> tuple[IdDigest, ...]:
 def problem(sentence: str) -> VerificationError:
     """An error that is one problem."""
     return VerificationError(sentence, problems=(sentence,))
+
+
+def manifest_digest(manifest: Manifest) -> str:
+    """SHA-256 of a manifest as it is written: by it a certificate knows the dataset that it is of."""
+    return hashlib.sha256(manifest.to_json().encode()).hexdigest()
 
 
 def _without_the_way(proof: Proof) -> Callable[[str], str]:

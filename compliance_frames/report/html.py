@@ -26,6 +26,7 @@ from compliance_frames.errors import DestinationError
 from compliance_frames.names import leads_into
 from compliance_frames.report import charts, elements
 from compliance_frames.report.certificate import section
+from compliance_frames.schemas import KINDS
 
 if TYPE_CHECKING:
     from typing import Self
@@ -163,6 +164,7 @@ def page(
         section(certificate) if certificate is not None and not problems else "",
         _answers(manifest, asked),
         _policy(manifest),
+        _kinds(manifest.files, proof),
         _dates(manifest.files),
         _files(manifest.files),
         _left(manifest),
@@ -192,6 +194,23 @@ def _totals(records: Sequence[FileRecord]) -> str:
     ]
     drawn = (f"<div><dt>{what}</dt><dd>{count:,}<small>{more}</small></dd></div>" for what, count, more in tiles)
     return f'<dl class="tiles">{"".join(drawn)}</dl>'
+
+
+def _kinds(records: Sequence[FileRecord], proof: Mapping[str, Any] | None) -> str:
+    """Why rows went, what was taken out of others, and what stays by policy; the sums are those of the tiles."""
+    sums: Counter[str] = Counter()
+    for record in records:
+        sums.update(record.kinds)
+    rows = [[words, sums[name]] for name, words in KINDS.items() if sums[name]]
+    if not rows:
+        return ""
+    dropped = sum(count for name, count in sums.items() if name.startswith("dropped_"))
+    nulled = sum(count for name, count in sums.items() if not name.startswith("dropped_"))
+    foot = [["rows dropped in all", dropped], ["taken out of rows that stay", nulled]]
+    foot.append(["rows that stay without their place", sum(record.rows_scrubbed for record in records)])
+    named = [check["counted"] for check in (proof or {}).get("checks", ()) if check["name"] == "mentions"]
+    foot += [["bare IDs of others, which stay by policy", count] for count in named]
+    return "<h2>What went, and why</h2>" + elements.table("", ["What", "#Count"], rows, foot)
 
 
 def _decided(decisions: Counter[Decision]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from compliance_frames.cli.asking import Question, question_of
+from compliance_frames.emulator import Emulator
 from compliance_frames.errors import PlanError
 
 
@@ -84,3 +86,36 @@ def test_the_columns_of_a_question_are_told_by_type() -> None:
     """JSON names the column of each type."""
     assert Question("both", "id", "author_id").columns == {"tweets": "id", "users": "author_id"}
     assert Question("users", "user_id").columns == {"users": "user_id"}
+
+
+def test_columns_shows_what_is_found_and_why(run: Any, tmp_path: Path) -> None:
+    """Role, column, how sure and why, for people and for programs; what is told replaces what is found."""
+    corpus = dataset(tmp_path, "tweet_id", "author_id", "lat", "original_no")
+    shown = run("columns", corpus)
+    assert shown.code == 0
+    assert [word in shown.out for word in ("tweet_id", "author_id", "lat", "certain")] == [True] * 4
+    (layout,) = run("columns", corpus, "--json").json["layouts"]
+    assert (layout["columns"]["id"], layout["columns"]["references"]) == ("tweet_id", [])
+    (told,) = run("columns", corpus, "--json", "--reference", "original_no", "--no-geo").json["layouts"]
+    assert (told["columns"]["references"], told["columns"]["geo"]) == (["original_no"], [])
+    assert run("columns", corpus, "--embedded", "nowhere").code == 5
+
+
+def test_what_rows_name_is_asked_and_counted(run: Any, online: Emulator, tmp_path: Path) -> None:
+    """Each kind is counted; --reference tells a column of originals to check and plan, --no-references leaves them."""
+    corpus = dataset(tmp_path, "id", "author_id", "original_no", "in_reply_to_user_id")
+    pq.write_table(
+        pa.table({"id": [1, 2], "author_id": [3, 4], "original_no": ["50", None], "in_reply_to_user_id": [4, 5]}),
+        next(corpus.rglob("*.parquet")),
+    )
+    options = ["--ledger", "l", "--json", "--poll", "0.02s"]
+    bare = run("check", corpus, *options, "--no-references").json
+    assert (bare["asked"], bare["referenced"]) == ({"tweets": 2, "users": 2}, {"tweets": {}, "users": {}})
+    ran = run("check", corpus, *options, "--reference", "original_no")
+    assert ran.json["asked"] == {"tweets": 3, "users": 3}
+    assert ran.json["referenced"] == {"tweets": {"retweeted": 1}, "users": {"replied_to": 2}}
+    assert ran.json["referenced_only"] == {"tweets": {"retweeted": 1}, "users": {"replied_to": 1}}
+    assert (ran.json["new"], ran.json["answered"]) == ({"tweets": 1, "users": 1}, {"tweets": 2, "users": 2})
+    assert "1 retweeted; 1 in no row" in ran.err
+    assert run("plan", corpus, "--ledger", "l", "--reference", "original_no").code == 0
+    assert run("check", "ids.csv", "--reference", "original_no", *options).code == 2

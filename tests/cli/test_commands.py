@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compliance_frames.emulator import Emulator
+from compliance_frames.emulator import Emulator, Fates
 from compliance_frames.emulator.faults import Fault
 
 QUICK = ["--poll", "0.02s"]
@@ -482,3 +482,47 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, made: Path) -> Non
         assert child.returncode == 0, errors
         assert json.loads(out)["verified"] is True
         assert len(service.jobs) == 2
+
+
+def retweets_in(file: Path) -> list[int]:
+    frame = pl.read_parquet(file, glob=False)
+    kinds = frame["referenced_tweets"].list.first().struct.field("type")
+    return frame.filter(kinds == "retweeted")["id"].cast(pl.Int64).to_list()
+
+
+def test_run_again_next_week_brings_the_copy_up_to_date(
+    run: Any, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One command asks again, takes over what did not change, proves and certifies; what came back is told."""
+    files = sorted(corpus.rglob("*.parquet"))
+    ids, later = retweets_in(files[0]), retweets_in(files[-1])  # which nobody retweets: one file each loses them
+    kept = files[-1].read_bytes()
+    files[-1].unlink()
+    command = ["run", corpus, "clean", "--update", "--max-age", "0s", "--json", *QUICK]
+
+    def week(*reasons: tuple[int, str]) -> Any:
+        table = pa.table({"id": [id for id, _ in reasons], "reason": [reason for _, reason in reasons]})
+        with Emulator(processing=timedelta(0), rate_limit=1_000_000, fates=Fates.from_table(table)) as service:
+            monkeypatch.setenv("X_BEARER_TOKEN", service.bearer_token)
+            monkeypatch.setenv("COMPLIANCE_FRAMES_BASE_URL", service.base_url)
+            ran = run(*command)
+        assert ran.code == 0, ran.err
+        return ran
+
+    first = week((ids[0], "deleted"), (ids[1], "protected")).json
+    assert (first["files_taken_over"], first["came_back"]) == (0, {})
+    files[-1].write_bytes(kept)
+    second = week((ids[1], "protected"), (later[0], "deleted"))
+    assert second.json["came_back"] == {"tweets": {"deleted": 1}}
+    assert "Flagged before, and clear now: 1 tweet (deleted)" in second.err
+    assert 0 < second.json["files_taken_over"] < len(files)
+    assert second.json["new"]["tweets"] == second.json["ids"]["tweets"] > first["ids"]["tweets"]
+    known = set(rows_of(Path("clean"))["id"].cast(pl.Int64).to_list())
+    assert ids[0] in known
+    assert not {ids[1], later[0]} & known
+    (aside,) = Path().glob("clean.certificate.*.json")
+    assert run("verify", "clean", "--certificate", "clean.certificate.json").code == 0
+    assert run("verify", "clean", "--certificate", aside).code == 3
+    told = week((ids[1], "protected"), (later[0], "deleted")).json  # nothing changed but the age of the answers
+    assert told["files_taken_over"] == len(files)
+    assert len(list(Path().glob("clean.certificate.*.json"))) == 2

@@ -29,6 +29,7 @@ import pytest
 from compliance_frames.corpus import stage
 from compliance_frames.corpus.clean import clean
 from compliance_frames.corpus.clean_report import CleanReport
+from compliance_frames.corpus.kinds import Kinds
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.corpus.plan import Plan, plan
 from compliance_frames.corpus.stage import stage_path
@@ -137,6 +138,7 @@ def test_the_copy_holds_everything_but_what_was_flagged(made: Plan, corpus: Path
             "1 file that is not Parquet went over as it is",
             "2 hidden or temporary entries of the source were not taken",
         ),
+        kinds=vars(Kinds(dropped_own=3)),
     )
 
 

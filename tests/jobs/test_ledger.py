@@ -115,6 +115,8 @@ def test_the_newest_answer_holds(ledger: Ledger) -> None:
 def test_answers_may_be_gone_through_some_at_a_time(questions: list[tuple[set[int], set[int]]]) -> None:
     """However often IDs were asked in whatever chunks: the newest answers, each once, and all that was asked."""
     newest: dict[int, int] = {}
+    last: dict[int, int] = {}
+    once: set[int] = set()
     with tempfile.TemporaryDirectory() as folder, Ledger.open(Path(folder, "a.ledger")) as book:
         for number, (asked, flagged) in enumerate(questions):
             book.add("tweets", pa.array(sorted(asked)), chunk_size=7)
@@ -122,11 +124,17 @@ def test_answers_may_be_gone_through_some_at_a_time(questions: list[tuple[set[in
                 found = [id for id in book.ids_of(chunk).to_pylist() if id in flagged]
                 finish(book, chunk, found, NOW + timedelta(days=number))
             newest |= {id: number if id in flagged else -1 for id in asked}
+            last |= dict.fromkeys(asked, number)
+            once |= asked & flagged
         rows = [row for part in book.result_batches("tweets") for row in part.to_pylist()]
         told = {row["id"]: (row["checked_at"] - NOW).days for row in rows}
         assert len(told) == len(rows)
         assert told == {id: number for id, number in newest.items() if number >= 0}
         assert {id for part in book.asked_parts("tweets") for id in part.tolist()} == set(newest)
+        back = {row["id"]: row for row in book.came_back().to_pylist()}
+        assert back.keys() == {id for id in once if newest[id] < 0}
+        assert {id: (row["cleared_at"] - NOW).days for id, row in back.items()} == {id: last[id] for id in back}
+        assert all(row["flagged_at"] < row["cleared_at"] for row in back.values())
         assert list(book.result_batches("users")) == list(book.asked_parts("users")) == []
 
 

@@ -27,7 +27,7 @@ from compliance_frames.progress import Progress
 from compliance_frames.proof.bloom import bloom_span
 from compliance_frames.proof.footer import Span, read_footer
 from compliance_frames.proof.verify import MOST_PROBLEMS, Proof, verify
-from compliance_frames.schemas import RESULTS
+from compliance_frames.schemas import CAME_BACK, RESULTS
 
 #: Made-up IDs, of the length that today's have.
 FIRST = 1212161512043446272
@@ -728,6 +728,9 @@ class KnownLedger:
 
     def result_batches(self) -> Iterator[pa.Table]:
         yield self.answered
+
+    def came_back(self) -> pa.Table:
+        return CAME_BACK.empty_table()
 
     def asked_parts(self, type: str) -> Iterator[Any]:
         yield self.asked(type).to_numpy()

@@ -19,7 +19,7 @@ from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest,
 from compliance_frames.errors import DestinationError, VerificationError
 from compliance_frames.report import charts, html
 from compliance_frames.report.html import Asked, page, report, report_path
-from compliance_frames.schemas import RESULTS, TREATMENTS
+from compliance_frames.schemas import KINDS, RESULTS, TREATMENTS
 
 NOW = datetime(2024, 6, 1, 12, 30, tzinfo=UTC)
 PROOF = {
@@ -409,3 +409,18 @@ def test_the_span_of_the_answers_is_told() -> None:
     text = read(page(manifest(record("a"), checked_at=(NOW, later)), asked=Asked(results()), name="clean"))
     assert "Answers of 2024-06-01 12:30 UTC to 2024-06-03 08:00 UTC" in text
     assert html.MOST_DATES > 31
+
+
+def test_what_went_is_told_by_kind_and_adds_up() -> None:
+    """Each kind in words with its sum over all files, the rows dropped in all, and what stays; or else nothing."""
+    kinds = {"dropped_own": 3, "dropped_retweets": 1, "quotes_nulled": 2}
+    records = [record("a", dropped=4, kinds=kinds), record("b", dropped=4, scrubbed=5, kinds=kinds), record("c")]
+    proof = PROOF | {"checks": [{"name": "mentions", "what": "bare IDs", "counted": 77}]}
+    text = page(manifest(*records), name="clean", proof=proof)
+    rows = dict(re.findall(r'<tr><td>([^<]*)</td><td class="n">([\d,]+)</td></tr>', text))
+    told = {KINDS["dropped_own"]: "6", KINDS["dropped_retweets"]: "2", KINDS["quotes_nulled"]: "4"}
+    assert told.items() <= rows.items()
+    assert KINDS["dropped_by_author"] not in rows
+    assert (rows["rows dropped in all"], rows["taken out of rows that stay"]) == ("8", "4")
+    assert (rows["rows that stay without their place"], rows["bare IDs of others, which stay by policy"]) == ("5", "77")
+    assert "What went, and why" not in page(manifest(record("c")), name="clean")

@@ -1,0 +1,237 @@
+"""A cleaned copy is brought up to date: what did not change stays the file that it is, and old and new never mix."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import compliance_frames as cf
+from compliance_frames.corpus import destination as system
+from compliance_frames.corpus.manifest import Manifest, manifest_path
+from compliance_frames.corpus.stage import stage_path
+from compliance_frames.errors import DestinationError
+
+QUOTES = pa.struct({"id": pa.int64(), "text": pa.string()})
+INCLUDES = pa.struct({"tweets": pa.list_(QUOTES)})
+
+
+def write(path: Path, ids: range, **more: Any) -> None:
+    """A file of tweets, each with a place, and with a quote if told."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table({"id": list(ids), "text": [f"words {i}" for i in ids], "geo": [f"town {i}" for i in ids], **more})
+    pq.write_table(table, path, row_group_size=5)
+
+
+def results(*flagged: tuple[int, str]) -> pa.Table:
+    return pa.table(
+        {
+            "type": ["tweets"] * len(flagged),
+            "id": pa.array([id for id, _ in flagged], pa.int64()),
+            "action": ["delete"] * len(flagged),
+            "reason": pa.array([reason for _, reason in flagged], pa.string()),
+        }
+    )
+
+
+def quoted(ids: list[int]) -> Any:
+    return pa.array([{"id": i, "text": f"quoted {i}"} for i in ids], QUOTES)
+
+
+#: What the service said in the first week, and in the second: 12 came back, 14 and 42 went, 23 is no place any more.
+FIRST = results((12, "deleted"), (22, "scrub_geo"), (32, "deleted"), (900, "deleted"), (62, "deleted"))
+SECOND = results(
+    (14, "deleted"), (22, "scrub_geo"), (32, "deleted"), (901, "deleted"), (42, "deleted"), (62, "deleted")
+)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """The corpus of the first week."""
+    folder = tmp_path / "corpus"
+    for name, first in (("other", 10), ("places", 20), ("same", 30), ("clear", 40), ("gone", 50), ("grown", 60)):
+        write(folder / f"week=1/{name}.parquet", range(first, first + 10))
+    write(folder / "week=1/quotes.parquet", range(70, 75), quoted_status=quoted([900, 901, 902, 903, 904]))
+    lists = pa.array([{"tweets": [{"id": 900, "text": "a"}, {"id": 901, "text": "b"}]}] * 5, INCLUDES)
+    write(folder / "week=1/lists.parquet", range(75, 80), includes=lists)  # as many go, and not the same
+    write(folder / "week=1/untouched.parquet", range(80, 90))
+    (folder / "README.txt").write_text("about it")
+    (folder / "notes.txt").write_text("of the first week")
+    return folder
+
+
+def grow(corpus: Path) -> None:
+    """A week goes by."""
+    write(corpus / "week=2/new.parquet", range(90, 100))
+    write(corpus / "week=1/grown.parquet", range(60, 70 + 5))
+    (corpus / "week=1/gone.parquet").unlink()
+    (corpus / "notes.txt").write_text("of the second week")
+
+
+TAKEN = {"README.txt", "week=1/places.parquet", "week=1/same.parquet", "week=1/untouched.parquet"}
+MADE = {
+    "notes.txt",
+    "week=1/other.parquet",
+    "week=1/clear.parquet",
+    "week=1/grown.parquet",
+    "week=1/quotes.parquet",
+    "week=1/lists.parquet",
+}
+NEW = {"week=2/new.parquet"}
+
+
+def content(dataset: Path) -> dict[str, bytes]:
+    return {path.relative_to(dataset).as_posix(): path.read_bytes() for path in dataset.rglob("*") if path.is_file()}
+
+
+def numbers(dataset: Path) -> dict[str, int]:
+    return {path.relative_to(dataset).as_posix(): path.stat().st_ino for path in dataset.rglob("*") if path.is_file()}
+
+
+def test_what_did_not_change_stays_and_the_rest_is_made_anew(corpus: Path, tmp_path: Path) -> None:
+    """The copy is what cleaning from the beginning would make, byte by byte; of it, only what is new was written."""
+    target = tmp_path / "clean"
+    first = cf.clean(cf.plan(corpus, FIRST), target, update=True)
+    assert first.files_taken_over == 0
+    before = numbers(target)
+    grow(corpus)
+    plan = cf.plan(corpus, SECOND)
+    report = cf.clean(plan, target, update=True)
+    cf.clean(plan, tmp_path / "afresh")
+    assert content(target) == content(tmp_path / "afresh")
+    assert report.files_taken_over == len(TAKEN)
+    after = numbers(target)
+    assert after.keys() == TAKEN | MADE | NEW
+    assert {path for path, number in after.items() if before.get(path) == number} == TAKEN
+    assert {path.stat().st_nlink for path in target.rglob("*.parquet")} == {1}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("corpus", "clean", "clean.manifest.json", "afresh", "afresh.manifest.json")
+    }
+    records = [Manifest.read(manifest_path(tmp_path / name)).files for name in ("clean", "afresh")]
+    assert records[0] == records[1]
+    assert cf.verify(target, SECOND, source=corpus).verified
+    assert (report.rows_in, report.rows_dropped) == (plan.rows_in, plan.rows_dropped)
+    assert cf.clean(plan, target, update=True).rows_kept == report.rows_kept  # nothing is left to do
+
+
+def test_a_release_that_may_know_better_makes_anew_what_lost_something(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a copy of another release only bare copies are taken over: their bytes are the source's."""
+    with monkeypatch.context() as patched:
+        patched.setattr(cf, "__version__", "0.0.9")
+        cf.clean(cf.plan(corpus, FIRST), tmp_path / "clean")
+    plan = cf.plan(corpus, SECOND)
+    assert cf.clean(plan, tmp_path / "clean", update=True).files_taken_over == 4  # gone, untouched, and two texts
+
+
+def test_bytes_that_differ_at_the_same_size_are_seen(corpus: Path, tmp_path: Path) -> None:
+    """Neither a source nor a copy is believed by its size: both are hashed."""
+    target = tmp_path / "clean"
+    cf.clean(cf.plan(corpus, FIRST), target)
+    source, copy = corpus / "README.txt", target / "week=1/untouched.parquet"
+    source.write_text("About it")
+    damaged = bytearray(copy.read_bytes())
+    damaged[100] ^= 1
+    copy.write_bytes(damaged)
+    cf.clean(cf.plan(corpus, SECOND), target, update=True)
+    assert (target / "README.txt").read_text() == "About it"
+    assert copy.read_bytes() == (corpus / "week=1/untouched.parquet").read_bytes()
+
+
+def test_only_our_own_copy_of_this_dataset_is_replaced(corpus: Path, tmp_path: Path) -> None:
+    """Without update=, after a change of the copy, of another dataset, or by way of a link: refused, nothing lost."""
+    target = tmp_path / "clean"
+    cf.clean(cf.plan(corpus, FIRST), target)
+    plan, was = cf.plan(corpus, SECOND), content(target)
+    with pytest.raises(DestinationError, match="--update"):
+        cf.clean(plan, target)
+    (target / "mine.txt").write_text("do not lose this")
+    with pytest.raises(DestinationError, match="changed since"):
+        cf.clean(plan, target, update=True)
+    (target / "mine.txt").unlink()
+    other = tmp_path / "other"
+    write(other / "a.parquet", range(10))
+    with pytest.raises(DestinationError, match="made from 'corpus', not from 'other'"):
+        cf.clean(cf.plan(other, SECOND), target, update=True)
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(other, tmp_path / "elsewhere/corpus")
+    with pytest.raises(DestinationError, match="no file in common"):
+        cf.clean(cf.plan(tmp_path / "elsewhere/corpus", SECOND), target, update=True)
+    target.rename(tmp_path / "real")
+    target.symlink_to("real")
+    with pytest.raises(DestinationError, match="is a link"):
+        cf.clean(plan, target, update=True)
+    assert content(tmp_path / "real") == was
+
+
+def test_where_directories_cannot_change_places_nothing_is_begun(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system without that is told of at once, and the old copy stays."""
+    target = tmp_path / "clean"
+    cf.clean(cf.plan(corpus, FIRST), target)
+    was = content(target)
+    monkeypatch.setattr(system, "_EXCHANGE", 1 << 20)  # a flag that no kernel knows
+    with pytest.raises(DestinationError, match="clean anew"):
+        cf.clean(cf.plan(corpus, SECOND), target, update=True)
+    assert content(target) == was
+    assert not stage_path(target).exists()
+
+
+DYING = """
+import os, sys
+import pyarrow.parquet as pq
+import compliance_frames as cf
+step = sys.argv[4]
+def watch(event, args):
+    if event == "compliance_frames.stage" and args[0] == step:
+        os._exit(9)
+plan = cf.plan(sys.argv[1], pq.read_table(sys.argv[2]))
+sys.addaudithook(watch)
+cf.clean(plan, sys.argv[3], update=True)
+"""
+
+
+@pytest.mark.parametrize("step", ["vouched", "written", "exchanged", "published"])
+def test_a_run_killed_at_any_step_leaves_old_or_new_and_the_next_goes_on(
+    corpus: Path, tmp_path: Path, step: str
+) -> None:
+    """The destination is whole at every moment; the next run ends the change, also one with other answers."""
+    target, third = tmp_path / "clean", results((14, "deleted"), (35, "deleted"))
+    cf.clean(cf.plan(corpus, FIRST), target)
+    old = content(target)
+    grow(corpus)
+    cf.clean(cf.plan(corpus, SECOND), tmp_path / "second")
+    pq.write_table(SECOND, tmp_path / "results")
+    died = subprocess.run([sys.executable, "-c", DYING, corpus, tmp_path / "results", target, step], check=False)
+    assert died.returncode == 9
+    assert content(target) == (old if step in {"vouched", "written"} else content(tmp_path / "second"))
+    cf.clean(cf.plan(corpus, SECOND), target, update=True)
+    assert content(target) == content(tmp_path / "second")
+    assert cf.verify(target, SECOND, source=corpus).verified
+    cf.clean(cf.plan(corpus, third), target, update=True)
+    cf.clean(cf.plan(corpus, third), tmp_path / "third")
+    assert content(target) == content(tmp_path / "third")
+    assert not stage_path(target).exists()
+
+
+def test_another_run_s_answers_end_what_a_killed_one_began(corpus: Path, tmp_path: Path) -> None:
+    """After a death between the change of places and the manifest, a run with newer answers knows what is there."""
+    target, third = tmp_path / "clean", results((14, "deleted"), (35, "deleted"))
+    cf.clean(cf.plan(corpus, FIRST), target)
+    pq.write_table(SECOND, tmp_path / "results")
+    command = [sys.executable, "-c", DYING, corpus, tmp_path / "results", target, "exchanged"]
+    assert subprocess.run(command, check=False).returncode == 9
+    assert Manifest.read(manifest_path(target)).plan_digest != cf.plan(corpus, SECOND).digest
+    report = cf.clean(cf.plan(corpus, third), target, update=True)
+    assert report.files_taken_over > 0
+    cf.clean(cf.plan(corpus, third), tmp_path / "third")
+    assert content(target) == content(tmp_path / "third")
+    assert cf.verify(target, third, source=corpus).verified
