@@ -100,6 +100,21 @@ def names_tweets(kind: Any) -> bool:
     return pt.is_nested(kind) and any(part == "tweet" for _, part in reference_leaves(kind, ""))
 
 
+def names_rounded(kind: Any) -> bool:
+    """Whether a column names tweets by numbers with a point, which have lost their digits.
+
+    >>> names_rounded(pa.list_(pa.struct({"type": pa.string(), "id": pa.float64()}))), names_rounded(pa.string())
+    (True, False)
+    """
+    if names_tweets(kind) or not pt.is_nested(kind):
+        return False
+    fields = [kind.field(at) for at in range(kind.num_fields)]
+    ids = set(map(plain, _IDS)) if pt.is_struct(kind) else {plain(field.name) for field in fields}
+    return any(
+        names_rounded(field.type) or (pt.is_floating(field.type) and plain(field.name) in ids) for field in fields
+    )
+
+
 def says_how(kind: Any) -> bool:
     """Whether a column of this type says how a row stands to the tweets that it names.
 

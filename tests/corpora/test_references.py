@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import compliance_frames as cf
-from compliance_frames.errors import VerificationError
+from compliance_frames.errors import PlanError, VerificationError
 from compliance_frames.schemas import RESULTS
 
 OWN, GONE, STAYS = 1300000000000000001, 1212161512043446272, 1212161512043446273
@@ -162,3 +162,13 @@ def test_wrapped_tweets_are_no_exception(tmp_path: Path) -> None:
     assert [row["id"] for row in kept] == [row["id"] for row in rows[1:]]
     assert cf.verify(tmp_path / "clean", flagged(GONE)).verified
     assert len(accused(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "references", [[[{"type": "retweeted", "id": 1.5e18}]], [{"retweeted": {"id": 1.5e18}}], [[1.5e18]]]
+)
+def test_rounded_ids_in_references_are_an_error(tmp_path: Path, references: list[Any]) -> None:
+    """Retweets of what goes could not be found by them, and would stay."""
+    corpus(tmp_path, text=["RT @a: b"], referenced_tweets=references)
+    with pytest.raises(PlanError, match=r"'referenced_tweets' holds floating-point numbers.*references=\[\]"):
+        cf.plan(tmp_path / "corpus", flagged(GONE))
