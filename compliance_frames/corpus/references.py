@@ -265,14 +265,15 @@ def _of_elements(kinds: Any, ids: Any, parents: NDArray[np.int64]) -> Any:
     """What is said of each element of lists of IDs: by lists of the same lengths, or by one word for all of them."""
     if not is_list(kinds.type):
         return kinds.take(pa.array(parents))
-    alike = pc.equal(pc.list_value_length(kinds), pc.list_value_length(ids))
-    said = np.asarray(pc.list_parent_indices(kinds))
-    if not alike.fill_null(False).to_numpy(zero_copy_only=False)[np.union1d(parents, said)].all():
-        # Of lists of other lengths nobody knows which word is of which tweet: any of them counts for all.
-        flat, spoken = kinds.flatten(), np.zeros(len(ids), bool)
-        np.logical_or.at(spoken, said, repeats(flat))
-        return pc.if_else(pa.array(spoken[parents]), pa.scalar("retweeted"), pa.scalar(None, pa.string()))
-    return kinds.flatten()
+    said, flat = np.asarray(pc.list_parent_indices(kinds)), words(kinds.flatten())
+    counts, spoken = (np.bincount(each, minlength=len(ids)) for each in (parents, said))
+    before, begins = (np.cumsum(each) - each for each in (counts, spoken))
+    alike = (counts == spoken)[parents]
+    places = np.where(alike, begins[parents] + np.arange(len(parents)) - before[parents], 0)
+    beside = flat.take(pa.array(places, mask=~alike))
+    # Of lists of other lengths nobody knows which word is of which tweet: any of them counts for all of its row.
+    repeating = np.bincount(said[repeats(flat)], minlength=len(ids))[parents] > 0
+    return pc.if_else(pa.array(~alike & repeating), pa.scalar("retweeted"), beside)
 
 
 def _child(kind: Any, names: Sequence[str]) -> str | None:

@@ -100,6 +100,17 @@ def test_a_retweet_goes_whatever_the_shape_it_is_named_in(tmp_path: Path, shape:
     assert any("1 row that repeats a tweet that had to go" in problem for problem in accused(tmp_path))
 
 
+def test_lists_side_by_side_are_read_row_by_row(tmp_path: Path) -> None:
+    """Where a row has more words than tweets, any of them may be of any; rows beside it are read as they are."""
+    ids = [[str(GONE)], [str(GONE), "5"], [str(GONE)], None, [str(GONE)]]
+    types = [["quoted", "retweeted"], ["quoted", "retweeted"], ["replied_to", "quoted"], ["retweeted"], None]
+    corpus(tmp_path, text=texts(*"abcde"), referenced_tweet_ids=ids, referenced_tweet_types=types)
+    kept, proof = left(tmp_path)
+    assert kept == [1, 2, 3, 4]
+    assert any(each.startswith("whether 1 row") or "whether 2 rows" in each for each in proof.not_checked)
+    assert any("1 row that repeats a tweet" in problem for problem in accused(tmp_path))
+
+
 UNTYPED: dict[str, dict[str, Any]] = {
     "lists": {"referenced_tweets": [[{"id": id}] for id in _THREE]},
     "lists of IDs": {"referenced_tweets": [[GONE]] * 3},
