@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "schemas": set(),
     "progress": set(),
     "ids": GROUND,
+    "raw": GROUND | {"ids"},
     "service": GROUND | {"ids"},
     "jobs": GROUND | {"ids", "service"},
     "corpus": GROUND | {"ids", "jobs.ledger"},
