@@ -12,9 +12,9 @@ Six verbs, in the order in which data goes through them::
     report  = cf.clean(plan, "clean/")
     cf.verify("clean/", flagged, authors)
 
-``cf.columns`` shows which columns of a corpus hold what, and why it thinks so. ``cf.match`` and ``cf.apply`` do
-the same for a frame in memory. ``cf.submit`` and ``cf.collect`` are the halves of ``cf.check``, for jobs that
-outlive a notebook. Every error is a ``cf.ComplianceFramesError``.
+``cf.ingest`` makes such a corpus of raw JSON and CSV. ``cf.columns`` shows which columns of a corpus hold what, and
+why it thinks so. ``cf.match`` and ``cf.apply`` do the same for a frame in memory. ``cf.submit`` and ``cf.collect`` are
+the halves of ``cf.check``, for jobs that outlive a notebook. Every error is a ``cf.ComplianceFramesError``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from compliance_frames.corpus.columns import Columns
     from compliance_frames.corpus.found import FoundColumns, columns
     from compliance_frames.corpus.frames import apply, match
+    from compliance_frames.corpus.ingest import ingest
+    from compliance_frames.corpus.ingest_report import IngestReport
     from compliance_frames.corpus.plan import Plan, plan
     from compliance_frames.corpus.policy import Policy
     from compliance_frames.errors import ComplianceFramesError
@@ -45,6 +47,7 @@ __all__ = [
     "Columns",
     "ComplianceFramesError",
     "FoundColumns",
+    "IngestReport",
     "Ledger",
     "Plan",
     "Policy",
@@ -55,6 +58,7 @@ __all__ = [
     "clean",
     "collect",
     "columns",
+    "ingest",
     "match",
     "plan",
     "submit",
@@ -69,6 +73,7 @@ _ROOMS = {
     "Columns": "corpus.columns",
     "ComplianceFramesError": "errors",
     "FoundColumns": "corpus.found",
+    "IngestReport": "corpus.ingest_report",
     "Ledger": "jobs.ledger",
     "Plan": "corpus.plan",
     "Policy": "corpus.policy",
@@ -79,6 +84,7 @@ _ROOMS = {
     "clean": "corpus.clean",
     "collect": "jobs.run",
     "columns": "corpus.found",
+    "ingest": "corpus.ingest",
     "match": "corpus.frames",
     "plan": "corpus.plan",
     "submit": "jobs.run",

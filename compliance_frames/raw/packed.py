@@ -93,6 +93,10 @@ class Unpacked:
         """How many bytes of the file itself were read: of the file's size, this tells how far the reading is."""
         return int(self._file.tell())
 
+    def peek(self) -> bytes:
+        """How the content begins: some megabytes of it, of what was not read yet."""
+        return self._head
+
     def read(self, size: int) -> bytes:
         """The next bytes, at most so many; none only at the end.
 

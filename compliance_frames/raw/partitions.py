@@ -1,0 +1,274 @@
+"""Rows of many days in any order as a dataset with a directory for each day, in bounded memory.
+
+What comes is kept until it is much. Then the days that have enough for a row group of their own are written. Where
+what is left is still much, because the rows belong to very many days, it is put aside sorted by day, and taken up at
+the end, a span of days after the other: so no day is left with a thousand small row groups.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from compliance_frames.raw.days import Days, name_of
+from compliance_frames.raw.kinds import Inexact, Kind, conformed, joined, schema_of, with_text
+
+#: Bytes of rows in memory, as Arrow counts them, above which some are written.
+BUDGET: Final = 192 << 20
+#: Bytes of rows of one day that make a row group worth to be written.
+ENOUGH: Final = 24 << 20
+_AHEAD: Final = 4 << 20  # bytes of rows in a row group of what is put aside
+_LARGEST: Final = 512 << 20  # bytes of rows in a file
+_OPEN: Final = 12
+_DAY: Final = "\0day"  # a column of what is put aside, and of no tweet
+
+
+@dataclass
+class _Part:
+    """A file of the dataset, and the kind that its rows had when it was written."""
+
+    path: Path
+    day: int
+    kind: Kind
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class _Aside:
+    """A row group of what was put aside."""
+
+    path: Path
+    group: int
+    first: int
+    last: int
+
+
+class Partitions:
+    """A dataset under way.
+
+    Args:
+        data: the directory that the days' directories are made in.
+        aside: an empty directory for what is put aside.
+
+    Attributes:
+        kind: of all rows so far.
+    """
+
+    def __init__(self, data: Path, aside: Path, *, budget: int = BUDGET, enough: int = ENOUGH) -> None:
+        self._data, self._aside, self._budget, self._enough = data, aside, budget, enough
+        self.kind: Kind = {}
+        self._held: dict[int, list[pa.Table]] = defaultdict(list)
+        self._bytes: dict[int, int] = defaultdict(int)
+        self._writers: OrderedDict[int, tuple[Any, _Part, int]] = OrderedDict()
+        self._parts: list[_Part] = []
+        self._put_aside: list[_Aside] = []
+        self._days_aside: dict[int, int] = defaultdict(int)
+
+    def add(self, table: pa.Table, kind: Kind, days: Days) -> None:
+        """Take rows, each of a day."""
+        self.kind = joined(self.kind, kind)
+        for day, some in _by_day(table, days):
+            self._held[day].append(some)
+            self._bytes[day] += some.nbytes
+        if sum(self._bytes.values()) > self._budget:
+            self._make_room()
+
+    def finish(self, key: str) -> dict[str, int]:
+        """Write what is left, bring every file to the one schema, and name the days' directories.
+
+        Args:
+            key: what stands before the day in their names.
+
+        Returns:
+            Each file's path in the dataset, and its rows.
+        """
+        self._take_up()
+        for day in sorted(self._held):
+            self._write(day)
+        self._close_all()
+        self._align()
+        return self._named(key)
+
+    def abandon(self) -> None:
+        """Let go of files that are open."""
+        for writer, _, _ in self._writers.values():
+            writer.close()
+        self._writers.clear()
+
+    def _make_room(self) -> None:
+        for day in sorted(self._bytes, key=self._bytes.__getitem__, reverse=True):
+            if self._bytes[day] < self._enough or sum(self._bytes.values()) <= self._budget // 3:
+                break
+            self._write(day)
+        if sum(self._bytes.values()) > self._budget * 2 // 3:
+            self._put_all_aside()
+
+    def _taken(self, day: int) -> pa.Table:
+        """The rows of a day, out of memory."""
+        del self._bytes[day]
+        return self._conformed(self._held.pop(day))
+
+    def _conformed(self, tables: list[pa.Table]) -> pa.Table:
+        while True:
+            try:
+                fitting = [conformed(table, self.kind) for table in tables]
+                return pa.concat_tables([schema_of(self.kind).empty_table(), *fitting])
+            except Inexact as error:
+                self.kind = with_text(self.kind, error.path)
+
+    def _write(self, day: int) -> None:
+        table = self._taken(day)
+        writer, part, size = self._writer(day)
+        writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        part.rows += table.num_rows
+        size += table.nbytes
+        self._writers[day] = writer, part, size
+        if size > _LARGEST:
+            self._close(day)
+
+    def _writer(self, day: int) -> tuple[Any, _Part, int]:
+        """The open file of a day; one that was begun in a narrower kind is closed, and another begun."""
+        if day in self._writers:
+            self._writers.move_to_end(day)
+            if self._writers[day][1].kind == self.kind:
+                return self._writers[day]
+            self._close(day)
+        while len(self._writers) >= _OPEN:
+            self._close(next(iter(self._writers)))
+        part = _Part(self._new_file(day), day, self.kind)
+        self._parts.append(part)
+        self._writers[day] = _writer_of(part.path, schema_of(self.kind)), part, 0
+        return self._writers[day]
+
+    def _new_file(self, day: int) -> Path:
+        folder = self._data / name_of(day)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder / f"part-{sum(part.day == day for part in self._parts)}.parquet"
+
+    def _close(self, day: int) -> None:
+        writer, _, _ = self._writers.pop(day)
+        writer.close()
+
+    def _close_all(self) -> None:
+        for day in list(self._writers):
+            self._close(day)
+
+    def _put_all_aside(self) -> None:
+        """Write all that is held, sorted by day, in row groups of some megabytes."""
+        order = sorted(self._held)
+        for day in order:
+            self._days_aside[day] += self._bytes[day]
+        path = self._aside / f"{len(self._put_aside)}.parquet"
+        sizes = dict(self._bytes)
+        tables = [(day, self._taken(day)) for day in order]
+        schema = schema_of(self.kind).append(pa.field(_DAY, pa.int32()))
+        with _writer_of(path, schema) as writer:
+            for group, some in enumerate(_gathered(tables, sizes)):
+                rows = pa.concat_tables([_with_day(self._conformed([table]), day) for day, table in some])
+                writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+                self._put_aside.append(_Aside(path, group, some[0][0], some[-1][0]))
+
+    def _take_up(self) -> None:
+        """Write the days of which something was put aside, as many at a time as there is room for."""
+        for first, last in self._spans():
+            for aside in self._put_aside:
+                if aside.first <= last and aside.last >= first:
+                    self._take_up_group(aside, first, last)
+            for day in [day for day in sorted(self._held) if first <= day <= last]:
+                self._write(day)
+
+    def _take_up_group(self, aside: _Aside, first: int, last: int) -> None:
+        with pa.OSFile(os.fsencode(aside.path), "rb") as stream:
+            table = pq.ParquetFile(stream).read_row_group(aside.group, use_threads=False)
+        days = table.column(_DAY).to_numpy()
+        inside = (days >= first) & (days <= last)
+        bare = table.drop_columns([_DAY]).filter(pa.array(inside))
+        for day, some in _by_day(bare, days[inside]):
+            self._held[day].append(some)
+            self._bytes[day] += some.nbytes
+        for day in sorted(self._bytes, key=self._bytes.__getitem__, reverse=True)[:1]:
+            if self._bytes[day] > self._budget // 3:  # a day that alone is too much for memory
+                self._write(day)
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        first, size, before = None, 0, 0
+        for day in sorted(self._days_aside):
+            if first is not None and size + self._days_aside[day] > self._budget // 2:
+                yield first, before
+                first, size = None, 0
+            first = day if first is None else first
+            size, before = size + self._days_aside[day], day
+        if first is not None:
+            yield first, before
+
+    def _align(self) -> None:
+        """Bring files that were written in a narrower kind to the one that all have."""
+        while True:
+            try:
+                for part in self._parts:
+                    if part.kind != self.kind:
+                        self._rewrite(part)
+                return
+            except Inexact as error:
+                self.kind = with_text(self.kind, error.path)
+
+    def _rewrite(self, part: _Part) -> None:
+        new = self._aside / "aligned.parquet"
+        with pa.OSFile(os.fsencode(part.path), "rb") as stream:
+            file = pq.ParquetFile(stream)
+            with _writer_of(new, schema_of(self.kind)) as writer:
+                for group in range(file.num_row_groups):
+                    table = conformed(file.read_row_group(group, use_threads=False), self.kind)
+                    writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        new.replace(part.path)
+        part.kind = self.kind
+
+    def _named(self, key: str) -> dict[str, int]:
+        for day in {part.day for part in self._parts}:
+            (self._data / name_of(day)).rename(self._data / f"{key}={name_of(day)}")
+        return {f"{key}={name_of(part.day)}/{part.path.name}": part.rows for part in self._parts}
+
+
+def _writer_of(path: Path, schema: pa.Schema) -> Any:
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+    return pq.ParquetWriter(os.fspath(path), schema, compression="zstd", compression_level=1)
+
+
+def _by_day(table: pa.Table, days: Days) -> Iterator[tuple[int, pa.Table]]:
+    """The rows of each day, in their order."""
+    if not len(days):
+        return
+    if days[0] == days[-1] and (days == days[0]).all():
+        yield int(days[0]), table
+        return
+    order = np.argsort(days, kind="stable")
+    found = days[order]
+    starts = np.flatnonzero(np.concatenate([[True], found[1:] != found[:-1]]))
+    ends = np.append(starts[1:], len(found))
+    for begin, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        yield int(found[begin]), table.take(pa.array(order[begin:end]))  # a copy: a slice would keep the whole block
+
+
+def _gathered(tables: list[tuple[int, pa.Table]], sizes: dict[int, int]) -> Iterator[list[tuple[int, pa.Table]]]:
+    some: list[tuple[int, pa.Table]] = []
+    size = 0
+    for day, table in tables:
+        some.append((day, table))
+        size += sizes[day]
+        if size >= _AHEAD:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _with_day(table: pa.Table, day: int) -> pa.Table:
+    return table.append_column(pa.field(_DAY, pa.int32()), pa.array(np.full(table.num_rows, day, np.int32)))
