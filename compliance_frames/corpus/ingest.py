@@ -247,7 +247,7 @@ class _Run:
         )
         parts = self._partitions.finish(key)
         report = self._report(parts)
-        self._stage.settle({})
+        self._stage.settle({".": 0o700})
         side = rejected_path(self._target)
         _must_be_new(self._target)
         if report.rejected is not None:

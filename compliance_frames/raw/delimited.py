@@ -95,11 +95,13 @@ class Records:
         lines: their bytes.
         starts: where each begins in them.
         numbers: the line that each begins in.
+        closed: whether every quote in them that is opened is closed, as it seems.
     """
 
     lines: Lines
     starts: np.ndarray[Any, np.dtype[np.int64]]
     numbers: np.ndarray[Any, np.dtype[np.int64]]
+    closed: bool = True
 
     def content(self, record: int) -> bytes:
         """The bytes of one of them."""
@@ -112,7 +114,7 @@ class Records:
         number = int(self.numbers[1]) if len(self.starts) > 1 else self.lines.first + self.lines.count
         count = self.lines.count - (number - self.lines.first)
         rest = Lines(self.lines.content[at:], number, self.lines.offset + at, count)
-        return Records(rest, self.starts[1:] - at, self.numbers[1:])
+        return Records(rest, self.starts[1:] - at, self.numbers[1:], self.closed)
 
 
 def records(pieces: Iterator[Lines], path: Path) -> Iterator[Records]:
@@ -132,8 +134,9 @@ def records(pieces: Iterator[Lines], path: Path) -> Iterator[Records]:
             yield found
         if held is not None and len(held.content) > LONGEST:
             raise _unclosed(path, held.first)
-    if held is not None:
-        raise _unclosed(path, held.first)
+    if held is not None:  # perhaps a quote that belongs to a text: whoever reads value by value knows
+        start = np.zeros(1, np.int64)
+        yield Records(held, start, start + held.first, closed=False)
 
 
 def _unclosed(path: Path, line: int) -> RawFileError:
@@ -166,13 +169,17 @@ def _split(piece: Lines) -> tuple[Records | None, Lines | None]:
     return Records(whole, starts.astype(np.int64), numbers.astype(np.int64)), left
 
 
-def rows_of_records(found: Records, header: Header) -> Rows:
-    """The rows of some records; those with more or fewer values than there are columns are none."""
+def rows_of_records(found: Records, header: Header, path: Path) -> Rows:
+    """The rows of some records; those with more or fewer values than there are columns are none.
+
+    Raises:
+        RawFileError: quotes are opened and never closed.
+    """
     kept = _not_blank(found)
     blank = len(found.starts) - len(kept)
-    table, wrong = _read(found.lines.content, header, len(kept))
+    table, wrong = _read(found.lines.content, header, len(kept)) if found.closed else (None, {})
     if table is None:
-        return _one_by_one(found, kept, header, blank)
+        return _one_by_one(found, kept, header, blank, path)
     rejected = [
         Rejected(int(found.numbers[kept[at]]), reason, found.content(int(kept[at]))) for at, reason in wrong.items()
     ]
@@ -224,7 +231,7 @@ def _read(content: bytes, header: Header, count: int) -> tuple[pa.Table | None, 
     return (table, wrong) if table.num_rows + len(wrong) == count else (None, {})
 
 
-def _one_by_one(found: Records, kept: Any, header: Header, blank: int) -> Rows:
+def _one_by_one(found: Records, kept: Any, header: Header, blank: int, path: Path) -> Rows:
     """The rows of records by Python's reader, which takes a quote within a value for what it is: some are several."""
     rows: list[list[str | None]] = []
     numbers: list[int] = []
@@ -235,6 +242,8 @@ def _one_by_one(found: Records, kept: Any, header: Header, blank: int) -> Rows:
         try:
             every = _values(content, header, number)
         except (ValueError, csv.Error) as error:
+            if "end of data" in str(error):
+                raise _unclosed(path, number) from error
             rejected.append(Rejected(number, _why(error), content))
             continue
         for line, values in every:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
@@ -25,6 +26,7 @@ from compliance_frames.raw.packed import BOM, Lines
 from compliance_frames.raw.pages import is_page, rows_of
 from compliance_frames.raw.rows import Rejected, Rows
 
+_NEWLINE, _BRACE = ord("\n"), ord("{")
 _PIECES: Final = 8
 _SMALL: Final = 64
 _WRAPPERS: Final = ("data", "tweet", "status")
@@ -63,12 +65,12 @@ class Fast:
 
     def table(self, content: bytes) -> tuple[pa.Table, int] | None:
         """The rows of a block and its blank lines; None where any line must be looked at by itself."""
-        content, blank = _dense(content)
-        if not content:
+        blank, lines = 0, _objects_in(content)
+        if lines is None:
+            content, blank = _dense(content)
+            lines = _objects_in(content)
+        if not lines:
             return None
-        lines = content.count(b"\n")
-        if not content.startswith(b"{") or content.count(b"\n{") != lines - 1:
-            return None  # an object in each line: a null in its place would end the process
         for old, new in self.patches:
             content = content.replace(old, new)
         try:
@@ -85,15 +87,22 @@ class Fast:
         return table, blank
 
 
+def _objects_in(content: bytes) -> int | None:
+    """How many lines there are, where each begins an object; else None: a null in its place would end the process."""
+    array = np.frombuffer(content, np.uint8)
+    starts = np.flatnonzero(array == _NEWLINE) + 1
+    if len(starts) and starts[-1] == len(array):
+        starts = starts[:-1]
+    if content[:1] != b"{" or not (array[starts] == _BRACE).all():
+        return None
+    return len(starts) + 1
+
+
 def _dense(content: bytes) -> tuple[bytes, int]:
-    """Lines without those that hold nothing, each with an end; and how many those are."""
-    if not content.endswith(b"\n"):
-        content += b"\n"
-    if b"\n\n" not in content and b"\n\r" not in content and b"\n " not in content and content[:1] == b"{":
-        return content, 0
-    lines = content.count(b"\n")
-    kept = [line for line in content.split(b"\n") if line.strip()]
-    return b"".join(line + b"\n" for line in kept), lines - len(kept)
+    """Lines without those that hold nothing, and how many those are."""
+    every = content.removesuffix(b"\n").split(b"\n")
+    kept = [line for line in every if line.strip()]
+    return b"\n".join(kept), len(every) - len(kept)
 
 
 def _is_exact(column: pa.ChunkedArray) -> bool:
@@ -264,7 +273,7 @@ class _Found:
         """All of it, in the shape that came out of it."""
         table = self._table()
         numbers, contents = self._numbers, self._contents
-        self._shape.patches = patches_of(self._shape.kind)
+        self._shape.patches = self._patches()
         return Rows(
             table,
             self._shape.kind,
@@ -275,6 +284,16 @@ class _Found:
             pages=self._pages,
             paged=self._paged,
             rejected=self._rejected,
+        )
+
+    def _patches(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Those that lines were in need of, now or before: each costs a look at every byte."""
+        before = {old for old, _ in self._shape.patches}
+        empty = [line for line in self._contents if b"{}" in line or b"{ }" in line]
+        return tuple(
+            (old, new)
+            for old, new in patches_of(self._shape.kind)
+            if old in before or any(old in line for line in empty)
         )
 
     def _table(self) -> pa.Table:

@@ -157,7 +157,7 @@ def _of_records(path: Path, stream: Unpacked) -> Iterator[Rows]:
             if header is None:
                 header = header_of(path, found.content(0))
                 found = found.after_the_first()
-            yield rows_of_records(found, header)
+            yield rows_of_records(found, header, path)
 
 
 def taken_ahead(items: Iterator[_Item], count: int) -> Generator[_Item, None, None]:
