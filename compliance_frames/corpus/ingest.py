@@ -97,8 +97,11 @@ def ingest(
         stage.open()
         with explained(target):
             run = _Run(paths, target, stage, id_column, progress)
-            run.read(workers or os.cpu_count() or 1)
-            return run.publish()
+            try:
+                run.read(workers or os.cpu_count() or 1)
+                return run.publish()
+            finally:
+                run.abandon()
 
 
 def rejected_path(destination: str | os.PathLike[str]) -> Path:
@@ -201,17 +204,15 @@ class _Run:
 
     def read(self, workers: int) -> None:
         """Bring every row into the staging directory."""
-        try:
-            with (
-                ThreadPoolExecutor(workers, "compliance-frames") as threads,
-                open_private(self._rejected) as rejected,
-            ):
-                reader = Reader(threads, id_column=self._id_column, ahead=workers + 1)
-                for path in self._paths:
-                    self._read_file(path, reader, rejected)
-                    self._done += self._sizes[path]
-        finally:
-            self._partitions.abandon()
+        with ThreadPoolExecutor(workers, "compliance-frames") as threads, open_private(self._rejected) as rejected:
+            reader = Reader(threads, id_column=self._id_column, ahead=workers + 1)
+            for path in self._paths:
+                self._read_file(path, reader, rejected)
+                self._done += self._sizes[path]
+
+    def abandon(self) -> None:
+        """Let go of what is under way, if anything is."""
+        self._partitions.abandon()
 
     def _read_file(self, path: Path, reader: Reader, rejected: IO[bytes]) -> None:
         seen: list[tuple[Form, str | None]] = [("nothing", None)]

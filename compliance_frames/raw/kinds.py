@@ -185,14 +185,19 @@ def fitted(value: Any, kind: Kind) -> Any:
     return value
 
 
-def conformed(table: pa.Table, kind: Kind) -> pa.Table:
+def conformed(table: pa.Table, kind: Kind, schema: pa.Schema | None = None) -> pa.Table:
     """A table in the schema of a wider kind than that of its rows.
+
+    Args:
+        table: the rows.
+        kind: what they are to be.
+        schema: of that kind, where it is at hand.
 
     Raises:
         Inexact: a column cannot have that kind without loss.
     """
     assert isinstance(kind, dict)
-    schema = schema_of(kind)
+    schema = schema_of(kind) if schema is None else schema
     if table.schema.equals(schema):
         return table
     columns = []

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from compliance_frames.durable import begin_to_sync
+from compliance_frames.progress import awaited
 from compliance_frames.raw.days import Days, name_of
 from compliance_frames.raw.kinds import Inexact, Kind, conformed, joined, schema_of, with_text
 
@@ -28,6 +32,7 @@ ENOUGH: Final = 24 << 20
 _AHEAD: Final = 4 << 20  # bytes of rows in a row group of what is put aside
 _LARGEST: Final = 512 << 20  # bytes of rows in a file
 _OPEN: Final = 12
+_WRITING: Final = 2  # row groups that are written at a time
 _DAY: Final = "\0day"  # a column of what is put aside, and of no tweet
 
 
@@ -65,10 +70,14 @@ class Partitions:
     def __init__(self, data: Path, aside: Path, *, budget: int = BUDGET, enough: int = ENOUGH) -> None:
         self._data, self._aside, self._budget, self._enough = data, aside, budget, enough
         self.kind: Kind = {}
+        self._described: tuple[Kind, pa.Schema] = {}, pa.schema([])
         self._held: dict[int, list[pa.Table]] = defaultdict(list)
         self._bytes: dict[int, int] = defaultdict(int)
         self._writers: OrderedDict[int, tuple[Any, _Part, int]] = OrderedDict()
+        self._threads = ThreadPoolExecutor(_WRITING, "compliance-frames-write")
+        self._writing: OrderedDict[int, Future[None]] = OrderedDict()
         self._parts: list[_Part] = []
+        self._files: dict[int, int] = defaultdict(int)
         self._put_aside: list[_Aside] = []
         self._days_aside: dict[int, int] = defaultdict(int)
 
@@ -98,10 +107,18 @@ class Partitions:
         return self._named(key)
 
     def abandon(self) -> None:
-        """Let go of files that are open."""
+        """Let go of files that are open, and of threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
         for writer, _, _ in self._writers.values():
-            writer.close()
+            with suppress(OSError, pa.ArrowException):  # of a disk that is full
+                writer.close()
         self._writers.clear()
+
+    @property
+    def _schema(self) -> pa.Schema:
+        if self._described[0] is not self.kind:
+            self._described = self.kind, schema_of(self.kind)
+        return self._described[1]
 
     def _make_room(self) -> None:
         for day in sorted(self._bytes, key=self._bytes.__getitem__, reverse=True):
@@ -119,15 +136,18 @@ class Partitions:
     def _conformed(self, tables: list[pa.Table]) -> pa.Table:
         while True:
             try:
-                fitting = [conformed(table, self.kind) for table in tables]
-                return pa.concat_tables([schema_of(self.kind).empty_table(), *fitting])
+                fitting = [conformed(table, self.kind, self._schema) for table in tables]
+                return pa.concat_tables([self._schema.empty_table(), *fitting])
             except Inexact as error:
                 self.kind = with_text(self.kind, error.path)
 
     def _write(self, day: int) -> None:
         table = self._taken(day)
+        self._wait_for(day)
+        while len(self._writing) >= _WRITING:
+            self._wait_for(next(iter(self._writing)))
         writer, part, size = self._writer(day)
-        writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        self._writing[day] = self._threads.submit(writer.write_table, table, row_group_size=max(table.num_rows, 1))
         part.rows += table.num_rows
         size += table.nbytes
         self._writers[day] = writer, part, size
@@ -138,24 +158,34 @@ class Partitions:
         """The open file of a day; one that was begun in a narrower kind is closed, and another begun."""
         if day in self._writers:
             self._writers.move_to_end(day)
-            if self._writers[day][1].kind == self.kind:
+            if self._writers[day][1].kind is self.kind:
                 return self._writers[day]
             self._close(day)
         while len(self._writers) >= _OPEN:
             self._close(next(iter(self._writers)))
         part = _Part(self._new_file(day), day, self.kind)
         self._parts.append(part)
-        self._writers[day] = _writer_of(part.path, schema_of(self.kind)), part, 0
+        self._writers[day] = _writer_of(part.path, self._schema), part, 0
         return self._writers[day]
 
     def _new_file(self, day: int) -> Path:
         folder = self._data / name_of(day)
         folder.mkdir(mode=0o700, exist_ok=True)
-        return folder / f"part-{sum(part.day == day for part in self._parts)}.parquet"
+        self._files[day] += 1
+        return folder / f"part-{self._files[day] - 1}.parquet"
+
+    def _wait_for(self, day: int) -> None:
+        """Wait until what was handed over to be written of a day is."""
+        under_way = self._writing.pop(day, None)
+        if under_way is not None:
+            awaited(under_way)
 
     def _close(self, day: int) -> None:
-        writer, _, _ = self._writers.pop(day)
+        self._wait_for(day)
+        writer, part, _ = self._writers.pop(day)
         writer.close()
+        with part.path.open("rb") as file:
+            begin_to_sync(file.fileno())
 
     def _close_all(self) -> None:
         for day in list(self._writers):
@@ -169,7 +199,7 @@ class Partitions:
         path = self._aside / f"{len(self._put_aside)}.parquet"
         sizes = dict(self._bytes)
         tables = [(day, self._taken(day)) for day in order]
-        schema = schema_of(self.kind).append(pa.field(_DAY, pa.int32()))
+        schema = self._schema.append(pa.field(_DAY, pa.int32()))
         with _writer_of(path, schema) as writer:
             for group, some in enumerate(_gathered(tables, sizes)):
                 rows = pa.concat_tables([_with_day(self._conformed([table]), day) for day, table in some])
@@ -224,9 +254,9 @@ class Partitions:
         new = self._aside / "aligned.parquet"
         with pa.OSFile(os.fsencode(part.path), "rb") as stream:
             file = pq.ParquetFile(stream)
-            with _writer_of(new, schema_of(self.kind)) as writer:
+            with _writer_of(new, self._schema) as writer:
                 for group in range(file.num_row_groups):
-                    table = conformed(file.read_row_group(group, use_threads=False), self.kind)
+                    table = conformed(file.read_row_group(group, use_threads=False), self.kind, self._schema)
                     writer.write_table(table, row_group_size=max(table.num_rows, 1))
         new.replace(part.path)
         part.kind = self.kind
@@ -254,7 +284,12 @@ def _by_day(table: pa.Table, days: Days) -> Iterator[tuple[int, pa.Table]]:
     starts = np.flatnonzero(np.concatenate([[True], found[1:] != found[:-1]]))
     ends = np.append(starts[1:], len(found))
     for begin, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        yield int(found[begin]), table.take(pa.array(order[begin:end]))  # a copy: a slice would keep the whole block
+        rows = order[begin:end]
+        first = int(rows[0])
+        if int(rows[-1]) - first == len(rows) - 1 and 2 * len(rows) > len(days):
+            yield int(found[begin]), table.slice(first, len(rows))
+        else:
+            yield int(found[begin]), table.take(pa.array(rows))  # a copy: a slice would keep the whole block
 
 
 def _gathered(tables: list[tuple[int, pa.Table]], sizes: dict[int, int]) -> Iterator[list[tuple[int, pa.Table]]]:
