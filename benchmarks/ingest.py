@@ -23,7 +23,6 @@ from typing import Any
 import rounds
 
 _UNIT = 200_000  # rows of a month; members repeat them
-_MONTHS = 12
 _EPOCH = 1_288_834_974_657
 _START = int(datetime(2021, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
@@ -144,26 +143,28 @@ def _tweet(rng: random.Random, words: list[str], ms: int) -> dict[str, Any]:
     return tweet
 
 
-def make(path: Path, *, gigabytes: float) -> None:
+def make(path: Path, *, gigabytes: float, months: int) -> None:
     """A packed file of about that size: a month's rows, the other months' alike, each as often as it takes."""
     wanted = int(gigabytes * 1e9)
-    rows = min(_UNIT, max(2_000, int(wanted / _MONTHS / 210)))
+    rows = min(_UNIT, max(2_000, int(wanted / months / 210)))
     lines = "".join(
         json.dumps(tweet, ensure_ascii=False, separators=(",", ":")) + "\n" for tweet in _tweets(random.Random(0), rows)
     ).encode()
     with path.open("wb") as file:
-        for month in range(1, _MONTHS + 1):
+        for month in range(1, months + 1):
             dated = lines.replace(b'"created_at":"2021-01-', f'"created_at":"2021-{month:02}-'.encode())
             member = gzip.compress(dated, 6, mtime=0)
-            while file.tell() < wanted * month // _MONTHS:
+            while file.tell() < wanted * month // months:
                 file.write(member)
 
 
 def main() -> None:
     parser = rounds.options(__doc__)
     parser.add_argument("--gigabytes", type=float, default=0.1)
+    parser.add_argument("--months", type=int, choices=range(1, 13), default=12, help="that the tweets spread over")
     given = parser.parse_args()
-    path = rounds.cached(f"ingest-{given.gigabytes:g}.jsonl.gz", partial(make, gigabytes=given.gigabytes))
+    name = f"ingest-{given.gigabytes:g}-{given.months}.jsonl.gz"
+    path = rounds.cached(name, partial(make, gigabytes=given.gigabytes, months=given.months))
     megabytes = path.stat().st_size / 1e6
     rounds.main(given, CONTENDERS, {f"{given.gigabytes:g} GB of .jsonl.gz": ([str(path)], megabytes, "MB packed")})
 

@@ -339,5 +339,5 @@ def _became_text(own: Kind, every: Kind, path: str) -> Iterator[str]:
     elif isinstance(own, dict) and isinstance(every, dict):
         for name, kind in own.items():
             yield from _became_text(kind, every[name], f"{path}.{name}" if path else name)
-    elif every == "text" and own not in ("text", "null"):
+    elif every == "text" and own not in ("text", "null", "nothing"):
         yield path

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from compliance_frames.errors import RawFileError
-from compliance_frames.ids.naming import plain
+from compliance_frames.ids.naming import TWEETS, plain
 from compliance_frames.raw.kinds import Kind, schema_of
 from compliance_frames.raw.packed import BOM, LONGEST, Lines
 from compliance_frames.raw.rows import Rejected, Rows
@@ -30,6 +30,7 @@ DELIMITERS: Final = (",", "\t", ";", "|")
 _QUOTE, _END = ord('"'), ord("\n")
 #: What R and Python write in columns of IDs where there is none; no ID is called so.
 _NOTHING: Final = pa.array(["", "NA", "N/A", "NULL", "null", "None", "NaN", "nan", "<NA>"])
+_KNOWN: Final = frozenset(plain(name) for name in TWEETS)
 _IDS: Final = ("id", "idstr", "ids")
 
 
@@ -63,8 +64,9 @@ def header_of(path: Path, first: bytes) -> Header:
             path=path,
             line=1,
         ) from None
-    delimiter = max(DELIMITERS, key=lambda each: (text.count(each), -DELIMITERS.index(each)))
-    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    every = {each: next(csv.reader(io.StringIO(text, newline=""), delimiter=each), []) for each in DELIMITERS}
+    delimiter = max(DELIMITERS, key=lambda each: (_has_ids(every[each]), len(every[each]), -DELIMITERS.index(each)))
+    names = every[delimiter]
     names = [name.strip() or f"column_{at}" for at, name in enumerate(names, start=1)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
@@ -81,6 +83,10 @@ def header_of(path: Path, first: bytes) -> Header:
             line=1,
         )
     return Header(tuple(names), delimiter)
+
+
+def _has_ids(names: list[str]) -> bool:
+    return any(plain(name.strip()) in _KNOWN for name in names)
 
 
 def _digits_in(names: list[str]) -> str:

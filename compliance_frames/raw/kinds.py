@@ -1,9 +1,9 @@
 """What kinds of values stand under each name, over files that disagree: the one schema that all of them fit in.
 
-A kind is ``"null"`` where nothing else was seen, ``"bool"``, ``"int"``, ``"float"``, ``"text"``, :class:`Items` of a
-kind, or an object's names with theirs. Kinds only widen: whole numbers beside fractions become ``"float"``, an empty
-object (as R writes it) beside lists an empty list, and what cannot be reconciled becomes text, exactly as it stood in
-the JSON. An ID that is a number in one file and text in the other is text.
+A kind is ``"nothing"`` where nothing was seen, ``"null"`` where nulls were, ``"bool"``, ``"int"``, ``"float"``,
+``"text"``, :class:`Items` of a kind, or an object's names with theirs. Kinds only widen: whole numbers beside fractions
+become ``"float"``, an empty object (as R writes it) beside lists an empty list, and what cannot be reconciled becomes
+text, as JSON has it. An ID that is a number in one file and text in the other is text.
 """
 
 from __future__ import annotations
@@ -25,7 +25,14 @@ MOST_NAMES: Final = 1_000
 DEEPEST: Final = 24
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
-_ARROW: Final = {"null": pa.string(), "bool": pa.bool_(), "int": pa.int64(), "float": pa.float64(), "text": pa.string()}
+_ARROW: Final = {
+    "nothing": pa.string(),
+    "null": pa.string(),
+    "bool": pa.bool_(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "text": pa.string(),
+}
 _NUMBERS: Final = (("int", "float"), ("float", "int"))
 _SCALARS: Final[dict[type, str]] = {str: "text", bool: "bool", int: "int", float: "float"}
 
@@ -57,9 +64,9 @@ def joined(a: Kind, b: Kind) -> Kind:
     >>> joined({"id": "int"}, {"id": "text", "geo": {}})
     {'id': 'text', 'geo': {}}
     """
-    if a is b or a == b or b == "null":
+    if a is b or a == b or b == "nothing" or (b == "null" and a != "nothing"):
         return a
-    if a == "null":
+    if a in ("nothing", "null"):
         return b
     if isinstance(a, dict) and isinstance(b, dict):
         names = {name: joined(kind, b.get(name, "null")) for name, kind in a.items()}
@@ -70,7 +77,7 @@ def joined(a: Kind, b: Kind) -> Kind:
     for one, other in ((a, b), (b, a)):
         if one == {} and isinstance(other, Items):
             return other
-        if one == Items("null") and isinstance(other, dict):
+        if one == Items("nothing") and isinstance(other, dict):
             return other
     return "float" if (a, b) in _NUMBERS else "text"
 
@@ -81,7 +88,9 @@ def widened(kind: Kind, value: Any, depth: int = 0) -> Kind:
     >>> widened({"id": "int"}, {"id": 2**70, "geo": None})
     {'id': 'text', 'geo': 'null'}
     """
-    if value is None or kind == "text":
+    if value is None:
+        return "null" if kind == "nothing" else kind
+    if kind == "text":
         return kind
     if depth > DEEPEST:
         return "text"
@@ -91,7 +100,7 @@ def widened(kind: Kind, value: Any, depth: int = 0) -> Kind:
             scalar = "text"
         return kind if kind == scalar else joined(kind, scalar)
     if isinstance(value, list):
-        within = kind.kind if isinstance(kind, Items) else "null"
+        within = kind.kind if isinstance(kind, Items) else "nothing"
         for item in value:
             within = widened(within, item, depth + 1)
         return kind if isinstance(kind, Items) and within is kind.kind else joined(kind, Items(within))

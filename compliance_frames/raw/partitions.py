@@ -28,7 +28,7 @@ from compliance_frames.raw.kinds import Inexact, Kind, conformed, joined, schema
 #: Bytes of rows in memory, as Arrow counts them, above which some are written.
 BUDGET: Final = 192 << 20
 #: Bytes of rows of one day that make a row group worth to be written.
-ENOUGH: Final = 24 << 20
+ENOUGH: Final = 4 << 20
 _AHEAD: Final = 4 << 20  # bytes of rows in a row group of what is put aside
 _LARGEST: Final = 512 << 20  # bytes of rows in a file
 _OPEN: Final = 12
