@@ -8,11 +8,14 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pt
 
 from compliance_frames.corpus.columns import Columns, column_at, find_columns
 from compliance_frames.corpus.ecosystems import TEXTS
+from compliance_frames.corpus.paths import Names, holds_ids
 from compliance_frames.errors import IdError, PlanError, RawFileError
+from compliance_frames.ids.naming import AUTHORS
 from compliance_frames.ids.parse import Roundness, parse_ids
 from compliance_frames.ids.sets import unique
 from compliance_frames.raw.days import Days, days_of
@@ -135,9 +138,32 @@ class FileIntake:
             wrong = np.asarray(ids.is_null())
             rows.reject(wrong, lambda row: reasons.get(row, NO_ID))
             ids = ids.drop_null()
+        self._must_have_one_author(rows, found)
         self._roundness.look_at(unique(np.asarray(ids)))
         told = None if found.created_at is None else column_at(rows.table, found.created_at)
         return days_of(told, ids)
+
+    def _must_have_one_author(self, rows: Rows, found: Columns) -> None:
+        """Refuse lines of two tools in one file: of the one, nobody would find the authors."""
+        if found.author_id is None:
+            return
+        missing = column_at(rows.table, found.author_id).is_null()
+        if not pc.any(missing).as_py():
+            return
+        names = Names(rows.table.schema)
+        for path in filter(None, map(names.find, AUTHORS)):
+            if path != found.author_id and holds_ids(names.type(path)):
+                elsewhere = pc.and_(missing, column_at(rows.table, path).is_valid())
+                row = pc.index(elsewhere, True).as_py()
+                if row >= 0:
+                    line = rows.line_of(row)
+                    raise RawFileError(
+                        f"{self.path}, line {line:,}: its author is in {path!r}, and those of other lines in "
+                        f"{found.author_id!r}: in one dataset, nobody would find both. Put each kind of line into a "
+                        "file of its own, and ingest each into a dataset of its own.",
+                        path=self.path,
+                        line=line,
+                    )
 
     def _one_by_one(self, rows: Rows, column: Any, name: str, error: IdError) -> tuple[pa.Int64Array, dict[int, str]]:
         """The IDs of a column of which some are none; and why, by their rows."""

@@ -17,6 +17,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
+import pyarrow as pa
+
 from compliance_frames.errors import RawFileError
 from compliance_frames.progress import awaited
 from compliance_frames.raw.delimited import header_of, records, rows_of_records
@@ -82,9 +84,11 @@ class Reader:
             first = next(pieces, None)
             if first is None:
                 return
-            shape = self._shape_for(first)
+            shape, read = self._shape_for(first)
+            if read is not None:
+                yield rows_as_read(first, read[0], read[1], shape.kind)
             trying: deque[tuple[Lines, Shape, Future[Any] | None]] = deque()
-            for piece in chain([first], pieces):
+            for piece in pieces if read is not None else chain([first], pieces):
                 fast = shape.fast()
                 tried = None if fast is None or piece.too_long else self._threads.submit(fast.table, _text(piece))
                 trying.append((piece, replace(shape), tried))
@@ -93,13 +97,14 @@ class Reader:
             while trying:
                 yield _settled(*trying.popleft(), shape)
 
-    def _shape_for(self, piece: Lines) -> Shape:
-        """One that some file had whose lines looked like this block; or a new one."""
+    def _shape_for(self, piece: Lines) -> tuple[Shape, tuple[pa.Table, int] | None]:
+        """The shape of a file whose lines look like this block, and its rows; a new one, and none, where none does."""
         for known in reversed(self._shapes):
             fast = known.fast()
-            if fast is not None and fast.table(_text(piece)) is not None:
-                return self._kept(known)
-        return self._kept(Shape(id_column=self._id_column))
+            read = None if fast is None or piece.too_long else fast.table(_text(piece))
+            if read is not None:
+                return self._kept(known), read
+        return self._kept(Shape(id_column=self._id_column)), None
 
     def _kept(self, shape: Shape) -> Shape:
         self._shapes = [*(each for each in self._shapes if each is not shape), shape][-_MOST_SHAPES:]

@@ -378,6 +378,7 @@ CUT = gzip.compress(b"".join(json.dumps(tweet(n, text=str(os.urandom(50)))).enco
         ({"a.csv": "id,text\n20,a\n".encode("utf-16")}, r"a\.csv is UTF-16"),
         ({"a.csv": "id,text\n20,a\n", "b.csv": "tweet_id,text\n21,b\n"}, r"nobody could tell .*a dataset of its own"),
         ({"a.jsonl": [tweet(1)], "b.jsonl": [{"id": ID, "user": {"id": 3}}]}, r"b\.jsonl holds its authors"),
+        ({"a.jsonl": [tweet(1), {"id": "5", "user": {"id": "3"}}]}, r"a\.jsonl, line 2: its author is in 'user.id'"),
         ({"a.jsonl": [{"id": "12", "username": "x", "name": "y"}]}, r"a\.jsonl holds users, not tweets"),
     ],
 )  # fmt: skip
