@@ -32,6 +32,7 @@ ENOUGH: Final = 4 << 20
 _AHEAD: Final = 4 << 20  # bytes of rows in a row group of what is put aside
 _LARGEST: Final = 512 << 20  # bytes of rows in a file
 _OPEN: Final = 12
+_FEW: Final = 16  # days in a block that are told apart at once
 _WRITING: Final = 2  # row groups that are written at a time
 _DAY: Final = "\0day"  # a column of what is put aside, and of no tweet
 
@@ -78,16 +79,24 @@ class Partitions:
         self._writing: OrderedDict[int, Future[None]] = OrderedDict()
         self._parts: list[_Part] = []
         self._files: dict[int, int] = defaultdict(int)
+        self._mixed: list[tuple[pa.Table, Days]] = []
+        self._mixed_bytes = 0
         self._put_aside: list[_Aside] = []
         self._days_aside: dict[int, int] = defaultdict(int)
 
     def add(self, table: pa.Table, kind: Kind, days: Days) -> None:
         """Take rows, each of a day."""
         self.kind = joined(self.kind, kind)
-        for day, some in _by_day(table, days):
-            self._held[day].append(some)
-            self._bytes[day] += some.nbytes
-        if sum(self._bytes.values()) > self._budget:
+        if len(np.unique(days)) > _FEW:  # each would be a copy of its own
+            self._mixed.append((table, days))
+            self._mixed_bytes += table.nbytes
+        else:
+            for day, some in _by_day(table, days):
+                self._held[day].append(some)
+                self._bytes[day] += some.nbytes
+        if self._mixed_bytes > self._budget // 2:
+            self._put_mixed_aside()
+        if sum(self._bytes.values()) + self._mixed_bytes > self._budget:
             self._make_room()
 
     def finish(self, key: str) -> dict[str, int]:
@@ -125,8 +134,12 @@ class Partitions:
             if self._bytes[day] < self._enough or sum(self._bytes.values()) <= self._budget // 3:
                 break
             self._write(day)
-        if sum(self._bytes.values()) > self._budget * 2 // 3:
-            self._put_all_aside()
+        if sum(self._bytes.values()) > self._budget // 2:
+            for day in sorted(self._held):
+                self._mixed += [(table, np.full(table.num_rows, day, np.int32)) for table in self._held[day]]
+            self._held.clear()
+            self._bytes.clear()
+            self._put_mixed_aside()
 
     def _taken(self, day: int) -> pa.Table:
         """The rows of a day, out of memory."""
@@ -191,47 +204,75 @@ class Partitions:
         for day in list(self._writers):
             self._close(day)
 
-    def _put_all_aside(self) -> None:
-        """Write all that is held, sorted by day, in row groups of some megabytes."""
-        order = sorted(self._held)
-        for day in order:
-            self._days_aside[day] += self._bytes[day]
+    def _put_mixed_aside(self) -> None:
+        """Write rows of many days, sorted by day, in small row groups; days that have enough go their own way."""
+        mixed, self._mixed, self._mixed_bytes = self._mixed, [], 0
+        table, days = self._sorted(mixed)
+        mixed.clear()
+        of_row = max(1, table.nbytes // max(table.num_rows, 1))
+        found, starts = np.unique(days, return_index=True)
+        ends = np.append(starts[1:], len(days))
+        enough = (ends - starts) * of_row >= self._enough
+        for day, start, end in zip(found[enough].tolist(), starts[enough].tolist(), ends[enough].tolist(), strict=True):
+            self._held[day].append(table.slice(start, end - start))
+            self._bytes[day] += (end - start) * of_row
+            self._write(day)
+        for day, rows in zip(found[~enough].tolist(), (ends - starts)[~enough].tolist(), strict=True):
+            self._days_aside[day] += rows * of_row
+        small = ~np.isin(days, found[enough])
+        self._write_aside(table.filter(pa.array(small)) if enough.any() else table, days[small], of_row)
+
+    def _write_aside(self, table: pa.Table, days: Days, of_row: int) -> None:
+        if not len(days):
+            return
         path = self._aside / f"{len(self._put_aside)}.parquet"
-        sizes = dict(self._bytes)
-        tables = [(day, self._taken(day)) for day in order]
-        schema = self._schema.append(pa.field(_DAY, pa.int32()))
-        with _writer_of(path, schema) as writer:
-            for group, some in enumerate(_gathered(tables, sizes)):
-                rows = pa.concat_tables([_with_day(self._conformed([table]), day) for day, table in some])
-                writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
-                self._put_aside.append(_Aside(path, group, some[0][0], some[-1][0]))
+        table = table.append_column(pa.field(_DAY, pa.int32()), pa.array(days, pa.int32()))
+        size = max(1, _AHEAD // of_row)
+        with _writer_of(path, table.schema) as writer:
+            writer.write_table(table, row_group_size=size)
+        for group, start in enumerate(range(0, len(days), size)):
+            last = min(start + size, len(days)) - 1
+            self._put_aside.append(_Aside(path, group, int(days[start]), int(days[last])))
+
+    def _sorted(self, some: list[tuple[pa.Table, Days]]) -> tuple[pa.Table, Days]:
+        """Rows by their days, those of one in the order in which they came."""
+        table = self._conformed([table for table, _ in some]).combine_chunks()
+        days = np.concatenate([days for _, days in some])
+        order = np.argsort(days, kind="stable")
+        return table.take(pa.array(order)), days[order]
 
     def _take_up(self) -> None:
         """Write the days of which something was put aside, as many at a time as there is room for."""
+        if self._mixed:
+            self._put_mixed_aside()
         for first, last in self._spans():
-            for aside in self._put_aside:
-                if aside.first <= last and aside.last >= first:
-                    self._take_up_group(aside, first, last)
-            for day in [day for day in sorted(self._held) if first <= day <= last]:
-                self._write(day)
+            if first == last:  # perhaps more than memory holds
+                for table, _ in self._aside_of(first, last):
+                    self._held[first].append(table)
+                    self._bytes[first] += table.nbytes
+                    if self._bytes[first] > self._budget // 4:
+                        self._write(first)
+            else:
+                table, days = self._sorted(list(self._aside_of(first, last)))
+                for day, some in _runs(table, days):
+                    self._held[day].insert(0, some)
+                    self._bytes[day] += some.nbytes
+                    self._write(day)
 
-    def _take_up_group(self, aside: _Aside, first: int, last: int) -> None:
-        with pa.OSFile(os.fsencode(aside.path), "rb") as stream:
-            table = pq.ParquetFile(stream).read_row_group(aside.group, use_threads=False)
-        days = table.column(_DAY).to_numpy()
-        inside = (days >= first) & (days <= last)
-        bare = table.drop_columns([_DAY]).filter(pa.array(inside))
-        for day, some in _by_day(bare, days[inside]):
-            self._held[day].append(some)
-            self._bytes[day] += some.nbytes
-        for day in sorted(self._bytes, key=self._bytes.__getitem__, reverse=True)[:1]:
-            if self._bytes[day] > self._budget // 3:  # a day that alone is too much for memory
-                self._write(day)
+    def _aside_of(self, first: int, last: int) -> Iterator[tuple[pa.Table, Days]]:
+        """What was put aside of a span of days."""
+        for aside in self._put_aside:
+            if aside.first <= last and aside.last >= first:
+                with pa.OSFile(os.fsencode(aside.path), "rb") as stream:
+                    table = pq.ParquetFile(stream).read_row_group(aside.group, use_threads=False)
+                days = table.column(_DAY).to_numpy()
+                inside = (days >= first) & (days <= last)
+                yield table.drop_columns([_DAY]).filter(pa.array(inside)), days[inside]
 
     def _spans(self) -> Iterator[tuple[int, int]]:
         first, size, before = None, 0, 0
         for day in sorted(self._days_aside):
-            if first is not None and size + self._days_aside[day] > self._budget // 2:
+            if first is not None and size + self._days_aside[day] > self._budget // 3:
                 yield first, before
                 first, size = None, 0
             first = day if first is None else first
@@ -281,9 +322,7 @@ def _by_day(table: pa.Table, days: Days) -> Iterator[tuple[int, pa.Table]]:
         return
     order = np.argsort(days, kind="stable")
     found = days[order]
-    starts = np.flatnonzero(np.concatenate([[True], found[1:] != found[:-1]]))
-    ends = np.append(starts[1:], len(found))
-    for begin, end in zip(starts.tolist(), ends.tolist(), strict=True):
+    for begin, end in _ends_of(found):
         rows = order[begin:end]
         first = int(rows[0])
         if int(rows[-1]) - first == len(rows) - 1 and 2 * len(rows) > len(days):
@@ -292,18 +331,13 @@ def _by_day(table: pa.Table, days: Days) -> Iterator[tuple[int, pa.Table]]:
             yield int(found[begin]), table.take(pa.array(rows))  # a copy: a slice would keep the whole block
 
 
-def _gathered(tables: list[tuple[int, pa.Table]], sizes: dict[int, int]) -> Iterator[list[tuple[int, pa.Table]]]:
-    some: list[tuple[int, pa.Table]] = []
-    size = 0
-    for day, table in tables:
-        some.append((day, table))
-        size += sizes[day]
-        if size >= _AHEAD:
-            yield some
-            some, size = [], 0
-    if some:
-        yield some
+def _runs(table: pa.Table, days: Days) -> Iterator[tuple[int, pa.Table]]:
+    """The rows of each day of a table that is sorted by them."""
+    for begin, end in _ends_of(days):
+        yield int(days[begin]), table.slice(begin, end - begin)
 
 
-def _with_day(table: pa.Table, day: int) -> pa.Table:
-    return table.append_column(pa.field(_DAY, pa.int32()), pa.array(np.full(table.num_rows, day, np.int32)))
+def _ends_of(days: Days) -> Iterator[tuple[int, int]]:
+    """Where each day begins and ends among days that are sorted."""
+    starts = np.flatnonzero(np.concatenate([[True], days[1:] != days[:-1]]))
+    yield from zip(starts.tolist(), [*starts[1:].tolist(), len(days)], strict=True)
