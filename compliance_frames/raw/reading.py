@@ -25,7 +25,7 @@ from compliance_frames.raw.delimited import header_of, records, rows_of_records
 from compliance_frames.raw.documents import elements
 from compliance_frames.raw.jsonl import Shape, no_rows, rows_as_read, rows_of_lines, rows_of_values
 from compliance_frames.raw.objects import Unreadable, strict
-from compliance_frames.raw.packed import BOM, SUFFIXES, Lines, Unpacked, lines, opened
+from compliance_frames.raw.packed import BOM, LONGEST, SUFFIXES, Lines, Unpacked, lines, opened
 from compliance_frames.raw.rows import Rows
 
 Form = Literal["JSON lines", "JSON", "CSV", "nothing"]
@@ -80,7 +80,7 @@ class Reader:
 
     def _of_lines(self, stream: Unpacked) -> Iterator[Rows]:
         """Blocks of lines, some of them tried at a time; those that need to be looked into, in their order."""
-        with closing(taken_ahead(lines(stream, block=_BLOCK), self._ahead)) as pieces:
+        with closing(taken_ahead(lines(stream, block=_BLOCK, longest=LONGEST), self._ahead)) as pieces:
             first = next(pieces, None)
             if first is None:
                 return

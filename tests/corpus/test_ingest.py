@@ -183,6 +183,18 @@ def by_loop(line: bytes) -> dict[str, Any] | None:
     return value
 
 
+def test_a_line_that_is_too_long_is_told_and_not_held(
+    raw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number and its size are in the side file, its content is not; the lines around it are rows."""
+    monkeypatch.setattr(reading, "LONGEST", 5_000)
+    folder = raw({"a.jsonl": [tweet(1), tweet(2, text="x" * 9_000), tweet(3)]})
+    assert [row["id"] for row in ingested(folder)] == [str(ID + 1), str(ID + 3)]
+    (told,) = rejected(folder)
+    assert (told["line"], "content" in told) == (2, False)
+    assert "no tweet is so long" in told["reason"]
+
+
 # -- where a row goes --------------------------------------------------------------------------------------------------
 
 
@@ -209,6 +221,8 @@ def test_rows_go_to_the_utc_day_of_their_time_or_of_their_id(raw: Callable[..., 
     }
     expected = {str(ID + at): day for at, day in enumerate(times.values())}
     assert found == expected | {"20": "__HIVE_DEFAULT_PARTITION__", str(ID + 50): "2021-03-01"}
+    flagged = pa.table({"type": ["tweets"], "id": [20], "action": ["delete"], "reason": ["deleted"]})
+    assert cf.plan(folder.parent / "corpus", flagged).rows_dropped == 1
 
 
 def test_many_days_in_any_order_need_little_memory_and_few_row_groups(
