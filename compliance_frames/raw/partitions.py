@@ -68,8 +68,8 @@ class Partitions:
         kind: of all rows so far.
     """
 
-    def __init__(self, data: Path, aside: Path, *, budget: int = BUDGET, enough: int = ENOUGH) -> None:
-        self._data, self._aside, self._budget, self._enough = data, aside, budget, enough
+    def __init__(self, data: Path, aside: Path) -> None:
+        self._data, self._aside, self._budget, self._enough = data, aside, BUDGET, ENOUGH
         self.kind: Kind = {}
         self._described: tuple[Kind, pa.Schema] = {}, pa.schema([])
         self._held: dict[int, list[pa.Table]] = defaultdict(list)
