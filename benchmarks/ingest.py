@@ -28,11 +28,11 @@ _START = int(datetime(2021, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 def ours(clock: rounds.Clock, path: str) -> Any:
-    import compliance_frames as cf
+    from compliance_frames import ingest
 
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         with clock:
-            cf.ingest(path, Path(folder, "out"))
+            ingest(path, Path(folder, "out"))
         return _agreement(Path(folder, "out"))
 
 
