@@ -16,6 +16,10 @@ Treatment = Literal["drop", "scrub_geo", "keep"]
 Unchecked = Literal["error", "keep", "drop"]
 #: What becomes of files that are not Parquet: they go over as they are, or are left out of the cleaned copy.
 Others = Literal["copy", "leave"]
+#: What becomes of lines of raw files that cannot be read, or hold no tweet: the plan refuses, or they stay, or go.
+BadLines = Literal["error", "keep", "drop"]
+#: How a raw file is read: a value of JSON in each line; values wherever they end, and lists of them; a table.
+RawKind = Literal["json lines", "json", "csv"]
 
 #: What each known reason asks for, unless the policy is told otherwise.
 TREATMENTS: Final[dict[str, Treatment]] = {

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "raw": GROUND | {"ids"},
     "service": GROUND | {"ids"},
     "jobs": GROUND | {"ids", "service"},
-    "corpus": GROUND | {"ids", "jobs.ledger"},
+    "corpus": GROUND | {"ids", "raw", "jobs.ledger"},
     "proof": GROUND | {"ids", "jobs.ledger", "corpus.manifest"},
     "report": GROUND | {"ids", "jobs.ledger", "corpus.manifest"},
     "emulator": GROUND | {"ids"},

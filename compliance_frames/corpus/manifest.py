@@ -41,7 +41,7 @@ from compliance_frames.documents import parsed, read_document
 from compliance_frames.durable import sync_directory
 from compliance_frames.errors import VerificationError
 from compliance_frames.names import inside
-from compliance_frames.schemas import Treatment, Unchecked
+from compliance_frames.schemas import RawKind, Treatment, Unchecked
 
 FORMAT: Final = "compliance-frames manifest"
 VERSION: Final = 1
@@ -95,6 +95,8 @@ class FileRecord:
         rows_scrubbed: rows kept with their places nulled.
         rows_unchecked: rows whose ID was never asked; 0 where nobody knows what was asked.
         notes: one sentence for each thing that could not be kept as it was in the source.
+        raw: how it is read, where it holds raw tweets: rows are its records then; None for Parquet and other files.
+        delimiter: what stands between the fields of a raw table, or None.
     """
 
     path: str
@@ -110,6 +112,8 @@ class FileRecord:
     rows_scrubbed: int = 0
     rows_unchecked: int = 0
     notes: tuple[str, ...] = ()
+    raw: RawKind | None = None
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -320,6 +324,12 @@ def _file(**told: Any) -> FileRecord:
     record = FileRecord(**{**told, "notes": _texts(told.get("notes", []))})
     inside(record.path)
     _one_of(Decision, record.decision)
+    if record.raw is not None:
+        _one_of(RawKind, record.raw)
+        if record.columns is None or record.rows_in is None or (record.raw == "csv" and record.delimiter is None):
+            raise ValueError(f"{record.path} is a raw file of which too little is told")
+    if record.delimiter is not None and not (isinstance(record.delimiter, str) and len(record.delimiter) == 1):
+        raise ValueError(f"{record.delimiter!r} parts no fields")
     for digest in (record.sha256, record.source_sha256):
         if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
             raise ValueError(f"{digest!r} is no SHA-256")

@@ -18,6 +18,7 @@ from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Counts
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.policy import Policy
+from compliance_frames.corpus.rawfiles import RawForm
 from compliance_frames.names import shown
 from compliance_frames.schemas import FILES
 
@@ -34,13 +35,14 @@ class FilePlan:
             and row groups that lose nothing go over as they are; ``"rewrite"``: all of it is made anew.
         bytes: its size when the plan was made.
         mtime_ns: when it had last been written then, in nanoseconds since the epoch.
-        rows: how many it holds; None for a file that is not Parquet.
+        rows: how many it holds, of a raw file its records; None for a file that is neither Parquet nor raw tweets.
         rows_dropped: rows that will go.
         rows_scrubbed: rows that stay and lose a place that they have.
         rows_unchecked: rows of tweets never asked about, which no result drops; 0 where nobody knows (no ledger).
         cells_nulled: tweets of others that will be taken out of rows that stay.
         why: the reason for the decision, in words.
-        columns: where its IDs and places are; None for a file that is not Parquet.
+        columns: where its IDs and places are; None for a file that is neither Parquet nor raw tweets.
+        raw: how it is read, where it holds raw tweets: lines that stay keep their bytes; None for other files.
     """
 
     path: str
@@ -54,6 +56,7 @@ class FilePlan:
     cells_nulled: int = 0
     why: str = ""
     columns: Columns | None = None
+    raw: RawForm | None = None
 
     @property
     def counts(self) -> Counts:
@@ -133,7 +136,14 @@ class Plan:
     def digest(self) -> str:
         """SHA-256 over files, erasures and policy: equal for equal plans, in every process."""
         told = {
-            "files": [{**vars(file), "columns": file.columns and vars(file.columns)} for file in self.files],
+            "files": [
+                {
+                    **vars(file),
+                    "columns": file.columns and vars(file.columns),
+                    "raw": file.raw and file.raw.to_dict(),
+                }
+                for file in self.files
+            ],
             "policy": dict(self.policy.treatments),
             "erasures": self.erasures.digest,
         }

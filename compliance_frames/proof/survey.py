@@ -19,6 +19,7 @@ from compliance_frames.proof.group import GroupLook, OpenedFile, Sought, bounds_
 from compliance_frames.proof.inventory import other_directories
 from compliance_frames.proof.kept import look_at_kept_rows
 from compliance_frames.proof.others import look_at_other
+from compliance_frames.proof.raw import look_at_raw
 from compliance_frames.proof.rescan import Found, cells
 from compliance_frames.proof.roles import Layout
 from compliance_frames.proof.sampling import Sample
@@ -135,6 +136,9 @@ class Survey:
     def _file(self, path: Path, record: FileRecord) -> Iterator[_Task]:
         if record.columns is None:
             yield partial(look_at_other, path, record, self._sought.needles)
+            return
+        if record.raw is not None:
+            yield partial(look_at_raw, path, record, self.manifest.columns_of(record), self._sought)
             return
         try:
             opened = self._opened(path, record)
