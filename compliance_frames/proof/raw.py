@@ -20,8 +20,9 @@ from compliance_frames.proof.group import Sought
 from compliance_frames.proof.rawpieces import Piece, pieces
 from compliance_frames.proof.rawvalues import number as id_of
 from compliance_frames.proof.rawvalues import records_of, stands_in
-from compliance_frames.proof.rescan import ids_of
+from compliance_frames.proof.rescan import ids_of, pairs
 from compliance_frames.proof.roles import Layout, Role, whose
+from compliance_frames.proof.search import Likely, Needles
 from compliance_frames.proof.texts import held_in_json
 
 #: Pieces that are held in memory at once.
@@ -58,6 +59,41 @@ def look_at_raw(path: Path, record: FileRecord, columns: ColumnPaths, sought: So
         looked.tell(f"it has {number(looked.records, 'record')}, and {record.rows_kept:,} by the manifest")
     looked.findings.counted.update({"raw files": 1, "rows": looked.records})
     return looked.findings
+
+
+def counts_of(path: Path, record: FileRecord, columns: ColumnPaths) -> int:
+    """How many records a raw file has."""
+    nothing = np.empty(0, np.int64)
+    counted = _Raw(record, columns, Sought(Erased(), Needles(nothing), Likely(nothing), None, must_erase=False))
+    waiting = pieces(path, record)
+    while batch := list(islice(waiting, _MANY)):
+        counted.at(batch)
+    return counted.records
+
+
+def authorship(path: Path, record: FileRecord, columns: ColumnPaths) -> Iterator[pa.RecordBatch]:
+    """The tweets of a raw file and who wrote them, for :func:`~compliance_frames.proof.rescan.authored`."""
+    header: list[str] = []
+    waiting = pieces(path, record)
+    while batch := list(islice(waiting, _MANY)):
+        both: list[tuple[int, int]] = []
+        for piece in batch:
+            if record.raw == "csv":
+                header = header or piece.value or []
+                told = dict(zip(header, piece.value or (), strict=False))
+                own, author = id_of(told.get(columns.id)), id_of(told.get(columns.author_id or ""))
+                both += [(own, author)] if own is not None and author is not None else []
+            else:
+                both += _written(piece.value, columns)
+        yield pairs(pa.array([own for own, _ in both], pa.int64()), pa.array([by for _, by in both], pa.int64()))
+
+
+def _written(value: Any, columns: ColumnPaths) -> list[tuple[int, int]]:
+    found: dict[int, tuple[set[int], set[int]]] = {}
+    for each in stands_in(value, columns):
+        if each.role in ("tweet", "author"):
+            found.setdefault(each.record, (set(), set()))[each.role == "author"].add(each.id)
+    return [(own, author) for tweets, authors in found.values() for own in tweets for author in authors]
 
 
 class _Raw:

@@ -66,7 +66,7 @@ def test_raw_files_of_any_tool_are_cleaned_without_an_option(
 
     report = cf.clean(cf.plan(tmp_path / "raw", *results), tmp_path / "clean")
 
-    assert cf.verify(tmp_path / "clean", *results).verified
+    assert cf.verify(tmp_path / "clean", *results, source=tmp_path / "raw").verified
     cleaned = unpack((tmp_path / "clean" / raw.name).read_bytes())
     before, after = records_in(written, ecosystem.form), records_in(cleaned, ecosystem.form)
     assert after == plain(by_loop(ecosystem, tweets, before, fates), ecosystem.form)
