@@ -99,7 +99,9 @@ def understood(path: Path, name: str, said: Told, bad_lines: BadLines) -> tuple[
     pages = [unit.value for unit in some if isinstance(unit.value, dict) and unit.value.keys() & {"includes", "users"}]
     if not there and not pages:
         return None
-    return form, _columns_of(there, said)
+    users = not any(_is_tweet(record, said) and not objects.keys_of(record).person for record in there)
+    found = _columns_of(there, said)
+    return form, dataclasses.replace(found, author_id=found.author_id or found.id) if users else found
 
 
 def _is_tweet(record: Any, said: Told) -> bool:

@@ -125,7 +125,7 @@ class _Raw:
     def _values(self, batch: Sequence[Piece], hits: Sequence[bool]) -> None:
         asked: list[int] = []
         for piece, hit in zip(batch, hits, strict=True):
-            records = records_of(piece.value)
+            records = records_of(piece.value, self._columns)
             if self._sought.asked is not None:
                 asked += [each for each in map(self._asked, records) if each is not None]
             if hit:
@@ -148,13 +148,13 @@ class _Raw:
             spot = Spot(self._record.path, None, each.column, each.role, each.places, each.own)
             bits = np.array([(1 << len(each.places)) - 1])
             self._add(spot, each.role, (each.column,), [each.id], np.array([row]), bits)
-        named = numbers_in(value) - {each.id for each in told}
-        if named:
-            spot = Spot(self._record.path, None, "", "mention")
-            self._add(spot, "mention", ("id",), sorted(named), np.full(len(named), self.records), None)
+        named = sorted(numbers_in(value) - {each.id for each in told})
+        spot = Spot(self._record.path, None, "", "mention")
+        for path in (("id",), ("user_id",)) if named else ():  # nobody knows whom a bare number names
+            self._add(spot, "mention", path, named, np.full(len(named), self.records), None)
 
     def _add(self, spot: Spot, role: Role, path: tuple[str, ...], ids: list[int], rows: Any, places: Any) -> None:
-        if role not in ("tweet",):
+        if role != "tweet" and path != ("user_id",):
             self.findings.counted[role] += len(ids)
         self.findings.cells.append(Cells(spot, whose(role, path), pa.array(ids, pa.int64()), rows, places))
 

@@ -20,7 +20,7 @@ from compliance_frames.proof.raw import Sift, counts_of
 from compliance_frames.proof.rawpieces import Piece, pieces
 
 _MANY: Final = 2048
-_PARTS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|\s+|[^"\s\[\]{},:]+', re.DOTALL)
+_PARTS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|\s|[^"\s\[\]{},:]+', re.DOTALL)
 
 
 def look_at_kept_pieces(

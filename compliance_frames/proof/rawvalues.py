@@ -48,27 +48,24 @@ class Stands:
     own: bool = False
 
 
-def records_of(value: Any) -> list[dict[str, Any]]:
+def records_of(value: Any, columns: ColumnPaths) -> list[dict[str, Any]]:
     """The records in a value: of an answer of the service, those in its lists.
 
-    >>> records_of({"data": [{"id": "7"}], "meta": {}}), records_of({"limit": {"track": 7}})
+    >>> columns = ColumnPaths("id")
+    >>> records_of({"data": [{"id": "7"}], "meta": {}}, columns), records_of({"limit": {"track": 7}}, columns)
     ([{'id': '7'}], [])
     """
-    return [record for _, record in _records(value)]
-
-
-def _records(value: Any) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
     if isinstance(value, list):
-        return [((), each) for each in value if isinstance(each, dict)]
+        return [each for each in value if isinstance(each, dict)]
     if not isinstance(value, dict):
         return []
-    if own_id(value) is None:
+    if own_id(value) is None and number(_dug(value, columns.id)) is None:
         lists = [name for name in _LISTS if isinstance(value.get(name), list)]
         if lists:
-            return [((name,), each) for name in lists for each in value[name] if isinstance(each, dict)]
+            return [each for name in lists for each in value[name] if isinstance(each, dict)]
         if not any(isinstance(value.get(name), dict) and own_id(value[name]) is not None for name in _WRAPPERS):
             return []
-    return [((), value)]
+    return [value]
 
 
 def own_id(told: dict[str, Any]) -> int | None:
@@ -108,8 +105,16 @@ def stands_in(value: Any, columns: ColumnPaths) -> Iterator[Stands]:
     >>> [(each.role, each.id) for each in stands_in({"id": 7, "user": {"id": 8}, "in_reply_to_status_id": 9}, columns)]
     [('tweet', 7), ('author', 8)]
     """
+    told: set[tuple[Role, int, int]] = set()  # most tools write an ID twice, as a number and as text
+    for each in _every(value, columns):
+        if (each.role, each.id, each.record) not in told:
+            told.add((each.role, each.id, each.record))
+            yield each
+
+
+def _every(value: Any, columns: ColumnPaths) -> Iterator[Stands]:
     seen: set[int] = set()
-    for at, (_, record) in enumerate(_records(value)):
+    for at, record in enumerate(records_of(value, columns)):
         seen.add(id(record))
         yield from _of_record(record, at, columns)
     if id(value) not in seen:
