@@ -85,7 +85,7 @@ def test_the_last_line_may_go(cleaned: Callable[..., bytes]) -> None:
         f'{{"id": 7, "text": "x", "user": {{"id_str": "{AUTHOR}"}}}}',
         f'{{"tweet": {{"id_str": "{GONE}", "full_text": "x"}}}}',
         f'{{"id": 7, "text": "x", "referenced_tweets": [{{"type": "retweeted", "id": "{GONE}"}}]}}',
-        f'{{"id": 7, "text": "x", "user": {{"id": 5}}, "retweeted_status": {{"id": 8, "text": "", "user": {{"id": {AUTHOR}}}}}}}',
+        f'{{"id": 7, "user": {{"id": 5}}, "retweeted_status": {{"id": 8, "text": "", "user": {{"id": {AUTHOR}}}}}}}',
         f'{{"id": 7, "text": "x", "retweeted_id": "{GONE}"}}',
         f'{{"id": {{"$numberLong": "{GONE}"}}, "text": "x"}}',
     ],
