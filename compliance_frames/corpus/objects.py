@@ -175,9 +175,10 @@ def looks_like_tweet(record: Any) -> bool:
     """
     if not isinstance(record, dict):
         return False
-    keys = keys_of(tweet_in(record)[1])
+    tweet = tweet_in(record)[1]
+    keys = keys_of(tweet)
     only_ids = keys.names <= {*keys.ids, *keys.authors}
-    return bool(keys.ids) and (only_ids or keys.marked or bool(keys.authors) or keys.person)
+    return bool(keys.ids) and (only_ids or keys.marked or bool(keys.authors or authors_of(tweet)) or keys.person)
 
 
 def number(value: Any) -> int | None:
