@@ -6,18 +6,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-#: A tweet may be wrapped whole in a struct of one of these names, as the service's answers are.
-WRAPPERS: Final = ("", "data", "tweet", "status")
-TIMES: Final = (
-    *("created_at", "parsed_created_at", "timestamp_utc", "tweet_time", "postedTime", "publish_date"),
-    *("date", "time", "timestamp"),
-)
+from compliance_frames.ids.naming import TEXTS as TEXTS
+from compliance_frames.ids.naming import TIMES as TIMES
+from compliance_frames.ids.naming import WRAPPERS as WRAPPERS
+
 #: Lists of ``{type, id}``.
 REFERENCE_LISTS: Final = ("referenced_tweets",)
 #: Structs with the tweet that a row repeats; a row is nothing without it. Gnip's ``object`` is one where it is shared.
 RETWEETS: Final = ("retweeted_status", "retweeted_tweet", "retweetedTweet", "object")
 QUOTES: Final = ("quoted_status", "quoted_tweet", "quotedTweet", "twitter_quoted_status")
-TEXTS: Final = ("text", "full_text", "rawContent", "content", "body")
 
 #: Columns in which the tools themselves put where a tweet was written.
 PLACE: Final = re.compile(

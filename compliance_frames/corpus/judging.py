@@ -18,9 +18,20 @@ from compliance_frames.corpus.columns import Columns, is_retweet
 from compliance_frames.corpus.ecosystems import TEXTS
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside
-from compliance_frames.corpus.objects import Object, number
 from compliance_frames.corpus.texts import judged
 from compliance_frames.corpus.told import Told
+from compliance_frames.raw.records import (
+    Object,
+    authors_of,
+    is_empty,
+    is_rounded,
+    keys_of,
+    must_be_clear,
+    number,
+    numbers,
+    records_in,
+    tweet_in,
+)
 from compliance_frames.raw.spans import Way
 
 #: What an answer brings beside its tweets: in which of its lists, under which key its name stands there, and where in
@@ -47,13 +58,13 @@ class Flagged:
 
     def gone(self, told: Object, ids: Collection[str]) -> bool:
         """Whether a tweet has to go, by its ID or its author's."""
-        found = objects.numbers(told, tuple(ids))
-        return bool(found & self.drop_tweets or objects.authors_of(told) & self.drop_authors)
+        found = numbers(told, tuple(ids))
+        return bool(found & self.drop_tweets or authors_of(told) & self.drop_authors)
 
     def bare(self, told: Object, ids: Collection[str]) -> bool:
         """Whether a tweet loses its places."""
-        found = objects.numbers(told, tuple(ids))
-        return bool(found & self.scrub_tweets or objects.authors_of(told) & self.scrub_authors)
+        found = numbers(told, tuple(ids))
+        return bool(found & self.scrub_tweets or authors_of(told) & self.scrub_authors)
 
     @property
     def erasures(self) -> Erasures:
@@ -108,7 +119,7 @@ def own_ids(value: Any, said: Told) -> list[int]:
     >>> own_ids({"data": [{"id": "7", "text": ""}, {"id": "8", "username": "somebody"}]}, Told())
     [7, -1]
     """
-    return [_own_id(record, said) for _, record in objects.records_in(value)]
+    return [_own_id(record, said) for _, record in records_in(value)]
 
 
 def _own_id(record: Any, said: Told) -> int:
@@ -118,9 +129,9 @@ def _own_id(record: Any, said: Told) -> int:
     if told is not None:
         values = [dug(record, told)[1]]
     else:
-        tweet = objects.tweet_in(record)[1]
-        keys = objects.keys_of(tweet)
-        objects.must_be_clear(keys)
+        tweet = tweet_in(record)[1]
+        keys = keys_of(tweet)
+        must_be_clear(keys)
         values = [tweet[name] for name in keys.ids]
         if keys.person and values:
             return -1
@@ -131,7 +142,7 @@ def _own_id(record: Any, said: Told) -> int:
     spelled = next((value for value in values if value is not None), None)
     if spelled is None:
         raise UnreadableError("has no tweet ID")
-    rounded = ": a spreadsheet or a float column took its last digits" if objects.is_rounded(spelled) else ""
+    rounded = ": a spreadsheet or a float column took its last digits" if is_rounded(spelled) else ""
     raise UnreadableError(f"has {str(spelled)[:40]!r} where its tweet ID is to be{rounded}")
 
 
@@ -178,7 +189,7 @@ def look(
     ([Row(way=(), drop=False, unchecked=False, scrub=True, cells=0)], [('geo',)])
     """
     found = Look()
-    records = objects.records_in(value)
+    records = records_in(value)
     for at, (way, record) in enumerate(records):
         one = _Record(record, way, said, flagged)
         row = one.row()
@@ -200,7 +211,7 @@ class _Record:
 
     def __init__(self, record: Object, way: Way, said: Told, flagged: Flagged) -> None:
         self.record, self.way, self.said, self.flagged = record, way, said, flagged
-        inside, self.tweet = objects.tweet_in(record)
+        inside, self.tweet = tweet_in(record)
         self.inside = (*way, *inside)
         self.nulled: list[Way] = []
         self.removed: list[Way] = []
@@ -222,7 +233,7 @@ class _Record:
         return row
 
     def _is_gone(self) -> bool:
-        if objects.keys_of(self.tweet).person:
+        if keys_of(self.tweet).person:
             return bool(self._ids() & (self.flagged.drop_authors | self.flagged.drop_tweets))
         return bool(self._ids() & self.flagged.drop_tweets or self._authors() & self.flagged.drop_authors)
 
@@ -232,16 +243,14 @@ class _Record:
     def _ids(self) -> set[int]:
         path = _told_id(self.said)
         if path is None:
-            return objects.numbers(self.tweet, objects.keys_of(self.tweet).ids)
+            return numbers(self.tweet, keys_of(self.tweet).ids)
         found = number(dug(self.record, path)[1])
         return set() if found is None else {found}
 
     def _authors(self) -> set[int]:
         path = _told_author(self.said)
         if path is None:
-            return objects.authors_of(self.tweet) | (
-                objects.authors_of(self.record) if self.tweet is not self.record else set()
-            )
+            return authors_of(self.tweet) | (authors_of(self.record) if self.tweet is not self.record else set())
         found = number(dug(self.record, path)[1])
         return set() if found is None else {found}
 
@@ -249,19 +258,19 @@ class _Record:
         told = self.said.geo if self.said.columns is None else self.said.columns.geo
         if told is not None and (self.said.columns is None or self.said.columns.says("geo")):
             ways = [(way, value) for way, value in (dug(self.record, path) for path in told) if way is not None]
-            return [(*self.way, *way) for way, value in ways if not objects.is_empty(value)]
+            return [(*self.way, *way) for way, value in ways if not is_empty(value)]
         found: list[Way] = [(*self.inside, name) for name in objects.placed(self.tweet)]
         if self.tweet is not self.record:
             found += [(*self.way, name) for name in objects.placed(self.record)]
         includes = self.record.get("includes")
-        if isinstance(includes, dict) and not objects.is_empty(includes.get("places")):
+        if isinstance(includes, dict) and not is_empty(includes.get("places")):
             found.append((*self.way, "includes", "places"))
         return found
 
     def _repeats_flat(self) -> bool:
         if self.said.says_references:
             return any(self._is_told_reference(path) for path in (self.said.columns or Columns("")).references)
-        return any(self._names(other, scrub=False) for other in objects.keys_of(self.tweet).repeated)
+        return any(self._names(other, scrub=False) for other in objects.others_of(self.tweet).repeated)
 
     def _is_told_reference(self, path: str) -> bool:
         value = dug(self.record, path)[1]
@@ -283,7 +292,7 @@ class _Record:
         if self.said.says("embedded"):
             return 0
         count = 0
-        for other in objects.keys_of(self.tweet).quoted:
+        for other in objects.others_of(self.tweet).quoted:
             which: tuple[str, ...] = ()
             if self._names(other, scrub=False):
                 which = other.content
@@ -321,12 +330,10 @@ class _Record:
                 self._repeats = True
             self._take(way)
             return
-        if objects.is_profile(name, value) and objects.numbers(value, objects.keys_of(value).ids) & (
-            self.flagged.drop_authors
-        ):
+        if objects.is_profile(name, value) and numbers(value, keys_of(value).ids) & (self.flagged.drop_authors):
             self._take(way)
             return
-        if other and self.flagged.bare(value, objects.keys_of(value).ids):
+        if other and self.flagged.bare(value, keys_of(value).ids):
             places = objects.placed(value)
             self.nulled += [(*way, place) for place in places]
             self.cells += bool(places)
@@ -340,12 +347,12 @@ class _Record:
 
     def _is_other_gone(self, value: Object) -> bool:
         """Whether another tweet has to go: it was flagged, or it repeats one that was."""
-        return self.flagged.gone(value, objects.keys_of(value).ids) or any(
+        return self.flagged.gone(value, keys_of(value).ids) or any(
             self._is_repeated(each) for each in objects.references_in(value)
         )
 
     def _is_repeated(self, reference: Object) -> bool:
-        return reference.get("type") == "retweeted" and self.flagged.gone(reference, objects.keys_of(reference).ids)
+        return reference.get("type") == "retweeted" and self.flagged.gone(reference, keys_of(reference).ids)
 
     def _is_row_s_original(self, way: Way) -> bool:
         return way[:-1] == self.inside and isinstance(way[-1], str) and is_retweet(way[-1])

@@ -13,13 +13,13 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from compliance_frames.corpus import objects
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.ecosystems import REFERENCE_LISTS
 from compliance_frames.corpus.erase import Counts, masks
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_reference
 from compliance_frames.corpus.judging import Flagged, UnreadableError, dug, look, own_ids
+from compliance_frames.corpus.objects import placed
 from compliance_frames.corpus.texts import tell_of_tweets
 from compliance_frames.corpus.told import Told
 from compliance_frames.errors import IdError, PlanError
@@ -29,6 +29,17 @@ from compliance_frames.ids.slices import IdSet, is_in
 from compliance_frames.raw.fields import emptied
 from compliance_frames.raw.names import delimiter_in
 from compliance_frames.raw.packed import opened, packed
+from compliance_frames.raw.records import (
+    authors_of,
+    is_rounded,
+    keys_of,
+    looks_like_tweet,
+    must_be_clear,
+    number,
+    numbers,
+    records_in,
+    tweet_in,
+)
 from compliance_frames.raw.sieve import Sifted, sift
 from compliance_frames.raw.spans import without
 from compliance_frames.raw.units import Unit, Writer, blocks, csv_records, first_of, json_lines, json_values, to_sift
@@ -94,12 +105,12 @@ def understood(path: Path, name: str, said: Told, bad_lines: BadLines) -> tuple[
     form = RawForm(kind, bad_lines=bad_lines, said=said)
     with opened(path) as stream:
         some = first_of(_units(form, stream), _SOME)
-    records = [record for unit in some for _, record in objects.records_in(unit.value)]
+    records = [record for unit in some for _, record in records_in(unit.value)]
     there = [record for record in records if _is_tweet(record, said)]
     pages = [unit.value for unit in some if isinstance(unit.value, dict) and unit.value.keys() & {"includes", "users"}]
     if not there and not pages:
         return None
-    users = not any(_is_tweet(record, said) and not objects.keys_of(record).person for record in there)
+    users = not any(_is_tweet(record, said) and not keys_of(record).person for record in there)
     found = _columns_of(there, said)
     return form, dataclasses.replace(found, author_id=found.author_id or found.id) if users else found
 
@@ -108,7 +119,7 @@ def _is_tweet(record: Any, said: Told) -> bool:
     path = said.id_column if said.columns is None else said.columns.id
     if path is not None:
         return isinstance(record, dict) and dug(record, path)[0] is not None
-    return objects.looks_like_tweet(record)
+    return looks_like_tweet(record)
 
 
 def _kind(path: Path) -> RawKind | None:
@@ -135,16 +146,16 @@ def _columns_of(records: Sequence[dict[str, Any]], said: Told) -> Columns:
         return said.columns
     path, author, places = said.id_column, said.author_column, dict[str, None]()
     for record in records:
-        inside, tweet = objects.tweet_in(record)
-        keys = objects.keys_of(tweet)
-        objects.must_be_clear(keys) if said.id_column is None else None
+        inside, tweet = tweet_in(record)
+        keys = keys_of(tweet)
+        must_be_clear(keys) if said.id_column is None else None
         above = "".join(f"{step}." for step in inside)
         path = path or (f"{above}{keys.ids[0]}" if keys.ids else None)
         people = [name for name in ("user", "author", "actor") if isinstance(tweet.get(name), dict)]
         nested = next((f"{name}.{key}" for name in people for key in ("id_str", "id") if key in tweet[name]), None)
         found = keys.authors[0] if keys.authors else nested
         author = author or (f"{above}{found}" if found else None)
-        places |= dict.fromkeys(f"{above}{name}" for name in objects.placed(tweet))
+        places |= dict.fromkeys(f"{above}{name}" for name in placed(tweet))
     geo = tuple(said.geo) if said.geo is not None else tuple(places)
     known = geo if geo or said.geo is not None else None
     return Columns(path or "id", author, geo=known, references=REFERENCE_LISTS)
@@ -160,7 +171,7 @@ def _understood_table(
         if not head or len(set(head[0].value)) < len(head[0].value):
             continue
         names = head[0].value
-        keys = objects.keys_of(dict.fromkeys(names))
+        keys = keys_of(dict.fromkeys(names))
         if _is_tweet(dict.fromkeys(names), said):
             found = _table_columns(names, [unit.value for unit in head[1:] if len(unit.value) == len(names)], said)
             if keys.person and said.id_column is None:
@@ -324,7 +335,7 @@ def _numbers_in(value: Any) -> set[int]:
             waiting.extend(each.values())
         elif isinstance(each, list):
             waiting.extend(each)
-        elif (told := objects.number(each)) is not None:
+        elif (told := number(each)) is not None:
             found.add(told)
     return found
 
@@ -377,9 +388,9 @@ class _Table:
             return -2
         self._must_know_references(unit)
         own = fields[self._at[self._columns.id]]
-        found = objects.number(own)
+        found = number(own)
         if found is None:
-            rounded = ": a spreadsheet or a float column took its last digits" if objects.is_rounded(own) else ""
+            rounded = ": a spreadsheet or a float column took its last digits" if is_rounded(own) else ""
             what = f"has {own[:40]!r} where its tweet ID is to be{rounded}" if own.strip() else "has no tweet ID"
             unit.problem = what
             return -2
@@ -394,7 +405,7 @@ class _Table:
     def _must_know_references(self, unit: Unit) -> None:
         for name in self._references:
             value = unit.value[self._at[name]]
-            if value and not value.isdigit() and "." in value and objects.is_rounded(value) and float(value) > 2**53:
+            if value and not value.isdigit() and "." in value and is_rounded(value) and float(value) > 2**53:
                 raise PlanError(
                     f"line {unit.line:,}: {value[:40]!r} in column {name!r} is a rounded number: rows that retweet "
                     "what has to go cannot be found by it. Export the source again with this column as strings, or "
@@ -477,8 +488,8 @@ def tweets_by(path: Path, form: RawForm, columns: Columns, authors: IdSet) -> It
 
 
 def _tweet_of_record(record: dict[str, str], columns: Columns, authors: Collection[int]) -> list[int]:
-    written = objects.number(record.get(columns.author_id or "")) in authors
-    own = objects.number(record.get(columns.id))
+    written = number(record.get(columns.author_id or "")) in authors
+    own = number(record.get(columns.id))
     return [own] if written and own is not None else []
 
 
@@ -489,9 +500,9 @@ def _tweets_in(value: Any, said: Told, authors: Collection[int]) -> list[int]:
         own, author = (said.id_column, said.author_column) if said.columns is None else (
             said.columns.id, said.columns.author_id
         )  # fmt: skip
-        for _, record in objects.records_in(value) if own and author else ():
-            told = objects.number(dug(record, own or "")[1])
-            if told is not None and objects.number(dug(record, author or "")[1]) in authors:
+        for _, record in records_in(value) if own and author else ():
+            told = number(dug(record, own or "")[1])
+            if told is not None and number(dug(record, author or "")[1]) in authors:
                 found.append(told)
     waiting = [value]
     while waiting:
@@ -500,9 +511,9 @@ def _tweets_in(value: Any, said: Told, authors: Collection[int]) -> list[int]:
             waiting.extend(each)
         elif isinstance(each, dict):
             waiting.extend(each.values())
-            keys = objects.keys_of(each)
-            if keys.ids and not keys.person and objects.authors_of(each) & frozenset(authors):
-                found += objects.numbers(each, keys.ids)
+            keys = keys_of(each)
+            if keys.ids and not keys.person and authors_of(each) & frozenset(authors):
+                found += numbers(each, keys.ids)
     return found
 
 
