@@ -23,6 +23,7 @@ from compliance_frames.corpus.told import Told
 from compliance_frames.raw.records import (
     Object,
     authors_of,
+    dug,
     is_empty,
     is_rounded,
     keys_of,
@@ -152,24 +153,6 @@ def _told_id(said: Told) -> str | None:
 
 def _told_author(said: Told) -> str | None:
     return said.author_column if said.columns is None else said.columns.author_id
-
-
-def dug(record: Object, path: str) -> tuple[Way | None, Any]:
-    """The way to a value that was named, and the value.
-
-    >>> dug({"user": {"id": 7}}, "user.id"), dug({"user.id": 7}, "user.id"), dug({}, "user.id")
-    ((('user', 'id'), 7), (('user.id',), 7), (None, None))
-    """
-    if path in record:
-        return (path,), record[path]
-    names = path.split(".")
-    for cut in range(1, len(names)):
-        inner = record.get(".".join(names[:cut]))
-        if isinstance(inner, dict):
-            way, value = dug(inner, ".".join(names[cut:]))
-            if way is not None:
-                return (".".join(names[:cut]), *way), value
-    return None, None
 
 
 def look(

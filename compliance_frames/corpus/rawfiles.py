@@ -18,7 +18,7 @@ from compliance_frames.corpus.ecosystems import REFERENCE_LISTS
 from compliance_frames.corpus.erase import Counts, masks
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_reference
-from compliance_frames.corpus.judging import Flagged, UnreadableError, dug, look, own_ids
+from compliance_frames.corpus.judging import Flagged, UnreadableError, look, own_ids
 from compliance_frames.corpus.objects import placed
 from compliance_frames.corpus.texts import tell_of_tweets
 from compliance_frames.corpus.told import Told
@@ -27,13 +27,13 @@ from compliance_frames.ids.parse import looks_hashed
 from compliance_frames.ids.sets import IdArray
 from compliance_frames.ids.slices import IdSet, is_in
 from compliance_frames.raw.fields import emptied
-from compliance_frames.raw.names import delimiter_in
+from compliance_frames.raw.forms import seen_in, units_of
 from compliance_frames.raw.packed import opened, packed
 from compliance_frames.raw.records import (
     authors_of,
+    dug,
     is_rounded,
     keys_of,
-    looks_like_tweet,
     must_be_clear,
     number,
     numbers,
@@ -42,12 +42,9 @@ from compliance_frames.raw.records import (
 )
 from compliance_frames.raw.sieve import Sifted, sift
 from compliance_frames.raw.spans import without
-from compliance_frames.raw.units import Unit, Writer, blocks, csv_records, first_of, json_lines, json_values, to_sift
+from compliance_frames.raw.units import Unit, Writer, blocks, to_sift
 from compliance_frames.schemas import BadLines, RawKind
 
-_DELIMITERS: Final = (",", ";", "\t")
-#: Records that are looked at to see what a file is.
-_SOME: Final = 256
 _SETS: Final = ("drop_tweets", "drop_authors", "scrub_tweets", "scrub_authors")
 
 
@@ -64,7 +61,7 @@ class RawForm:
     """
 
     kind: RawKind
-    delimiter: str = ","
+    delimiter: str = ""
     users: bool = False
     bad_lines: BadLines = "error"
     said: Told = field(default_factory=Told)
@@ -89,55 +86,21 @@ class Bad:
     why: str = ""
 
 
-def understood(path: Path, name: str, said: Told, bad_lines: BadLines) -> tuple[RawForm, Columns] | None:
+def understood(path: Path, said: Told, bad_lines: BadLines) -> tuple[RawForm, Columns] | None:
     """How a file is to be read, and where its tweets' IDs are; None where no tweets are seen in it.
 
     Raises:
         PlanError: there are tweets, and it is not clear which key or column is their ID.
         RawFileError: the file cannot be read.
     """
-    told = delimiter_in(name)
-    if told:
-        return _understood_table(path, said, bad_lines, (told, *_DELIMITERS))
-    kind = _kind(path)
-    if kind is None:
+    seen = seen_in(path, said.id_column if said.columns is None else said.columns.id)
+    if seen is None:
         return None
-    form = RawForm(kind, bad_lines=bad_lines, said=said)
-    with opened(path) as stream:
-        some = first_of(_units(form, stream), _SOME)
-    records = [record for unit in some for _, record in records_in(unit.value)]
-    there = [record for record in records if _is_tweet(record, said)]
-    pages = [unit.value for unit in some if isinstance(unit.value, dict) and unit.value.keys() & {"includes", "users"}]
-    if not there and not pages:
-        return None
-    users = not any(_is_tweet(record, said) and not keys_of(record).person for record in there)
-    found = _columns_of(there, said)
-    return form, dataclasses.replace(found, author_id=found.author_id or found.id) if users else found
-
-
-def _is_tweet(record: Any, said: Told) -> bool:
-    path = said.id_column if said.columns is None else said.columns.id
-    if path is not None:
-        return isinstance(record, dict) and dug(record, path)[0] is not None
-    return looks_like_tweet(record)
-
-
-def _kind(path: Path) -> RawKind | None:
-    """Whether a file's values of JSON are one in each line; None where it is no JSON."""
-    with opened(path) as stream:
-        head = stream.read(1 << 20).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head[:1] == b"[":
-        return "json"
-    if head[:1] != b"{":
-        return None
-    for line in head.split(b"\n")[:20]:
-        if line.startswith(b"{") and len(line.strip()) > 1:
-            try:
-                json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            return "json lines"
-    return "json"
+    form = RawForm(seen.kind, seen.delimiter, seen.users, bad_lines, said)
+    found = _table_columns(seen.records, said) if seen.kind == "csv" else _columns_of(seen.records, said)
+    if seen.users:
+        found = dataclasses.replace(found, author_id=found.id if seen.kind == "csv" else found.author_id or found.id)
+    return form, found
 
 
 def _columns_of(records: Sequence[dict[str, Any]], said: Told) -> Columns:
@@ -161,29 +124,11 @@ def _columns_of(records: Sequence[dict[str, Any]], said: Told) -> Columns:
     return Columns(path or "id", author, geo=known, references=REFERENCE_LISTS)
 
 
-def _understood_table(
-    path: Path, said: Told, bad_lines: BadLines, delimiters: Sequence[str]
-) -> tuple[RawForm, Columns] | None:
-    for delimiter in dict.fromkeys(delimiters):
-        form = RawForm("csv", delimiter, bad_lines=bad_lines, said=said)
-        with opened(path) as stream:
-            head = first_of(_units(form, stream), _SOME)
-        if not head or len(set(head[0].value)) < len(head[0].value):
-            continue
-        names = head[0].value
-        keys = keys_of(dict.fromkeys(names))
-        if _is_tweet(dict.fromkeys(names), said):
-            found = _table_columns(names, [unit.value for unit in head[1:] if len(unit.value) == len(names)], said)
-            if keys.person and said.id_column is None:
-                return dataclasses.replace(form, users=True), dataclasses.replace(found, author_id=found.id)
-            return form, found
-    return None
-
-
-def _table_columns(names: list[str], rows: list[list[str]], said: Told) -> Columns:
+def _table_columns(rows: Sequence[dict[str, str]], said: Told) -> Columns:
     """The columns of a table: by their names, and text with other tweets in it by its first values."""
+    names = list(rows[0])
     found = said.find(pa.schema([(name, pa.string()) for name in names]))
-    values = {name: [row[at] for row in rows] for at, name in enumerate(names)}
+    values = {name: [row[name] for row in rows] for name in names}
     author = found.author_id
     if author is not None and not said.says_author and any(looks_hashed(text.strip()) for text in values[author]):
         found = dataclasses.replace(found, author_id=None)
@@ -196,12 +141,6 @@ def _table_columns(names: list[str], rows: list[list[str]], said: Told) -> Colum
         ]
         found = dataclasses.replace(found, embedded=(*found.embedded, *more))
     return found
-
-
-def _units(form: RawForm, stream: Any) -> Iterator[Unit]:
-    if form.kind == "csv":
-        return csv_records(stream, form.delimiter)
-    return json_lines(stream) if form.kind == "json lines" else json_values(stream)
 
 
 @dataclass
@@ -231,7 +170,7 @@ class Pass:
         judge: _Table | _Objects = _Table(self) if self.form.kind == "csv" else _Objects(self)
         sets = [getattr(self.erasures, name) for name in _SETS]
         with opened(self.path) as stream:
-            for block in blocks(_units(self.form, stream)):
+            for block in blocks(units_of(self.form.kind, self.form.delimiter, stream)):
                 for unit, text in zip(block, judge.texts(block, sift(to_sift(block), sets)), strict=True):
                     self.changed += text != unit.text
                     yield unit, text
@@ -469,7 +408,7 @@ def tweets_by(path: Path, form: RawForm, columns: Columns, authors: IdSet) -> It
     """The tweets in a raw file that some authors wrote, in parts, unsorted."""
     with opened(path) as stream:
         names: list[str] = []
-        for block in blocks(_units(form, stream)):
+        for block in blocks(units_of(form.kind, form.delimiter, stream)):
             sifted = sift(to_sift(block), [authors])
             names = names or next((unit.value for unit in block if unit.value), [])
             found: list[int] = []

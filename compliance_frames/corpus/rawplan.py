@@ -98,7 +98,7 @@ def _understood(
     listing: Listing, source: SourceFile, said: Told, others: Others, bad_lines: BadLines
 ) -> tuple[RawForm, Columns] | None:
     try:
-        return understood(listing.root / source.path, source.path, said, bad_lines)
+        return understood(listing.root / source.path, said, bad_lines)
     except RawFileError:
         if others == "leave":
             return None

@@ -241,3 +241,21 @@ def is_rounded(value: Any) -> bool:
     (True, True, False)
     """
     return isinstance(value, float) or (isinstance(value, str) and _ROUNDED.fullmatch(value) is not None)
+
+
+def dug(record: Object, path: str) -> tuple[Way | None, Any]:
+    """The way to a value that was named, and the value.
+
+    >>> dug({"user": {"id": 7}}, "user.id"), dug({"user.id": 7}, "user.id"), dug({}, "user.id")
+    ((('user', 'id'), 7), (('user.id',), 7), (None, None))
+    """
+    if path in record:
+        return (path,), record[path]
+    names = path.split(".")
+    for cut in range(1, len(names)):
+        inner = record.get(".".join(names[:cut]))
+        if isinstance(inner, dict):
+            way, value = dug(inner, ".".join(names[cut:]))
+            if way is not None:
+                return (".".join(names[:cut]), *way), value
+    return None, None
