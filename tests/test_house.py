@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "ids": GROUND,
     "raw": GROUND | {"ids"},
     "service": GROUND | {"ids"},
-    "jobs": GROUND | {"ids", "service"},
+    "jobs": GROUND | {"ids", "raw", "service"},
     "corpus": GROUND | {"ids", "raw", "jobs.ledger"},
     "proof": GROUND | {"ids", "jobs.ledger", "corpus.manifest"},
     "report": GROUND | {"ids", "jobs.ledger", "corpus.manifest"},

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.plan import Plan
-    from compliance_frames.schemas import Others, Unchecked
+    from compliance_frames.schemas import BadLines, Others, Unchecked
 
 
 class Treating:
@@ -35,11 +35,13 @@ class Treating:
         unchecked: Unchecked,
         others: Others,
         rewrite: Sequence[str],
+        bad_lines: BadLines,
     ) -> None:
         self.policy = options.policy_of(treat)
         self.geo = options.geo_of(geo, no_geo)
         self.unchecked = unchecked
         self.others = others
+        self.bad_lines = bad_lines
         self.rewrite = rewrite
 
 
@@ -64,6 +66,7 @@ def _make_plan(
             id_column=id_column,
             author_column=author_column,
             others=treating.others,
+            bad_lines=treating.bad_lines,
             rewrite=treating.rewrite,
             progress=told,
         )
@@ -197,6 +200,7 @@ def run(
     unchecked: Unchecked,
     others: Others,
     rewrite: Sequence[str],
+    bad_lines: BadLines,
     workers: int | None,
     zstd_level: int | None,
     wait: bool,
@@ -215,7 +219,7 @@ def run(
       compliance-frames run corpus/ clean/
       compliance-frames run corpus/ clean/ --max-age 7d --treat protected=keep
     """
-    treating = Treating(treat, geo, no_geo, unchecked, others, rewrite)
+    treating = Treating(treat, geo, no_geo, unchecked, others, rewrite, bad_lines)
     book = ledger or _beside(dest, ".ledger")
     certificate = _beside(dest, ".certificate.json")
     _refuse_early(corpus, dest, certificate)

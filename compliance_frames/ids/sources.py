@@ -78,6 +78,8 @@ def _columns(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
     """The ID column of a source: whole where it is in memory, else batch by batch."""
     if isinstance(source, str | Path):
         return batches_of_path(Path(source), told)
+    if hasattr(source, "pieces"):  # something that reads its IDs itself
+        return iter(source.pieces(told))
     if isinstance(source, pa.Array | pa.ChunkedArray):
         return iter([(told, source)])
     if isinstance(source, pl.Series):

@@ -28,6 +28,7 @@ from compliance_frames.jobs.states import FINAL, State
 from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import must_be_free
 from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
+from compliance_frames.raw.ids import raw_ids
 from compliance_frames.schemas import JobType
 from compliance_frames.service.addresses import base_url_from
 from compliance_frames.service.api import ComplianceApi
@@ -321,6 +322,7 @@ def _questions(
     source: Any, type: CheckType, id_column: str | None, author_column: str | None, allow_damaged: bool, spill: Path
 ) -> dict[JobType, Ids]:
     """The IDs to ask about, by type; those that are too many for the memory lie on the disk that the ledger is on."""
+    source = raw_ids(source)
     if type not in get_args(CheckType):
         raise IdError(f"type={type!r} is none of {', '.join(map(repr, get_args(CheckType)))}.")
     if type != "both":
