@@ -56,6 +56,7 @@ class RawForm:
         kind: a value of JSON in each line; values wherever they end, and elements of lists; or records of a table.
         delimiter: what stands between the fields of a table.
         users: whether it is a table of users.
+        bare: whether it holds nothing but tweets' IDs: whose they are is known by other files, if at all.
         bad_lines: what becomes of lines that cannot be read.
         said: what was told of its columns, or keys.
     """
@@ -63,6 +64,7 @@ class RawForm:
     kind: RawKind
     delimiter: str = ""
     users: bool = False
+    bare: bool = False
     bad_lines: BadLines = "error"
     said: Told = field(default_factory=Told)
 
@@ -96,7 +98,7 @@ def understood(path: Path, said: Told, bad_lines: BadLines) -> tuple[RawForm, Co
     seen = seen_in(path, said.id_column if said.columns is None else said.columns.id)
     if seen is None:
         return None
-    form = RawForm(seen.kind, seen.delimiter, seen.users, bad_lines, said)
+    form = RawForm(seen.kind, seen.delimiter, seen.users, seen.bare, bad_lines, said)
     found = _table_columns(seen.records, said) if seen.kind == "csv" else _columns_of(seen.records, said)
     if seen.users:
         found = dataclasses.replace(found, author_id=found.id if seen.kind == "csv" else found.author_id or found.id)
@@ -233,7 +235,10 @@ class _Objects:
             return []
 
     def _judged(self, unit: Unit, flagged: Flagged, unasked: Collection[int], drop: bool) -> str | None:
-        found = look(unit.value, self._said, flagged, unasked, drop_unasked=drop)
+        try:
+            found = look(unit.value, self._said, flagged, unasked, drop_unasked=drop)
+        except RecursionError:
+            raise PlanError(f"line {unit.line:,} is nested too deeply to be looked into: take it out") from None
         gone = sum(row.drop for row in found.rows)
         self._reading.counts += Counts(
             rows_in=len(found.rows),

@@ -57,6 +57,11 @@ class RawFiles:
             raise PlanError(f"{listing.root} holds no Parquet file, and no tweets are seen in {names}: nothing to plan")
         return cls(listing, forms, columns, bad_lines)
 
+    @property
+    def columns_with_authors(self) -> dict[str, Columns]:
+        """Those of files in which there is more than tweets' IDs: it has to be known whose that is."""
+        return {path: found for path, found in self.columns.items() if not self.forms[path].bare}
+
     def tweets_of(self, erasures: Erasures) -> Iterator[IdArray]:
         """The tweets that go because of their author, in parts, unsorted."""
         for path, form in self.forms.items() if len(erasures.drop_authors) else ():

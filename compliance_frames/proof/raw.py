@@ -51,7 +51,7 @@ def look_at_raw(path: Path, record: FileRecord, columns: ColumnPaths, sought: So
         waiting = pieces(path, record)
         while batch := list(islice(waiting, _MANY)):
             looked.at(batch)
-    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, RecursionError, pa.ArrowException) as error:
         said = str(error).partition("\n")[0][:200]
         looked.tell(f"it cannot be read as {record.raw} ({type(error).__name__}: {said})")
         return looked.findings

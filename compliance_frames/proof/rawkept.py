@@ -30,7 +30,7 @@ def look_at_kept_pieces(
     findings = Findings()
     try:
         problem, kept = _compared(source, cleaned, record, manifest, erased)
-    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, RecursionError, pa.ArrowException) as error:
         findings.unlooked.add(f"whether the lines of {record.path!r} are the source's ({type(error).__name__})")
         return findings
     findings.counted["kept"] = kept

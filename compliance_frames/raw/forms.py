@@ -31,12 +31,14 @@ class Seen:
         kind: how it is read.
         delimiter: what stands between the fields of a table; an empty text where it is none.
         users: whether there are users in it, and no tweets.
+        bare: whether there is nothing in it but IDs of tweets.
         records: its first tweets or users; of a table, an object for each row, and one with empty texts at least.
     """
 
     kind: RawKind
     delimiter: str
     users: bool
+    bare: bool
     records: tuple[Object, ...]
 
 
@@ -54,7 +56,7 @@ def seen_in(path: Path, told: str | None = None) -> Seen | None:
     >>> path = Path(tempfile.mkdtemp(), "tweets.csv")
     >>> _ = path.write_text("id;text\\n7;hello\\n")
     >>> seen_in(path)
-    Seen(kind='csv', delimiter=';', users=False, records=({'id': '7', 'text': 'hello'},))
+    Seen(kind='csv', delimiter=';', users=False, bare=False, records=({'id': '7', 'text': 'hello'},))
     """
     named = delimiter_in(path.name)
     return _seen_in_table(path, told, named) if named else _seen_in_json(path, told)
@@ -88,7 +90,8 @@ def _seen_in_json(path: Path, told: str | None) -> Seen | None:
     there = tuple(record for record in every if _is_tweet(record, told))
     if not there and not any(isinstance(unit.value, dict) and unit.value.keys() & _BESIDE for unit in some):
         return None
-    return Seen(kind, "", told is None and all(keys_of(record).person for record in there), there)
+    users = told is None and all(keys_of(record).person for record in there)
+    return Seen(kind, "", users, bool(there) and all(map(_is_bare, there)), there)
 
 
 def _json_kind(path: Path) -> RawKind | None:
@@ -116,5 +119,11 @@ def _seen_in_table(path: Path, told: str | None, named: str) -> Seen | None:
         if len(set(names)) == len(names) and _is_tweet(dict.fromkeys(names, ""), told):
             rows = [dict(zip(names, fields, strict=True)) for fields in some[1:] if len(fields) == len(names)]
             users = told is None and keys_of(dict.fromkeys(names)).person
-            return Seen("csv", delimiter, users, tuple(rows) or (dict.fromkeys(names, ""),))
+            there = tuple(rows) or (dict.fromkeys(names, ""),)
+            return Seen("csv", delimiter, users, _is_bare(there[0]), there)
     return None
+
+
+def _is_bare(record: Object) -> bool:
+    keys = keys_of(record)
+    return keys.names <= set(keys.ids)

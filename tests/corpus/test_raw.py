@@ -295,6 +295,29 @@ def test_raw_files_beside_parquet_are_cleaned_and_others_are_not_taken_for_tweet
     assert cf.plan(root, *results, others="leave").left == ("c.csv", "d.json")
 
 
+def test_lists_of_ids_lose_tweets_whose_authors_others_tell(write: Write, flag: Flag) -> None:
+    """A file with nothing but IDs needs no authors: a row of Parquet says whose tweet one of them is."""
+    table = pa.table({"id": [OTHER, 2], "author_id": [AUTHOR, 3]})
+    root = write({"a.parquet": table, "ids.csv": f"id\n{OTHER}\n2\n".encode()})
+    results = flag("suspended", [AUTHOR], "users")
+    report = cf.clean(cf.plan(root, results), root.with_name("clean"))
+    assert (report.destination / "ids.csv").read_bytes() == b"id\n2\n"
+    assert cf.verify(report.destination, results, source=root).verified
+
+
+@pytest.mark.parametrize("depth", [200, 5_000])
+def test_what_is_nested_deeply_ends_nothing(write: Write, flag: Flag, depth: int) -> None:
+    """It is looked into as far as Python goes, or is a line that cannot be read."""
+    deep = f'{{"id":7,"text":"x","a":{"[" * depth}{GONE}{"]" * depth}}}\n'
+    root = write({"a.jsonl": f'{{"id":5,"text":"x"}}\n{deep}'.encode()})
+    if depth < 1_000:
+        report = cf.clean(cf.plan(root, flag("deleted", [GONE])), root.with_name("clean"))
+        assert cf.verify(report.destination, flag("deleted", [GONE]), source=root).verified
+    else:
+        with pytest.raises(PlanError, match=r"a\.jsonl, line 2 is nested too deeply"):
+            cf.plan(root, flag("deleted", [GONE]))
+
+
 def test_a_single_file_can_be_a_dataset(write: Write, flag: Flag) -> None:
     """As one of Parquet can."""
     root = write({"a.jsonl": f'{{"id":{GONE},"text":"x"}}\n'.encode(), "b.jsonl": b""})
