@@ -22,7 +22,6 @@ from compliance_frames.proof.rawvalues import number as id_of
 from compliance_frames.proof.rawvalues import records_of, stands_in
 from compliance_frames.proof.rescan import ids_of, pairs
 from compliance_frames.proof.roles import Layout, Role, whose
-from compliance_frames.proof.search import Likely, Needles
 from compliance_frames.proof.texts import held_in_json
 
 #: Pieces that are held in memory at once.
@@ -30,6 +29,7 @@ _MANY: Final = 2048
 _DIGITS: Final = re.compile(rb"[0-9]+")
 #: Where JSON may spell a number otherwise than in digits.
 _UNUSUAL: Final = re.compile(r"\\u003[0-9]|[0-9.][eE][+0-9]")
+_EXPONENT: Final = re.compile(r"\\u003[0-9]|[:\[,]\s*-?[0-9][0-9.]*[eE]\+?[0-9]")
 _HELD: Final = {
     "embedded tweet": "hold a tweet that had to go",
     "embedded author": "hold a tweet of an author who had to go",
@@ -61,14 +61,31 @@ def look_at_raw(path: Path, record: FileRecord, columns: ColumnPaths, sought: So
     return looked.findings
 
 
-def counts_of(path: Path, record: FileRecord, columns: ColumnPaths) -> int:
-    """How many records a raw file has."""
-    nothing = np.empty(0, np.int64)
-    counted = _Raw(record, columns, Sought(Erased(), Needles(nothing), Likely(nothing), None, must_erase=False))
-    waiting = pieces(path, record)
-    while batch := list(islice(waiting, _MANY)):
-        counted.at(batch)
-    return counted.records
+def records_counted(
+    found: Iterator[Piece], record: FileRecord, columns: ColumnPaths, told: list[int]
+) -> Iterator[Piece]:
+    """The same pieces; how many records they are stands in a list once they came to their end."""
+    count, header = 0, None
+    for piece in found:
+        if record.raw != "csv":
+            count += len(records_of(piece.value, columns))
+        elif header is None:
+            header = piece.value or []
+        else:
+            count += is_record(piece.value, header, columns)
+        yield piece
+    told.append(count)
+
+
+def is_record(fields: list[str] | None, header: list[str], columns: ColumnPaths) -> bool:
+    """Whether the fields of a table are a record with an ID, and not its header once more.
+
+    >>> is_record(["7", "x"], ["id", "text"], ColumnPaths("id")), is_record(["x"], ["id", "text"], ColumnPaths("id"))
+    (True, False)
+    """
+    if fields is None or fields == header or len(fields) != len(header) or columns.id not in header:
+        return False
+    return id_of(fields[header.index(columns.id)]) is not None
 
 
 def authorship(path: Path, record: FileRecord, columns: ColumnPaths) -> Iterator[pa.RecordBatch]:
@@ -163,17 +180,12 @@ class _Raw:
         for piece, hit in zip(batch, hits, strict=True):
             if self._header is None:
                 self._header = piece.value or []
-            elif piece.value is not None and piece.value != self._header and self._is_record(piece.value):
+            elif is_record(piece.value, self._header, self._columns):
                 rows.append(piece.value)
                 suspects += [len(rows) - 1] * hit
         for own in self._own_table(rows):
             self._batch(own, suspects)
         self.records += len(rows)
-
-    def _is_record(self, fields: list[str]) -> bool:
-        names = self._header or []
-        own = names.index(self._columns.id) if self._columns.id in names else -1
-        return len(fields) == len(names) and own >= 0 and id_of(fields[own]) is not None
 
     def _own_table(self, rows: list[list[str]]) -> Iterator[pa.RecordBatch]:
         if rows and self._header:
@@ -229,9 +241,14 @@ class Sift:
         ends = np.cumsum([len(some) for some in found])
         starts = ends - [len(some) for some in found]
         return [
-            bool(among[start:end].any()) or _UNUSUAL.search(piece.text) is not None
+            bool(among[start:end].any()) or _is_unusual(piece.text)
             for piece, start, end in zip(batch, starts, ends, strict=True)
         ]
+
+
+def _is_unusual(text: str) -> bool:
+    """Whether numbers may be spelled otherwise; digits of hexadecimal look like it at first."""
+    return _UNUSUAL.search(text) is not None and _EXPONENT.search(text) is not None
 
 
 def numbers_in(value: Any) -> set[int]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from compliance_frames.corpus.manifest import FileRecord, Manifest
 from compliance_frames.proof.erased import Erased
 from compliance_frames.proof.findings import Findings
-from compliance_frames.proof.raw import Sift, counts_of
+from compliance_frames.proof.raw import Sift, records_counted
 from compliance_frames.proof.rawpieces import Piece, pieces
 
 _MANY: Final = 2048
@@ -41,14 +41,17 @@ def look_at_kept_pieces(
 def _compared(
     source: Path, cleaned: Path, record: FileRecord, manifest: Manifest, erased: Erased
 ) -> tuple[str | None, int]:
-    rows = counts_of(source, record, manifest.columns_of(record))
-    if rows != record.rows_in:
-        return f"the source file has {rows:,} records, and {record.rows_in:,} by the manifest", 0
-    before = _suspected(pieces(source, record), Sift(erased), everything=manifest.unchecked == "drop")
+    rows: list[int] = []
+    counted = records_counted(pieces(source, record), record, manifest.columns_of(record), rows)
+    before = _suspected(counted, Sift(erased), everything=manifest.unchecked == "drop")
     number = 0
     for number, after in enumerate(pieces(cleaned, record), start=1):
         if not any(_is_left_of(piece, after, suspect, record) for piece, suspect in before):
             return f"piece {number:,} of it is not one of the source's, in their order, or was changed in it", number
+    for _ in before:  # to the end, where it is known how many records there are
+        pass
+    if rows != [record.rows_in]:
+        return f"the source file has {rows[0]:,} records, and {record.rows_in:,} by the manifest", number
     return None, number
 
 

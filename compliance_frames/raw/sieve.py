@@ -14,8 +14,10 @@ from compliance_frames.ids.slices import IdSet, bounds, is_in
 
 _MOST_DIGITS: Final = 19
 _LARGEST: Final = np.uint64(2**63 - 1)
-#: Where digits may stand that no digits spell: escapes of them, numbers with an exponent, and too many zeros before.
-_ODD: Final = re.compile(rb"\\u003[0-9]|[:\[,][ \t]*-?[0-9][0-9.]*[eE]\+?[0-9]|0[0-9]{19}")
+_ESCAPE: Final = re.compile(rb"\\u003[0-9]")
+#: How what stands before an exponent ends, where it is a number of JSON; and how long that may be.
+_NUMBER: Final = re.compile(rb"[:\[,][ \t\r\n]*-?[0-9][0-9.]*\Z")
+_LONG: Final = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,25 +46,29 @@ def sift(content: bytes, sets: Sequence[IdSet]) -> Sifted:
     if not wanted or not content:
         return Sifted(np.empty(0, np.int64), frozenset(), tuple(frozenset() for _ in sets))
     fewest = min(len(str(bounds(ids)[0])) for ids in wanted)
-    values, starts = _numbers(np.frombuffer(content, np.uint8), fewest)
+    block = np.frombuffer(content, np.uint8)
+    digit = np.zeros(len(block) + 2, np.int8)
+    np.less(block - 48, 10, out=digit[1:-1], casting="unsafe")
+    edges: Any = np.flatnonzero(digit[1:] != digit[:-1])
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    values, at = _numbers(block, starts, lengths, fewest)
     places = [np.empty(0, np.int64)]
     flagged = []
     for ids in sets:
         hits = is_in(values, ids) if len(ids) and len(values) else np.zeros(len(values), bool)
         flagged.append(frozenset(np.unique(values[hits]).tolist()))
-        places.append(starts[hits])
-    odd = np.array([found.start() for found in _ODD.finditer(content)], np.int64)
-    ends = np.flatnonzero(np.frombuffer(content, np.uint8) == ord("\n"))
+        places.append(at[hits])
+    padded = starts[(lengths > _MOST_DIGITS) & (block[starts] == ord("0"))]
+    odd = np.concatenate([padded, _exponents(content, block, digit), _escapes(content)])
+    ends = np.flatnonzero(block == ord("\n"))
     lines = np.unique(np.searchsorted(ends, np.concatenate([*places, odd])))
     return Sifted(lines, frozenset(np.searchsorted(ends, odd).tolist()), tuple(flagged))
 
 
-def _numbers(block: NDArray[np.uint8], fewest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The numbers of 1 to 19 digits that stand in a block, but for those of less digits than asked, and where."""
-    digit = np.zeros(len(block) + 2, np.int8)
-    np.less(block - 48, 10, out=digit[1:-1], casting="unsafe")
-    edges: Any = np.flatnonzero(digit[1:] != digit[:-1])
-    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+def _numbers(
+    block: NDArray[np.uint8], starts: Any, lengths: Any, fewest: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The numbers of so many to 19 digits that runs of digits are, and where each begins."""
     values, places = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for length in range(fewest, _MOST_DIGITS + 1):
         at = starts[lengths == length]
@@ -74,3 +80,17 @@ def _numbers(block: NDArray[np.uint8], fewest: int) -> tuple[NDArray[np.int64], 
             values.append(number[fits].astype(np.int64))
             places.append(at[fits])
     return np.concatenate(values), np.concatenate(places)
+
+
+def _exponents(content: bytes, block: NDArray[np.uint8], digit: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Where numbers are written with an exponent: digits of hexadecimal in texts look like it, and are many."""
+    after = np.append(block[1:], np.uint8(0))
+    likely = ((block | 32) == ord("e")) & ((digit[:-2] == 1) | (np.roll(block, 1) == ord(".")))
+    likely &= (digit[2:] == 1) | (after == ord("+"))
+    places = np.flatnonzero(likely).tolist()
+    return np.array([at for at in places if _NUMBER.search(content[max(0, at - _LONG) : at])], np.int64)
+
+
+def _escapes(content: bytes) -> NDArray[np.int64]:
+    some = _ESCAPE.finditer(content) if b"\\u003" in content else ()
+    return np.array([found.start() for found in some], np.int64)
