@@ -207,21 +207,34 @@ class _Objects:
         reading = self._reading
         suspects = frozenset(sifted.lines.tolist())
         ids = [self._ids(unit, at in suspects) for at, unit in enumerate(block)]
-        flat = np.array([each for some in ids for each in some], np.int64)
-        unasked, first = reading.unasked(flat), 0
+        unasked = self._unasked(ids)
         flagged = Flagged(*sifted.flagged)
         drop = reading.erasures.unchecked == "drop"
+        kept = unchecked = 0
         for at, unit in enumerate(block):
-            here = frozenset(np.flatnonzero(unasked[first : first + len(ids[at])]).tolist())
-            first += len(ids[at])
+            here = unasked.get(at, frozenset())
             if unit.problem:
                 yield reading.unreadable(unit, suspect=at in suspects)
             elif unit.value is None or not (at in suspects or (here and drop)):
-                reading.counts += Counts(len(ids[at]), len(ids[at]), rows_unchecked=len(here))
+                kept += len(ids[at])
+                unchecked += len(here)
                 yield unit.text
             else:
                 known = self._all_flagged(unit.value, flagged) if at in sifted.odd else flagged
                 yield self._judged(unit, known, here, drop)
+        reading.counts += Counts(kept, kept, rows_unchecked=unchecked)
+
+    def _unasked(self, ids: Sequence[Sequence[int]]) -> dict[int, frozenset[int]]:
+        """The pieces with tweets that nobody asked about, and which of their records these are."""
+        if self._reading.erasures.asked_tweets is None:
+            return {}
+        of_piece = np.repeat(np.arange(len(ids)), [len(some) for some in ids])
+        flat = np.array([each for some in ids for each in some], np.int64)
+        number = np.concatenate([np.arange(len(some)) for some in ids]) if len(flat) else flat
+        found: dict[int, set[int]] = {}
+        for at in np.flatnonzero(self._reading.unasked(flat)).tolist():
+            found.setdefault(int(of_piece[at]), set()).add(int(number[at]))
+        return {at: frozenset(some) for at, some in found.items()}
 
     def _ids(self, unit: Unit, suspect: bool) -> list[int]:
         if unit.value is None:

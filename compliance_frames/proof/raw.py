@@ -26,10 +26,6 @@ from compliance_frames.proof.texts import held_in_json
 
 #: Pieces that are held in memory at once.
 _MANY: Final = 2048
-_DIGITS: Final = re.compile(rb"[0-9]+")
-#: Where JSON may spell a number otherwise than in digits.
-_UNUSUAL: Final = re.compile(r"\\u003[0-9]|[0-9.][eE][+0-9]")
-_EXPONENT: Final = re.compile(r"\\u003[0-9]|[:\[,]\s*-?[0-9][0-9.]*[eE]\+?[0-9]")
 _HELD: Final = {
     "embedded tweet": "hold a tweet that had to go",
     "embedded author": "hold a tweet of an author who had to go",
@@ -225,30 +221,27 @@ class _Raw:
 class Sift:
     """Tells pieces in which something may stand that had to go, or to lose its place.
 
-    >>> Sift(Erased(np.array([8]))).hits([Piece('{"id": 8}', None), Piece("7", None), Piece(r'"\\u0038"', None)])
+    >>> sift = Sift(Erased(np.array([8])))
+    >>> sift.hits([Piece('{"id": 8}', None), Piece("7", None), Piece("0.8e1", 8.0, odd=True)])
     [True, False, True]
     """
 
     def __init__(self, erased: Erased) -> None:
         sets = (erased.drop_tweets, erased.drop_authors, erased.scrub_tweets, erased.scrub_authors)
         self._ids = np.unique(np.concatenate(sets))
+        fewest = len(str(self._ids[0])) if len(self._ids) else 20
+        self._digits = re.compile(f"[0-9]{{{fewest},}}")
 
     def hits(self, batch: Sequence[Piece]) -> list[bool]:
         """For each piece whether it may."""
-        found = [[int(run) for run in _DIGITS.findall(_bytes(piece.text)) if len(run) < 40] for piece in batch]
+        found = [[int(run) for run in self._digits.findall(piece.text) if len(run) < 40] for piece in batch]
         flat = np.array([min(each, 2**63 - 1) for some in found for each in some], np.int64)
         among = np.isin(flat, self._ids)
         ends = np.cumsum([len(some) for some in found])
         starts = ends - [len(some) for some in found]
         return [
-            bool(among[start:end].any()) or _is_unusual(piece.text)
-            for piece, start, end in zip(batch, starts, ends, strict=True)
+            piece.odd or bool(among[start:end].any()) for piece, start, end in zip(batch, starts, ends, strict=True)
         ]
-
-
-def _is_unusual(text: str) -> bool:
-    """Whether numbers may be spelled otherwise; digits of hexadecimal look like it at first."""
-    return _UNUSUAL.search(text) is not None and _EXPONENT.search(text) is not None
 
 
 def numbers_in(value: Any) -> set[int]:

@@ -32,10 +32,12 @@ class Piece:
     Attributes:
         text: of it, to the byte.
         value: what it holds, or None where that cannot be read.
+        odd: whether a number in it may be spelled otherwise than in digits: with an exponent, or in escapes.
     """
 
     text: str
     value: Any
+    odd: bool = False
 
 
 def pieces(path: Path, record: FileRecord) -> Iterator[Piece]:
@@ -54,7 +56,8 @@ def pieces(path: Path, record: FileRecord) -> Iterator[Piece]:
         elif record.raw == "json":
             yield from _values(text)
         else:
-            yield from (Piece(line, _json(line)) for line in text if not line.isspace())
+            reader = _Json()
+            yield from (reader.piece(line) for line in text if not line.isspace())
 
 
 def _text(path: Path) -> io.TextIOWrapper:
@@ -92,11 +95,25 @@ class _Unpacked(io.RawIOBase):
         return len(data)
 
 
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+class _Json:
+    """Reads values of JSON, and sees which numbers have an exponent."""
+
+    def __init__(self) -> None:
+        self._exponents = 0
+        self.decoder = json.JSONDecoder(parse_float=self._float)
+
+    def _float(self, spelled: str) -> float:
+        self._exponents += "e" in spelled or "E" in spelled
+        return float(spelled)
+
+    def piece(self, text: str) -> Piece:
+        """A text as a piece."""
+        self._exponents = 0
+        try:
+            value = self.decoder.decode(text)
+        except (ValueError, RecursionError):
+            return Piece(text, None, odd=True)
+        return Piece(text, value, self._exponents > 0 or "\\u003" in text)
 
 
 def _records(text: io.TextIOWrapper, delimiter: str) -> Iterator[Piece]:
@@ -122,15 +139,15 @@ def _records(text: io.TextIOWrapper, delimiter: str) -> Iterator[Piece]:
 
 def _values(text: io.TextIOWrapper) -> Iterator[Piece]:
     """Objects one after the other, and the elements of lists of them."""
-    decoder, held, at, ended = json.JSONDecoder(), "", 0, False
+    reader, held, at, ended = _Json(), "", 0, False
     while True:
         while at < len(held) and held[at] in " \t\r\n,[]":
             at += 1
         if at < len(held):
             try:
-                value, end = decoder.raw_decode(held, at)
+                _, end = reader.decoder.raw_decode(held, at)
                 if end < len(held) or ended:
-                    yield Piece(held[at:end], value)
+                    yield reader.piece(held[at:end])
                     at = end
                     continue
             except ValueError:
