@@ -14,7 +14,7 @@ Reason = Literal["deleted", "deactivated", "suspended", "protected", "bounced", 
 Treatment = Literal["drop", "scrub_geo", "keep"]
 #: What happens to the rows of an ID that was never asked.
 Unchecked = Literal["error", "keep", "drop"]
-#: What becomes of files that are not Parquet: they go over as they are, or are left out of the cleaned copy.
+#: What becomes of files that are neither Parquet nor raw tweets: they go over as they are, or are left out of the copy.
 Others = Literal["copy", "leave"]
 #: What becomes of lines of raw files that cannot be read, or hold no tweet: the plan refuses, or they stay, or go.
 BadLines = Literal["error", "keep", "drop"]

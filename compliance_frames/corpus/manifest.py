@@ -17,7 +17,7 @@ no path of the machine that wrote it. The file is one JSON object::
       "job_ids": ["1423091…"],               JSON numbers lose digits in some readers
       "checked_at": ["…", "…"] or null,      the oldest and the newest answer used
       "columns": [{"id": "id", "author_id": "author_id", "geo": ["geo"], …}],
-      "files": [{"path": "date=2024-05-01/part-0.parquet", "columns": 0, "sha256": "…", …}],
+      "files": [{"path": "date=2024-05-01/part-0.parquet", "columns": 0, "sha256": "…", "raw": null, …}],
       "ignored": [".DS_Store"]               hidden and temporary files, and those left out, which were not taken
     }
 
@@ -84,12 +84,12 @@ class FileRecord:
         path: relative to the dataset, with ``/`` between its parts.
         decision: ``"copy"``: the same bytes; ``"splice"``: the bytes of the column chunks and row groups that lost
             nothing, and the others made anew; ``"rewrite"``: decoded, erased, encoded as the source was.
-        columns: which entry of :attr:`Manifest.columns` says where its IDs are; None where it is not Parquet.
+        columns: which entry of :attr:`Manifest.columns` says where its IDs are; None where it is neither.
         source_bytes: size of the source file.
         source_sha256: SHA-256 of the source file, in hexadecimal.
         bytes: size of the cleaned file.
         sha256: SHA-256 of the cleaned file, in hexadecimal.
-        rows_in: rows of the source; None where it is not Parquet.
+        rows_in: rows of the source, or records of a raw file; None where it is neither Parquet nor raw tweets.
         rows_kept: rows of the cleaned file; ``rows_in == rows_kept + rows_dropped``. None where it is not Parquet.
         rows_dropped: rows that are gone.
         rows_scrubbed: rows kept with their places nulled.

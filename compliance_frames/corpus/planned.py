@@ -82,7 +82,7 @@ class Plan:
         flagged: how many IDs were flagged for each reason.
         single_file: whether the dataset is one file and not a directory.
         unread: columns of text that by their names hold other tweets and are not looked into, because others were told.
-        left: files that are not Parquet and will not be taken over, because that was asked for.
+        left: files without tweets in them that will not be taken over, because that was asked for.
     """
 
     root: Path
@@ -104,7 +104,7 @@ class Plan:
 
     @property
     def rows_in(self) -> int:
-        """Rows of all Parquet files."""
+        """Rows of all Parquet files, and records of raw ones."""
         return self.counts.rows_in
 
     @property
