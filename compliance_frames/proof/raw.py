@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,15 +16,13 @@ from compliance_frames.proof.cells import ids_in, place_columns
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.group import Sought
-from compliance_frames.proof.rawpieces import Piece, pieces
+from compliance_frames.proof.rawpieces import Piece, batches, pieces
 from compliance_frames.proof.rawvalues import number as id_of
 from compliance_frames.proof.rawvalues import records_of, stands_in
 from compliance_frames.proof.rescan import ids_of, pairs
 from compliance_frames.proof.roles import Layout, Role, whose
 from compliance_frames.proof.texts import held_in_json
 
-#: Pieces that are held in memory at once.
-_MANY: Final = 2048
 _HELD: Final = {
     "embedded tweet": "hold a tweet that had to go",
     "embedded author": "hold a tweet of an author who had to go",
@@ -44,8 +41,7 @@ def look_at_raw(path: Path, record: FileRecord, columns: ColumnPaths, sought: So
     """
     looked = _Raw(record, columns, sought)
     try:
-        waiting = pieces(path, record)
-        while batch := list(islice(waiting, _MANY)):
+        for batch in batches(pieces(path, record)):
             looked.at(batch)
     except (OSError, EOFError, ValueError, RecursionError, pa.ArrowException) as error:
         said = str(error).partition("\n")[0][:200]
@@ -87,8 +83,7 @@ def is_record(fields: list[str] | None, header: list[str], columns: ColumnPaths)
 def authorship(path: Path, record: FileRecord, columns: ColumnPaths) -> Iterator[pa.RecordBatch]:
     """The tweets of a raw file and who wrote them, for :func:`~compliance_frames.proof.rescan.authored`."""
     header: list[str] = []
-    waiting = pieces(path, record)
-    while batch := list(islice(waiting, _MANY)):
+    for batch in batches(pieces(path, record)):
         both: list[tuple[int, int]] = []
         for piece in batch:
             if record.raw == "csv":

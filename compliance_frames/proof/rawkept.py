@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +16,8 @@ from compliance_frames.corpus.manifest import FileRecord, Manifest
 from compliance_frames.proof.erased import Erased
 from compliance_frames.proof.findings import Findings
 from compliance_frames.proof.raw import Sift, records_counted
-from compliance_frames.proof.rawpieces import Piece, pieces
+from compliance_frames.proof.rawpieces import Piece, batches, pieces
 
-_MANY: Final = 2048
 _PARTS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|\s|[^"\s\[\]{},:]+', re.DOTALL)
 
 
@@ -57,7 +55,7 @@ def _compared(
 
 def _suspected(found: Iterator[Piece], sift: Sift, *, everything: bool) -> Iterator[tuple[Piece, bool]]:
     """Pieces, and whether something in each may have had to go."""
-    while batch := list(islice(found, _MANY)):
+    for batch in batches(found):
         yield from ((piece, hit or everything) for piece, hit in zip(batch, sift.hits(batch), strict=True))
 
 

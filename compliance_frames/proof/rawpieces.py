@@ -21,6 +21,9 @@ _BZ2: Final = b"BZh"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BOM: Final = b"\xef\xbb\xbf"
 _READ: Final = 1 << 20
+#: Pieces that are held in memory at once, and characters of them.
+_MANY: Final = 2048
+_MUCH: Final = 1 << 22
 #: No value is longer.
 _LONGEST: Final = 1 << 27
 
@@ -58,6 +61,23 @@ def pieces(path: Path, record: FileRecord) -> Iterator[Piece]:
         else:
             reader = _Json()
             yield from (reader.piece(line) for line in text if not line.isspace())
+
+
+def batches(found: Iterator[Piece]) -> Iterator[list[Piece]]:
+    """Pieces in lists of some thousands, or of some megabytes.
+
+    >>> [len(batch) for batch in batches(Piece("7", 7) for _ in range(3000))]
+    [2048, 952]
+    """
+    batch, held = list[Piece](), 0
+    for piece in found:
+        batch.append(piece)
+        held += len(piece.text)
+        if len(batch) >= _MANY or held >= _MUCH:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 def _text(path: Path) -> io.TextIOWrapper:

@@ -131,12 +131,17 @@ def _of_record(record: dict[str, Any], at: int, columns: ColumnPaths) -> Iterato
         includes = record.get("includes")
         if columns.geo != () and isinstance(includes, dict) and includes.get("places"):
             places += ("includes.places",)
-    yield from _of_told(record, at, columns, places)
     person = _is_person(tweet)
+    named = None if person else number(_dug(record, columns.id))
+    if named is not None:
+        yield Stands("tweet", named, columns.id, at, places, own=True)
+    author = number(_dug(record, columns.author_id))
+    if author is not None and not person:
+        yield Stands("author", author, columns.author_id or "", at, places)
     for key, each in tweet.items():
         found = number(each)
         if found is not None and any(_same(key, name) for name in _TWEET):
-            yield Stands("author" if person else "tweet", found, key, at, places, own=not person)
+            yield Stands("author" if person else "tweet", found, key, at, places, own=not person and named is None)
         elif found is not None:
             yield from _flat(tweet, key, found, at, columns, places)
     yield from (Stands("author", found, name, at, places) for name, found in _authors(tweet))
@@ -145,15 +150,6 @@ def _of_record(record: dict[str, Any], at: int, columns: ColumnPaths) -> Iterato
         for key, each in told.items():
             if id(each) not in seen:
                 yield from _inside(each, key, at, seen, columns, top=told is tweet)
-
-
-def _of_told(record: dict[str, Any], at: int, columns: ColumnPaths, places: tuple[str, ...]) -> Iterator[Stands]:
-    """What the manifest says of keys that nobody would know by their names."""
-    roles: tuple[tuple[str | None, Role], ...] = ((columns.id, "tweet"), (columns.author_id, "author"))
-    for path, role in roles:
-        found = number(_dug(record, path)) if path else None
-        if found is not None and path and not any(_same(path.rpartition(".")[2], name) for name in _TWEET):
-            yield Stands(role, found, path, at, places, own=role == "tweet")
 
 
 def _dug(record: Any, path: str | None) -> Any:

@@ -37,7 +37,7 @@ class RawIds:
 
     def __init__(self, path: Path, raw: list[Path], others: list[Path]) -> None:
         self._path, self._raw, self._others = path, raw, others
-        some = any(True for each in raw for _, ids in _of_file(each, _AUTHORS) if len(ids))
+        some = any(True for each in raw for _, ids in _of_file(each, _AUTHORS) if ids.null_count < len(ids))
         self.columns = ("id", _AUTHORS) if some or any(map(author_column_of, others)) else ("id",)
 
     def __str__(self) -> str:
