@@ -187,6 +187,8 @@ def columns(
             found,
             layout.findings,
         )
+    if not schemas:
+        raise PlanError(f"{dataset} holds no Parquet file, and no tweets are seen in its files of JSON or CSV")
     said.must_be_somewhere(schemas)
     return FoundColumns(str(Path(dataset)), tuple(sorted(every.values(), key=lambda layout: -layout.files)))
 

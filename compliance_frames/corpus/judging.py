@@ -34,6 +34,7 @@ from compliance_frames.raw.records import (
     tweet_in,
 )
 from compliance_frames.raw.spans import Way
+from compliance_frames.raw.units import sound
 
 #: What an answer brings beside its tweets: in which of its lists, under which key its name stands there, and where in
 #: a tweet those names are that belong to it.
@@ -351,7 +352,7 @@ class _Record:
         path = ".".join(str(step) for step in way[len(self.inside) :])
         ids = self._ids()
         own = pa.array([min(ids) if ids else None], pa.int64())
-        repeats, cells = judged(pa.chunked_array([[value]]), path, own, self.flagged.erasures)
+        repeats, cells = judged(pa.chunked_array([[sound(value)]]), path, own, self.flagged.erasures)
         self._repeats = self._repeats or bool(repeats[0])
         if cells[0]:
             self._take(way)

@@ -14,6 +14,7 @@ from compliance_frames.corpus.ecosystems import QUOTES, REFERENCE_LISTS, RETWEET
 from compliance_frames.corpus.flat import Beside, quoted, repeated
 from compliance_frames.ids.naming import plain
 from compliance_frames.raw.records import Object, bare, is_empty, keys_of
+from compliance_frames.raw.units import sound
 
 _EMBEDDED: Final = re.compile(
     r"((twitter_)?quoted|retweeted)_?(tweet|status)|tweets?|data|status(es)?|results", re.IGNORECASE
@@ -48,7 +49,7 @@ def others_of(told: Object) -> Others:
 
 @lru_cache(maxsize=4096)
 def _others(names: tuple[str, ...], wrapper: str) -> Others:
-    schema = pa.schema([(name, pa.string()) for name in names])
+    schema = pa.schema([(name, pa.string()) for name in names if sound(name) == name])
     places = tuple(name for name in names if is_place(bare(name, wrapper)))
     return Others(places, tuple(repeated(schema, wrapper)), tuple(quoted(schema)))
 

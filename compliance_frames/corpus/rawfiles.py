@@ -42,7 +42,7 @@ from compliance_frames.raw.records import (
 )
 from compliance_frames.raw.sieve import Sifted, sift
 from compliance_frames.raw.spans import without
-from compliance_frames.raw.units import Unit, Writer, blocks, to_sift
+from compliance_frames.raw.units import Unit, Writer, blocks, sound, to_sift
 from compliance_frames.schemas import BadLines, RawKind
 
 _SETS: Final = ("drop_tweets", "drop_authors", "scrub_tweets", "scrub_authors")
@@ -128,6 +128,7 @@ def _columns_of(records: Sequence[dict[str, Any]], said: Told) -> Columns:
 
 def _table_columns(rows: Sequence[dict[str, str]], said: Told) -> Columns:
     """The columns of a table: by their names, and text with other tweets in it by its first values."""
+    rows = [{sound(name): sound(value) for name, value in row.items()} for row in rows]
     names = list(rows[0])
     found = said.find(pa.schema([(name, pa.string()) for name in names]))
     values = {name: [row[name] for row in rows] for name in names}
@@ -355,8 +356,8 @@ class _Table:
 
     def _begin(self, names: list[str]) -> None:
         self._names = names
-        self._at = {name: at for at, name in enumerate(names)}
-        schema = pa.schema([(name, pa.string()) for name in names])
+        self._at = {sound(name): at for at, name in enumerate(names)}
+        schema = pa.schema([(name, pa.string()) for name in self._at])
         self._references = tuple(beside_reference(schema, path, "").id for path in self._columns.references)
 
     def _must_know_references(self, unit: Unit) -> None:
@@ -395,7 +396,7 @@ class _Table:
         values = [unit.value[at] or None for unit in units]
         if name == self._columns.author_id:
             values = [None if value and looks_hashed(value.strip()) else value for value in values]
-        return pa.array(values, pa.string())
+        return pa.array([value and sound(value) for value in values], pa.string())
 
 
 def clean_raw(

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from compliance_frames.raw.forms import seen_in
 from compliance_frames.raw.names import may_be_raw
+from compliance_frames.raw.units import sound
 
 
 def raw_schema(path: Path, told: str | None = None) -> pa.Schema | None:
@@ -30,7 +31,7 @@ def _kind(values: Iterable[Any]) -> Any:
     there = [value for value in values if value is not None and value not in ({}, [])]
     if there and all(isinstance(value, dict) for value in there):
         names = dict.fromkeys(name for value in there for name in value)
-        return pa.struct([(name, _kind([value.get(name) for value in there])) for name in names])
+        return pa.struct([(sound(name), _kind([value.get(name) for value in there])) for name in names])
     if there and all(isinstance(value, list) for value in there):
         return pa.list_(_kind([each for value in there for each in value]))
     return pa.string()

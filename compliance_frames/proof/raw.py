@@ -181,8 +181,8 @@ class _Raw:
     def _own_table(self, rows: list[list[str]]) -> Iterator[pa.RecordBatch]:
         if rows and self._header:
             by_name = zip(self._header, zip(*rows, strict=True), strict=True)
-            columns = [pa.array([text or None for text in texts], pa.string()) for _, texts in by_name]
-            yield pa.record_batch(columns, names=self._header)
+            columns = [pa.array([_sound(text) for text in texts], pa.string()) for _, texts in by_name]
+            yield pa.record_batch(columns, names=[_sound(name) or "" for name in self._header])
 
     def _batch(self, batch: pa.RecordBatch, suspects: list[int]) -> None:
         layout = Layout(self._columns)
@@ -267,6 +267,11 @@ def texts_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield from texts_in(each, name)
     elif isinstance(value, str):
         yield name, value
+
+
+def _sound(text: str) -> str | None:
+    """A field as Arrow takes it; bytes that are no UTF-8 are told by marks."""
+    return _bytes(text).decode("utf-8", "replace") or None
 
 
 def _bytes(text: str) -> bytes:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from compliance_frames.corpus.manifest import ColumnPaths
+from compliance_frames.ids.naming import TWEETS, plain
 from compliance_frames.proof.roles import Layout, Role, is_place
 
-_TWEET: Final = ("id_str", "id", "tweet_id_str", "tweet_id", "status_id_str", "status_id", "tweetid", "post_id")
+_TWEET: Final = tuple(map(plain, TWEETS))
 _AUTHOR: Final = re.compile(r"(author|user|from_?user|external_author|actor)_?id(_?str(ing)?)?", re.IGNORECASE)
 _PEOPLE: Final = ("user", "author", "actor")
 _TEXTS: Final = {"text", "full_text", "rawContent", "content", "body"}
@@ -74,12 +76,13 @@ def own_id(told: dict[str, Any]) -> int | None:
     >>> own_id({"id": 7.0, "id_str": "8"}), own_id({"name": "x"})
     (8, None)
     """
-    named = (told[key] for name in _TWEET for key in told if _same(key, name))
-    return next((found for value in named if (found := number(value)) is not None), None)
+    named = sorted((key for key in told if _names_tweet(key)), key=lambda key: _TWEET.index(plain(key)))
+    return next((found for key in named if (found := number(told[key])) is not None), None)
 
 
-def _same(key: str, name: str) -> bool:
-    return key == name or key.replace("_", "").replace(" ", "").lower() == name.replace("_", "")
+@lru_cache(maxsize=1 << 16)
+def _names_tweet(key: str) -> bool:
+    return plain(key) in _TWEET
 
 
 def number(value: Any) -> int | None:
@@ -140,7 +143,7 @@ def _of_record(record: dict[str, Any], at: int, columns: ColumnPaths) -> Iterato
         yield Stands("author", author, columns.author_id or "", at, places)
     for key, each in tweet.items():
         found = number(each)
-        if found is not None and any(_same(key, name) for name in _TWEET):
+        if found is not None and _names_tweet(key):
             yield Stands("author" if person else "tweet", found, key, at, places, own=not person and named is None)
         elif found is not None:
             yield from _flat(tweet, key, found, at, columns, places)
@@ -212,7 +215,7 @@ def _inside(
             yield from (Stands("embedded author", found, f"{name}.{key}", at) for key, found in _written(value))
     elif told is not None and not _is_person(value) and _is_tweet(value, name, top):
         places = _places(value, ColumnPaths("id", geo=() if columns.geo == () else None))
-        ids = {number(value[key]) for key in value if any(_same(key, each) for each in _TWEET)} - {None}
+        ids = {number(value[key]) for key in value if _names_tweet(key)} - {None}
         yield from (Stands("embedded tweet", found, f"{name}.id", at, places) for found in ids if found is not None)
         yield from (Stands("embedded author", found, f"{name}.{key}", at, places) for key, found in _written(value))
     elif told is not None and _is_person(value) and name in {"users", "in_reply_to_user"}:

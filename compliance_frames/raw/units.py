@@ -88,6 +88,19 @@ def decoded(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
+def sound(text: str) -> str:
+    r"""A text that can be written as UTF-8: half of a pair, as ``"\ud83d"`` alone is, and what was none, become marks.
+
+    >>> sound("caf\udce9"), sound("x")
+    ('caf\ufffd', 'x')
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").replace("\ufffd\ufffd\ufffd", "\ufffd")
+    return text
+
+
 def blocks(units: Iterable[Unit]) -> Iterator[list[Unit]]:
     """Pieces in lists of some thousands, or of some megabytes.
 

@@ -295,6 +295,18 @@ def test_raw_files_beside_parquet_are_cleaned_and_others_are_not_taken_for_tweet
     assert cf.plan(root, *results, others="leave").left == ("c.csv", "d.json")
 
 
+def test_bytes_that_are_no_text_and_halves_of_letters_stay(cleaned: Callable[..., bytes]) -> None:
+    """Latin-1, and escapes of half an emoji, as tools cut texts off: they are in the way of nothing."""
+    table = f"id,author_id,text,caf\xe9\n7,5,caf\xe9,{GONE}\n{GONE},5,caf\xe9,\n".encode("latin-1")
+    assert cleaned("a.csv", table).count(b"\n") == 2
+
+
+def test_halves_of_letters_stay(cleaned: Callable[..., bytes]) -> None:
+    """In keys, in texts, and in texts that hold other tweets."""
+    kept = f'{{"id":7,"text":"\\ud83d {GONE}","raw":"{{\\"a\\ud83d\\": {GONE}","\\ud83d":{GONE}}}\n'
+    assert cleaned("a.jsonl", kept) == kept.encode()
+
+
 def test_lists_of_ids_lose_tweets_whose_authors_others_tell(write: Write, flag: Flag) -> None:
     """A file with nothing but IDs needs no authors: a row of Parquet says whose tweet one of them is."""
     table = pa.table({"id": [OTHER, 2], "author_id": [AUTHOR, 3]})
