@@ -491,3 +491,39 @@ def test_what_is_left_of_tables_is_what_a_loop_leaves(
 
     assert found == [names, *expected()]
     assert reading.counts.rows_dropped == len(rows) - len(found) + 1
+
+
+PAGES = st.fixed_dictionaries(
+    {"data": st.lists(TWEETS, max_size=3)},
+    optional={
+        "includes": st.fixed_dictionaries(
+            {},
+            optional={
+                "tweets": st.lists(EMBEDDED, max_size=2),
+                "users": st.lists(
+                    st.fixed_dictionaries({"id": AUTHORS.map(str), "username": st.just("u")}), max_size=2
+                ),
+                "places": st.just([{"id": "p"}]),
+            },
+        ),
+        "meta": st.just({"newest_id": str(GONE)}),
+    },
+)
+LINES = st.one_of(TWEETS, PAGES, TWEETS.map(lambda tweet: {"data": tweet}), st.lists(TWEETS, max_size=2))
+
+
+@given(st.lists(LINES, min_size=1, max_size=6), st.sampled_from(["lines", "list"]))
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_was_cleaned_is_never_refused(
+    tmp_path_factory: pytest.TempPathFactory, flag: Flag, values: list[Any], layout: str
+) -> None:
+    """Tweets, wrapped ones, pages and lists of them: what the cleaning leaves, the proof takes."""
+    root = tmp_path_factory.mktemp("any") / "raw"
+    root.mkdir()
+    values = [{"id": 1, "text": "", "author_id": 2}, *values]
+    flat = [each for value in values for each in (value if isinstance(value, list) else [value])]
+    text = json.dumps(flat, indent=1) if layout == "list" else "".join(json.dumps(value) + "\n" for value in values)
+    (root / "a.json").write_text(text)
+    results = (flag("deleted", [GONE]), flag("scrub_geo", [BARE]), flag("suspended", [AUTHOR], "users"))
+    report = cf.clean(cf.plan(root, *results), root.with_name("clean"))
+    assert cf.verify(report.destination, *results, source=root).rows == report.rows_kept
