@@ -75,7 +75,7 @@ def raw_ids(source: Any) -> Any:
 def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
-    for folder, folders, names in os.walk(path):
+    for folder, folders, names in os.walk(path) if path.is_dir() else ():
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         yield from (Path(folder, name) for name in sorted(names) if not name.startswith((".", "_")))
 
