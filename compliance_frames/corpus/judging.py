@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from compliance_frames.corpus import objects
+from compliance_frames.corpus import rawobjects
 from compliance_frames.corpus.columns import Columns, is_retweet
 from compliance_frames.corpus.ecosystems import TEXTS
 from compliance_frames.corpus.erasures import Erasures
@@ -243,9 +243,9 @@ class _Record:
         if told is not None and (self.said.columns is None or self.said.columns.says("geo")):
             ways = [(way, value) for way, value in (dug(self.record, path) for path in told) if way is not None]
             return [(*self.way, *way) for way, value in ways if not is_empty(value)]
-        found: list[Way] = [(*self.inside, name) for name in objects.placed(self.tweet)]
+        found: list[Way] = [(*self.inside, name) for name in rawobjects.placed(self.tweet)]
         if self.tweet is not self.record:
-            found += [(*self.way, name) for name in objects.placed(self.record)]
+            found += [(*self.way, name) for name in rawobjects.placed(self.record)]
         includes = self.record.get("includes")
         if isinstance(includes, dict) and not is_empty(includes.get("places")):
             found.append((*self.way, "includes", "places"))
@@ -254,7 +254,7 @@ class _Record:
     def _repeats_flat(self) -> bool:
         if self.said.says_references:
             return any(self._is_told_reference(path) for path in (self.said.columns or Columns("")).references)
-        return any(self._names(other, scrub=False) for other in objects.others_of(self.tweet).repeated)
+        return any(self._names(other, scrub=False) for other in rawobjects.others_of(self.tweet).repeated)
 
     def _is_told_reference(self, path: str) -> bool:
         value = dug(self.record, path)[1]
@@ -276,7 +276,7 @@ class _Record:
         if self.said.says("embedded"):
             return 0
         count = 0
-        for other in objects.others_of(self.tweet).quoted:
+        for other in rawobjects.others_of(self.tweet).quoted:
             which: tuple[str, ...] = ()
             if self._names(other, scrub=False):
                 which = other.content
@@ -307,18 +307,18 @@ class _Record:
             self._walk(value, way, name)
             return
         other = self._is_other(value, way, name, beside_id)
-        if way[:-2] == self.inside and objects.is_reference_list(name) and not self.said.says_references:
+        if way[:-2] == self.inside and rawobjects.is_reference_list(name) and not self.said.says_references:
             self._repeats = self._repeats or self._is_repeated(value)
         if other and self._is_other_gone(value):
             if self._is_row_s_original(way):
                 self._repeats = True
             self._take(way)
             return
-        if objects.is_profile(name, value) and numbers(value, keys_of(value).ids) & (self.flagged.drop_authors):
+        if rawobjects.is_profile(name, value) and numbers(value, keys_of(value).ids) & (self.flagged.drop_authors):
             self._take(way)
             return
         if other and self.flagged.bare(value, keys_of(value).ids):
-            places = objects.placed(value)
+            places = rawobjects.placed(value)
             self.nulled += [(*way, place) for place in places]
             self.cells += bool(places)
         self._walk(value, way, name, of_tweet=other)
@@ -327,12 +327,12 @@ class _Record:
         if self.said.says("embedded"):
             told = (self.said.columns or Columns("")).embedded
             return ".".join(str(step) for step in way[len(self.way) :] if isinstance(step, str)) in told
-        return objects.is_other_tweet(name, value, beside_id=beside_id)
+        return rawobjects.is_other_tweet(name, value, beside_id=beside_id)
 
     def _is_other_gone(self, value: Object) -> bool:
         """Whether another tweet has to go: it was flagged, or it repeats one that was."""
         return self.flagged.gone(value, keys_of(value).ids) or any(
-            self._is_repeated(each) for each in objects.references_in(value)
+            self._is_repeated(each) for each in rawobjects.references_in(value)
         )
 
     def _is_repeated(self, reference: Object) -> bool:

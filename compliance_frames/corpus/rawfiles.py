@@ -19,7 +19,7 @@ from compliance_frames.corpus.erase import Counts, masks
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_reference
 from compliance_frames.corpus.judging import Flagged, UnreadableError, look, own_ids
-from compliance_frames.corpus.objects import placed
+from compliance_frames.corpus.rawobjects import placed
 from compliance_frames.corpus.texts import tell_of_tweets
 from compliance_frames.corpus.told import Told
 from compliance_frames.errors import IdError, PlanError
