@@ -30,7 +30,7 @@ from compliance_frames.corpus.footer import InMemory, read_footer, sealed
 from compliance_frames.corpus.manifest import FileRecord, Manifest, _digest, manifest_path
 from compliance_frames.errors import VerificationError
 from compliance_frames.proof.canonical import canonical
-from compliance_frames.proof.certificate import Certificate, certificate_path
+from compliance_frames.proof.certificate import Certificate, certificate_path, manifest_digest
 from compliance_frames.proof.footer import Chunk, Span
 from compliance_frames.proof.pages import PageError, pages
 from compliance_frames.proof.reading import CertifiedFile
@@ -151,8 +151,10 @@ class Forger:
             )
         files = tuple(CertifiedFile(each.path, each.bytes, each.rows_kept, each.sha256) for each in records)
         counts = {**certificate.counts, "files": len(files), "bytes": sum(each.bytes for each in records)}
-        replace(manifest, files=tuple(records)).write(manifest_path(dataset))
-        replace(certificate, files=files, counts=counts).write(certificate_path(dataset))
+        forged = replace(manifest, files=tuple(records))
+        forged.write(manifest_path(dataset))
+        sha256 = manifest_digest(forged)
+        replace(certificate, files=files, counts=counts, manifest_sha256=sha256).write(certificate_path(dataset))
         return dataset
 
 
