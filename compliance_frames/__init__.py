@@ -12,10 +12,10 @@ Six verbs, in the order in which data goes through them::
     report  = cf.clean(plan, "clean/")
     cf.verify("clean/", flagged, authors)
 
-``cf.columns`` shows which columns of a corpus hold what, and why it thinks so. ``cf.match`` and ``cf.apply`` do
-the same for a frame in memory. ``cf.read_results`` reads answers that you have in files already, ``cf.read_events``
-recorded compliance streams. ``cf.submit`` and ``cf.collect`` are the halves of ``cf.check``, for jobs that outlive a
-notebook. Every error is a ``cf.ComplianceFramesError``.
+``cf.ingest`` makes such a corpus of raw JSON and CSV. ``cf.columns`` shows which columns of a corpus hold what, and
+why it thinks so. ``cf.match`` and ``cf.apply`` do the same for a frame in memory. ``cf.read_results`` reads answers
+that you have in files already, ``cf.read_events`` recorded compliance streams. ``cf.submit`` and ``cf.collect`` are the
+halves of ``cf.check``, for jobs that outlive a notebook. Every error is a ``cf.ComplianceFramesError``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from compliance_frames.corpus.columns import Columns
     from compliance_frames.corpus.found import FoundColumns, columns
     from compliance_frames.corpus.frames import apply, match
+    from compliance_frames.corpus.ingest import ingest
+    from compliance_frames.corpus.ingest_report import IngestReport
     from compliance_frames.corpus.plan import Plan, plan
     from compliance_frames.corpus.policy import Policy
     from compliance_frames.errors import ComplianceFramesError
@@ -49,6 +51,7 @@ __all__ = [
     "Columns",
     "ComplianceFramesError",
     "FoundColumns",
+    "IngestReport",
     "Ledger",
     "Plan",
     "Policy",
@@ -59,6 +62,7 @@ __all__ = [
     "clean",
     "collect",
     "columns",
+    "ingest",
     "match",
     "plan",
     "read_events",
@@ -75,6 +79,7 @@ _ROOMS = {
     "Columns": "corpus.columns",
     "ComplianceFramesError": "errors",
     "FoundColumns": "corpus.found",
+    "IngestReport": "corpus.ingest_report",
     "Ledger": "jobs.ledger",
     "Plan": "corpus.plan",
     "Policy": "corpus.policy",
@@ -85,6 +90,7 @@ _ROOMS = {
     "clean": "corpus.clean",
     "collect": "jobs.run",
     "columns": "corpus.found",
+    "ingest": "corpus.ingest",
     "match": "corpus.frames",
     "plan": "corpus.plan",
     "read_events": "service.events",

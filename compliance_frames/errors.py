@@ -25,6 +25,7 @@
     │ ├ StaleDatasetError
     │ ├ PolicyError
     │ └ FooterError
+    ├ RawFileError                .path .line
     ├ DestinationError
     └ VerificationError           .problems
 
@@ -36,6 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from compliance_frames.names import shown
 
@@ -185,6 +187,20 @@ class FooterError(PlanError):
     """A Parquet footer, index or page header makes no sense, or has what cannot be edited; such a file is rewritten."""
 
 
+class RawFileError(ComplianceFramesError):
+    """A file of raw JSON or CSV cannot be read, or is not what it must be.
+
+    Attributes:
+        path: of the file, or None where several are at fault, or none was found.
+        line: the line in it, counted from 1, or None where the whole file is at fault.
+    """
+
+    def __init__(self, message: str, *, path: Path | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
+
+
 class DestinationError(ComplianceFramesError):
     """The destination cannot be written: it exists, lies inside the source, or is not permitted."""
 
@@ -209,6 +225,7 @@ EXIT_CODES: dict[type[ComplianceFramesError], int] = {
     ApiError: 4,
     IdError: 5,
     PlanError: 5,
+    RawFileError: 5,
 }
 
 

@@ -15,8 +15,12 @@ Reason = Literal["deleted", "deactivated", "suspended", "protected", "bounced", 
 Treatment = Literal["drop", "scrub_geo", "keep"]
 #: What happens to the rows of an ID that was never asked.
 Unchecked = Literal["error", "keep", "drop"]
-#: What becomes of files that are not Parquet: they go over as they are, or are left out of the cleaned copy.
+#: What becomes of files that are neither Parquet nor raw tweets: they go over as they are, or are left out of the copy.
 Others = Literal["copy", "leave"]
+#: What becomes of lines of raw files that cannot be read, or hold no tweet: the plan refuses, or they stay, or go.
+BadLines = Literal["error", "keep", "drop"]
+#: How a raw file is read: a value of JSON in each line; values wherever they end, and lists of them; a table.
+RawKind = Literal["json lines", "json", "csv"]
 
 #: What each known reason asks for, unless the policy is told otherwise.
 TREATMENTS: Final[dict[str, Treatment]] = {

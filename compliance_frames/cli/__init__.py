@@ -11,7 +11,7 @@ from typing import Final
 import rich_click as click
 
 from compliance_frames import __version__
-from compliance_frames.cli import asking, cleaning, naming, proving, trying
+from compliance_frames.cli import asking, cleaning, naming, proving, taking_in, trying
 from compliance_frames.cli.failing import discard_stdout, fail
 
 _EXIT_CODES: Final = (
@@ -28,7 +28,7 @@ _HELP: Final = {
     "command_groups": {
         "compliance-frames": [
             {"name": "All of it", "commands": ["run", "demo"]},
-            {"name": "The steps", "commands": ["columns", "check", "plan", "clean", "verify", "report"]},
+            {"name": "The steps", "commands": ["ingest", "columns", "check", "plan", "clean", "verify", "report"]},
             {"name": "The service", "commands": ["jobs", "emulate"]},
         ]
     },
@@ -55,7 +55,7 @@ def commands() -> None:
 
 
 for _command in (
-    *(cleaning.run, naming.show_columns, asking.check, cleaning.plan, cleaning.clean),
+    *(cleaning.run, taking_in.ingest, naming.show_columns, asking.check, cleaning.plan, cleaning.clean),
     *(proving.verify, proving.report, asking.jobs, trying.demo, trying.emulate),
 ):
     commands.add_command(_command)

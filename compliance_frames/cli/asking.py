@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from compliance_frames.corpus.planned import CameBack
     from compliance_frames.jobs.run import CheckType, Submission
+    from compliance_frames.raw.ids import RawIds
     from compliance_frames.schemas import JobType
     from compliance_frames.service.secret import Secret
 
@@ -68,6 +69,11 @@ def question_of(source: Path, type: CheckType | None, id_column: str | None, aut
     Raises:
         PlanError: a told column is not there; both were told, and there are no authors.
     """
+    from compliance_frames.raw.ids import RawIds, raw_ids
+
+    raw = raw_ids(source)
+    if isinstance(raw, RawIds):
+        return _question_of_raw(raw, type, id_column, author_column)
     if not source.is_dir() and source.suffix.lower() not in _PARQUET:  # it tells its columns only when read
         if type == "users":
             return Question("users", author_column or id_column)
@@ -93,6 +99,20 @@ def question_of(source: Path, type: CheckType | None, id_column: str | None, aut
         why = why or "no column of author IDs was found"
         raise PlanError(f"{why}: name it with --author-column, or ask for --type tweets")
     return Question("both", found.id, found.author_id)
+
+
+def _question_of_raw(raw: RawIds, type: CheckType | None, id_column: str | None, author_column: str | None) -> Question:
+    """Of raw files no column is read, unless one was told: every tweet and every author, however they are called."""
+    from compliance_frames.errors import PlanError
+
+    author = author_column or next(iter(raw.columns[1:]), None)
+    if type == "users" or not (author or type == "both"):
+        return Question(type or "tweets", author_column or id_column or author if type == "users" else id_column)
+    if type == "tweets":
+        return Question("tweets", id_column)
+    if author is None:
+        raise PlanError("no authors were found: name their key with --author-column, or ask for --type tweets")
+    return Question("both", id_column, author)
 
 
 def _is_one_column(source: Path) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from compliance_frames.corpus.clean_report import CleanReport
     from compliance_frames.corpus.plan import Plan
-    from compliance_frames.schemas import Others, Unchecked
+    from compliance_frames.schemas import BadLines, Others, Unchecked
 
 
 class Treating:
@@ -41,11 +41,13 @@ class Treating:
         unchecked: Unchecked | None,
         others: Others,
         rewrite: Sequence[str],
+        bad_lines: BadLines,
     ) -> None:
         self.policy = options.policy_of(treat)
         self.geo = options.geo_of(geo, no_geo)
         self.unchecked = unchecked
         self.others = others
+        self.bad_lines = bad_lines
         self.rewrite = rewrite
 
 
@@ -69,6 +71,7 @@ def _make_plan(
             unchecked=treating.unchecked,
             **named.told(corpus, treating.geo),
             others=treating.others,
+            bad_lines=treating.bad_lines,
             rewrite=treating.rewrite,
             progress=told,
         )
@@ -203,6 +206,7 @@ def run(
     unchecked: Unchecked | None,
     others: Others,
     rewrite: Sequence[str],
+    bad_lines: BadLines,
     workers: int | None,
     zstd_level: int | None,
     update: bool,
@@ -226,7 +230,7 @@ def run(
       compliance-frames run corpus/ clean/ --results 'results/*.jsonl'
       compliance-frames run corpus/ clean/ --max-age 7d --update
     """
-    treating = Treating(treat, geo, no_geo, unchecked, others, rewrite)
+    treating = Treating(treat, geo, no_geo, unchecked, others, rewrite, bad_lines)
     if given.in_files:
         given.must_be_some()
     else:

@@ -271,7 +271,14 @@ treating: Final[Decorator] = together(
         type=click.Choice(["copy", "leave"]),
         default="copy",
         show_default=True,
-        help="What becomes of files that are not Parquet: they go over as they are, or are left out.",
+        help="What becomes of files without tweets in them: they go over as they are, or are left out.",
+    ),
+    click.option(
+        "--bad-lines",
+        type=click.Choice(["error", "keep", "drop"]),
+        default="error",
+        show_default=True,
+        help="What becomes of lines of raw files that cannot be read, or hold no tweet's ID.",
     ),
     click.option(
         "--rewrite", multiple=True, metavar="FILE", help="File of CORPUS to make anew in any case. Repeatable."

@@ -23,14 +23,14 @@ from compliance_frames.ids.sets import IdArray
 
 
 def tweets_of_dropped_authors(
-    listing: Listing, columns: Mapping[str, Columns], erasures: Erasures
+    listing: Listing, columns: Mapping[str, Columns], erasures: Erasures, *, named_elsewhere: bool = False
 ) -> Iterator[IdArray]:
     """The tweets that go because of their author, where other rows might repeat or embed them; in parts, unsorted.
 
     A retweet names the tweet it repeats by its ID alone: that the ID's author was flagged shows only in the row
-    of the original, which can lie in any file.
+    of the original, which can lie in any file. ``named_elsewhere`` says that files name tweets that are none of these.
     """
-    looked_for = any(found.references or found.embedded for found in columns.values())
+    looked_for = named_elsewhere or any(found.references or found.embedded for found in columns.values())
     for source in listing.files if looked_for and len(erasures.drop_authors) else ():
         if source.parquet and columns[source.path].author_id is not None:
             yield from _by_dropped_authors(listing.root, source, columns[source.path], erasures)

@@ -26,10 +26,10 @@ class CleanReport:
         rows_dropped: rows that are gone; ``rows_in == rows_kept + rows_dropped``.
         rows_scrubbed: kept rows whose places are gone.
         rows_unchecked: rows of tweets that were never asked about; 0 where nobody knows, because no ledger was given.
-        files_copied: Parquet files that had nothing to lose; their bytes are the source's.
+        files_copied: files of tweets that had nothing to lose; their bytes are the source's.
         files_spliced: Parquet files that lost something, of which most column chunks are the source's, byte by byte.
-        files_rewritten: Parquet files that lost something, and were made anew.
-        files_other: files that are not Parquet, copied as they are.
+        files_rewritten: files that lost something, and were made anew: of raw ones, lines that stayed keep their bytes.
+        files_other: files without tweets in them, copied as they are.
         bytes_in: size of the source.
         bytes_out: size of the cleaned dataset.
         notes: what could not be kept as it was, and what was not looked into; one sentence each.

@@ -36,7 +36,7 @@ from compliance_frames.corpus.paths import holds_ids as holds_ids
 from compliance_frames.corpus.paths import is_list as is_list
 from compliance_frames.corpus.paths import is_text as is_text
 from compliance_frames.corpus.paths import steps_to as steps_to
-from compliance_frames.corpus.references import names_tweets
+from compliance_frames.corpus.references import names_rounded, names_tweets
 from compliance_frames.corpus.within import field_within
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import AUTHORS, TWEETS, plain, rivals
@@ -293,7 +293,11 @@ def rounded_references(schema: pa.Schema, inside: str) -> list[str]:
     names = Names(schema)
     paths = dict.fromkeys(names.find(name) for name in _under(inside, [each.id for each in REPEATED]))
     flat = [path for path in paths if path is not None and is_flat(schema, path, inside)]
-    return [path for path in flat if pt.is_floating(names.type(path))]
+    lists = [path for path in map(names.find, _under(inside, REFERENCE_LISTS)) if path is not None]
+    return [
+        *(path for path in flat if pt.is_floating(names.type(path))),
+        *(path for path in dict.fromkeys(lists) if names_rounded(names.type(path))),
+    ]
 
 
 def _is_bare(kind: pa.DataType) -> bool:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from compliance_frames.corpus.soundness import must_be_sound
 from compliance_frames.errors import FooterError, IdError, PlanError, StaleDatasetError
+from compliance_frames.raw.names import may_be_raw
 
 _PARQUET_NAMES = (".parquet", ".parq", ".pq")
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
@@ -58,10 +59,11 @@ class Listing:
 
 
 def list_files(dataset: str | os.PathLike[str]) -> Listing:
-    """List a dataset: a directory, or a single Parquet file.
+    """List a dataset: a directory, or a single file of Parquet or of raw tweets.
 
     Raises:
-        PlanError: there is no such path, no Parquet file in it, or something that is neither file nor directory.
+        PlanError: there is no such path, no file of tweets in it by its name, or something that is neither file nor
+            directory.
     """
     root = Path(dataset)
     if not root.exists():
@@ -71,8 +73,8 @@ def list_files(dataset: str | os.PathLike[str]) -> Listing:
         found, ignored = _listed(root)
     else:
         found, ignored, root = [_source(root, root.name)], [], root.parent
-    if not any(file.parquet for file in found):
-        raise PlanError(f"{dataset} holds no Parquet file: there is nothing to plan")
+    if not any(file.parquet or may_be_raw(file.path) for file in found):
+        raise PlanError(f"{dataset} holds no Parquet file, and no raw JSON or CSV: there is nothing to plan")
     return Listing(root, tuple(sorted(found, key=lambda file: file.path)), tuple(sorted(ignored)))
 
 

@@ -6,14 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from compliance_frames.ids import naming
+from compliance_frames.ids.naming import TEXTS as TEXTS
+from compliance_frames.ids.naming import TIMES as TIMES
+from compliance_frames.ids.naming import WRAPPERS as WRAPPERS
 
-#: A tweet may be wrapped whole in a struct of one of these names, as the service's answers are.
-WRAPPERS: Final = ("", *naming.WRAPPERS)
-TIMES: Final = (
-    *("created_at", "parsed_created_at", "timestamp_utc", "tweet_time", "postedTime", "publish_date"),
-    *("date", "time", "timestamp"),
-)
 #: Lists of ``{type, id}``, or whatever shape somebody gave them.
 REFERENCE_LISTS: Final = ("referenced_tweets", "referenced_tweet")
 #: Structs with the tweet that a row repeats; a row is nothing without it. Gnip's ``object`` is one where it is shared.
@@ -21,7 +17,6 @@ RETWEETS: Final = ("retweeted_status", "retweeted_tweet", "retweetedTweet", "obj
 QUOTES: Final = ("quoted_status", "quoted_tweet", "quotedTweet", "twitter_quoted_status")
 #: Columns that say of each row whether it is a retweet. Not ``retweeted``: that is of the account that collected.
 FLAGS: Final = ("is_retweet",)
-TEXTS: Final = ("text", "full_text", "rawContent", "content", "body")
 
 #: Columns in which the tools themselves put where a tweet was written.
 PLACE: Final = re.compile(

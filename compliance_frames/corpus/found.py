@@ -20,6 +20,7 @@ from compliance_frames.corpus.ecosystems import ECOSYSTEMS, PLACE, REPEATED
 from compliance_frames.corpus.flat import beside_content, beside_reference
 from compliance_frames.corpus.mounts import mounted
 from compliance_frames.corpus.paths import Names, field_at, is_text, type_at, wrapper_of
+from compliance_frames.corpus.rawschema import raw_schema
 from compliance_frames.corpus.references import says_how
 from compliance_frames.corpus.texts import holds_text
 from compliance_frames.corpus.told import Sight, Told, told
@@ -145,7 +146,7 @@ def columns(
     not shown.
 
     Args:
-        dataset: a directory of Parquet files, one Parquet file, or a frame.
+        dataset: a directory of Parquet files or of raw JSON and CSV, one such file, or a frame.
         columns, id_column, author_column, geo: what is known already, as for ``plan``.
 
     Raises:
@@ -173,15 +174,24 @@ def columns(
                 sight = Sight.of(file, said)
                 found, why = sight.within(file)
                 layout = _layout(sight.schema, found, said, sight, why)
-            schemas.append(sight.schema)
-            known = every.get(layout.findings)
-            every[layout.findings] = Layout(
-                (known.files if known else 0) + 1,
-                known.example if known else source.path,
-                layout.ecosystem,
-                found,
-                layout.findings,
-            )
+            schema = sight.schema
+        else:
+            keys = raw_schema(listing.root / source.path, said.id_column if said.columns is None else said.columns.id)
+            if keys is None:
+                continue
+            schema, found = keys, said.find(keys)
+            layout = _layout(schema, found, said)
+        schemas.append(schema)
+        known = every.get(layout.findings)
+        every[layout.findings] = Layout(
+            (known.files if known else 0) + 1,
+            known.example if known else source.path,
+            layout.ecosystem,
+            found,
+            layout.findings,
+        )
+    if not schemas:
+        raise PlanError(f"{dataset} holds no Parquet file, and no tweets are seen in its files of JSON or CSV")
     said.must_be_somewhere(schemas)
     return FoundColumns(str(Path(dataset)), tuple(sorted(every.values(), key=lambda layout: -layout.files)))
 

@@ -17,7 +17,7 @@ no path of the machine that wrote it. The file is one JSON object::
       "job_ids": ["1423091…"],               JSON numbers lose digits in some readers
       "checked_at": ["…", "…"] or null,      the oldest and the newest answer used
       "columns": [{"id": "id", "author_id": "author_id", "geo": ["geo"], …}],
-      "files": [{"path": "date=2024-05-01/part-0.parquet", "columns": 0, "sha256": "…", …}],
+      "files": [{"path": "date=2024-05-01/part-0.parquet", "columns": 0, "sha256": "…", "raw": null, …}],
       "ignored": [".DS_Store"]               hidden and temporary files, and those left out, which were not taken
     }
 
@@ -41,7 +41,7 @@ from compliance_frames.documents import parsed, read_document
 from compliance_frames.durable import sync_directory
 from compliance_frames.errors import VerificationError
 from compliance_frames.names import inside
-from compliance_frames.schemas import Treatment, Unchecked
+from compliance_frames.schemas import RawKind, Treatment, Unchecked
 
 FORMAT: Final = "compliance-frames manifest"
 VERSION: Final = 1
@@ -84,12 +84,12 @@ class FileRecord:
         path: relative to the dataset, with ``/`` between its parts.
         decision: ``"copy"``: the same bytes; ``"splice"``: the bytes of the column chunks and row groups that lost
             nothing, and the others made anew; ``"rewrite"``: decoded, erased, encoded as the source was.
-        columns: which entry of :attr:`Manifest.columns` says where its IDs are; None where it is not Parquet.
+        columns: which entry of :attr:`Manifest.columns` says where its IDs are; None where it is neither.
         source_bytes: size of the source file.
         source_sha256: SHA-256 of the source file, in hexadecimal.
         bytes: size of the cleaned file.
         sha256: SHA-256 of the cleaned file, in hexadecimal.
-        rows_in: rows of the source; None where it is not Parquet.
+        rows_in: rows of the source, or records of a raw file; None where it is neither Parquet nor raw tweets.
         rows_kept: rows of the cleaned file; ``rows_in == rows_kept + rows_dropped``. None where it is not Parquet.
         rows_dropped: rows that are gone.
         rows_scrubbed: rows kept with their places nulled.
@@ -98,6 +98,8 @@ class FileRecord:
         kinds: why rows went, and what was taken out of others: names and numbers; nothing where nobody counted. Those
             that begin with ``dropped_`` add up to ``rows_dropped``.
         erased: a digest of which rows lost what, by their numbers; None where that cannot be said.
+        raw: how it is read, where it holds raw tweets: rows are its records then; None for Parquet and other files.
+        delimiter: what stands between the fields of a raw table, or None.
     """
 
     path: str
@@ -115,6 +117,8 @@ class FileRecord:
     notes: tuple[str, ...] = ()
     kinds: Mapping[str, int] = field(default_factory=dict, hash=False)
     erased: str | None = None
+    raw: RawKind | None = None
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -325,6 +329,12 @@ def _file(**told: Any) -> FileRecord:
     record = FileRecord(**{**told, "notes": _texts(told.get("notes", []))})
     inside(record.path)
     _one_of(Decision, record.decision)
+    if record.raw is not None:
+        _one_of(RawKind, record.raw)
+        if record.columns is None or record.rows_in is None or (record.raw == "csv" and record.delimiter is None):
+            raise ValueError(f"{record.path} is a raw file of which too little is told")
+    if record.delimiter is not None and not (isinstance(record.delimiter, str) and len(record.delimiter) == 1):
+        raise ValueError(f"{record.delimiter!r} parts no fields")
     for digest in (record.sha256, record.source_sha256):
         if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
             raise ValueError(f"{digest!r} is no SHA-256")

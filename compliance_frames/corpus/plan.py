@@ -32,6 +32,7 @@ from compliance_frames.corpus.planned import Flagged as Flagged
 from compliance_frames.corpus.planned import Marked as Marked
 from compliance_frames.corpus.planned import Plan as Plan
 from compliance_frames.corpus.policy import Policy
+from compliance_frames.corpus.rawplan import RawFiles
 from compliance_frames.corpus.sampled import Samples
 from compliance_frames.corpus.splice import splicing
 from compliance_frames.corpus.threads import in_order
@@ -39,7 +40,7 @@ from compliance_frames.corpus.told import Sight, Told, told
 from compliance_frames.errors import PlanError, UncheckedIdsError
 from compliance_frames.ids.slices import HELD, IdSet, Spill
 from compliance_frames.progress import Progress, ProgressCallback, silent
-from compliance_frames.schemas import Others, Unchecked
+from compliance_frames.schemas import BadLines, Others, Unchecked
 
 #: Bytes from which on a file is worth a thread.
 _HEAVY: Final = 1 << 20
@@ -67,6 +68,7 @@ def plan(
     geo: Sequence[str] | None = None,
     columns: Columns | None = None,
     others: Others = "copy",
+    bad_lines: BadLines = "error",
     rewrite: Collection[str] = (),
     held: int = HELD,
     progress: ProgressCallback = silent,
@@ -80,7 +82,8 @@ def plan(
     has nothing that only a rewrite can deal with.
 
     Args:
-        dataset: a directory of Parquet files, or one Parquet file.
+        dataset: a directory of Parquet files and of raw JSON or CSV, packed or not; or one such file. Of raw files
+            every line that loses nothing keeps its bytes.
         results: tables as ``check``, ``read_results`` and ``read_events`` return them; anything with an Arrow stream.
             Of a user with ``up_to``, the tweets up to that ID are concerned and no others.
         policy: what each reason does; :meth:`Policy.default` when None.
@@ -94,8 +97,10 @@ def plan(
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
         columns: all of these at once, and where other tweets are: ``Columns(id=…, geo=[…], references=[…],
             embedded=[…])``. What it leaves out is found by name, text that holds tweets also by some of its values.
-        others: what becomes of files that are not Parquet: ``"copy"`` takes them over as they are, and refuses one that
-            names what has to go; ``"leave"`` leaves all of them out.
+        others: what becomes of files that are neither Parquet nor raw tweets: ``"copy"`` takes them over as they are,
+            and refuses one that names what has to go; ``"leave"`` leaves all of them out.
+        bad_lines: what becomes of lines of raw files that are not JSON, or hold no tweet's ID: ``"error"`` refuses and
+            names the first; ``"keep"`` keeps those in which nothing stands that has to go; ``"drop"`` leaves them out.
         rewrite: paths of files that are to be made anew even if nothing in them is flagged: statistics and Bloom
             filters of a file that somebody filtered carelessly may tell of rows that it has no more.
         held: how many IDs of each kind are held in memory, of those that a ledger tells. More of them lie on its disk,
@@ -120,8 +125,12 @@ def plan(
     said = told(columns, id_column, author_column, geo)
     if others not in get_args(Others):
         raise PlanError(f"others={others!r}: choose one of {', '.join(get_args(Others))}")
+    if bad_lines not in get_args(BadLines):
+        raise PlanError(f"bad_lines={bad_lines!r}: choose one of {', '.join(get_args(BadLines))}")
     with _answering(results, ledger, unchecked, held) as given:
-        listing, left = _taken(list_files(dataset), others)
+        every = list_files(dataset)
+        raw = RawFiles.of(every, said, others, bad_lines)
+        listing, left = _taken(every, others, raw)
         _must_be_there(listing, rewrite)
         asked = given.asked_tweets()  # before the answers, which may grow meanwhile: none is taken for a silence
         answers = given.answers(chosen)
@@ -130,12 +139,15 @@ def plan(
     drop, scrub = answers.until("drop"), answers.until("scrub_geo")
     reach = erasures.with_authors(drop=drop.authors, scrub=scrub.authors, spill=given.spill)
     found = _find_all(listing, said, reach, settled=not (len(drop) or len(scrub)))
-    _require_authors(found, reach)
-    erasures = erasures.with_dropped(tweets_until(listing, found.columns, drop), given.spill)
-    erasures = erasures.with_scrubbed(tweets_until(listing, found.columns, scrub), given.spill)
-    erasures = erasures.with_dropped(tweets_of_dropped_authors(listing, found.columns, erasures), given.spill)
+    _require_authors(replace(found, columns={**found.columns, **raw.columns_with_authors}), reach)
+    for until, more in ((drop, Erasures.with_dropped), (scrub, Erasures.with_scrubbed)):
+        parts = chain(tweets_until(listing, found.columns, until), raw.tweets_until(until))
+        erasures = more(erasures, parts, given.spill)
+    named = tweets_of_dropped_authors(listing, found.columns, erasures, named_elsewhere=bool(raw.forms))
+    erasures = erasures.with_dropped(chain(named, raw.tweets_of(erasures)), given.spill)
     must_not_name(found.outside, erasures)
-    files = tuple(_planned(listing, found, erasures, frozenset(rewrite), progress))
+    files = tuple(_planned(listing, found, raw, erasures, frozenset(rewrite), progress))
+    raw.must_be_readable()
     _require_checked(files, erasures)
     return Plan(
         root=listing.root,
@@ -217,12 +229,12 @@ def _answering(results: tuple[Any, ...], ledger: Any, unchecked: Unchecked | Non
         yield _Told(tables, ledger, unchecked or "error", Spill(ledger.spill_folder, held), once=not results)
 
 
-def _taken(listing: Listing, others: Others) -> tuple[Listing, tuple[str, ...]]:
+def _taken(listing: Listing, others: Others, raw: RawFiles) -> tuple[Listing, tuple[str, ...]]:
     """The files that will be in the cleaned copy, and the paths of those that are left out of it."""
     if others == "copy":
         return listing, ()
-    parquet = tuple(file for file in listing.files if file.parquet)
-    return replace(listing, files=parquet), tuple(file.path for file in listing.files if not file.parquet)
+    tweets = tuple(file for file in listing.files if file.parquet or file.path in raw.forms)
+    return replace(listing, files=tweets), tuple(file.path for file in listing.files if file not in tweets)
 
 
 def _must_be_there(listing: Listing, rewrite: Collection[str]) -> None:
@@ -279,7 +291,8 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures, *, settled: bool
                 unusable[source.path] = f"column {(here.columns.author_id or here.pointed)!r} {why}"
             every[id(here)] = here.schema
     schemas = list(every.values())
-    said.must_be_somewhere(schemas)
+    if schemas:
+        said.must_be_somewhere(schemas)
     whole = {path: samples.beside(columns) for path, columns in found.items()}
     read = {path for columns in set(whole.values()) for path in columns.embedded}
     unread = {name for schema in schemas for name in text_columns(schema)} - read
@@ -288,7 +301,12 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures, *, settled: bool
 
 
 def _planned(
-    listing: Listing, found: _Found, erasures: Erasures, anew: frozenset[str], progress: ProgressCallback
+    listing: Listing,
+    found: _Found,
+    raw: RawFiles,
+    erasures: Erasures,
+    anew: frozenset[str],
+    progress: ProgressCallback,
 ) -> Iterator[FilePlan]:
     layout = BySchema(lambda file, columns: _Layout.of(file, columns, erasures))
 
@@ -298,6 +316,8 @@ def _planned(
         if source.parquet:
             made = _plan_file(listing.root, source, found.columns[source.path], erasures, layout)
             return replace(made, decision="rewrite", why=f"{made.why}; {_TOLD}") if source.path in anew else made
+        if source.path in raw.forms:
+            return raw.planned(source, erasures)
         must_name_none(listing.root / source.path, source.path, (erasures.drop_tweets, erasures.drop_authors))
         why = "not Parquet: goes over as it is; verifying searches its bytes for IDs"
         return FilePlan(source.path, "copy", source.bytes, source.mtime_ns, None, why=why)

@@ -22,6 +22,7 @@ from compliance_frames.corpus.erase import Counts
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.kinds import Kinds
 from compliance_frames.corpus.policy import Policy
+from compliance_frames.corpus.rawfiles import RawForm
 from compliance_frames.names import shown
 from compliance_frames.schemas import FILES
 
@@ -51,7 +52,7 @@ class FilePlan:
             and row groups that lose nothing go over as they are; ``"rewrite"``: all of it is made anew.
         bytes: its size when the plan was made.
         mtime_ns: when it had last been written then, in nanoseconds since the epoch.
-        rows: how many it holds; None for a file that is not Parquet.
+        rows: how many it holds, of a raw file its records; None for a file that is neither Parquet nor raw tweets.
         rows_dropped: rows that will go.
         rows_scrubbed: rows that stay and lose a place that they have.
         rows_unchecked: rows of tweets never asked about, which no result drops; 0 where nobody knows (no ledger).
@@ -60,7 +61,8 @@ class FilePlan:
         erased: a digest of what goes, by the numbers of rows: equal where the same goes of the same file. Empty where
             nothing does; None where that cannot be said.
         why: the reason for the decision, in words.
-        columns: where its IDs and places are; None for a file that is not Parquet.
+        columns: where its IDs and places are; None for a file that is neither Parquet nor raw tweets.
+        raw: how it is read, where it holds raw tweets: lines that stay keep their bytes; None for other files.
         marked: of a file that is spliced, what was seen of the row groups that were read, by their number; None where
             that would be too much to keep, and its IDs are read again. It follows from all the rest.
     """
@@ -78,6 +80,7 @@ class FilePlan:
     erased: str | None = ""
     why: str = ""
     columns: Columns | None = None
+    raw: RawForm | None = None
     marked: Mapping[int, Marked] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -125,7 +128,7 @@ class Plan:
         flagged: how many IDs were flagged for each reason.
         single_file: whether the dataset is one file and not a directory.
         unread: columns of text that by their names hold other tweets and are not looked into, because others were told.
-        left: files that are not Parquet and will not be taken over, because that was asked for.
+        left: files without tweets in them that will not be taken over, because that was asked for.
         came_back: how many IDs of the ledger were flagged before, and are clear now. What rows of theirs the dataset
             has, stay; those of a dataset that was cleaned before are gone, and only the originals have them.
     """
@@ -150,7 +153,7 @@ class Plan:
 
     @property
     def rows_in(self) -> int:
-        """Rows of all Parquet files."""
+        """Rows of all Parquet files, and records of raw ones."""
         return self.counts.rows_in
 
     @property
@@ -223,4 +226,5 @@ def _told(file: FilePlan) -> dict[str, object]:
     return {name: value for name, value in vars(file).items() if name != "marked"} | {
         "columns": file.columns and vars(file.columns),
         "kinds": vars(file.kinds),
+        "raw": file.raw and file.raw.to_dict(),
     }

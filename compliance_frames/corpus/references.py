@@ -100,6 +100,21 @@ def names_tweets(kind: Any) -> bool:
     return pt.is_nested(kind) and any(part == "tweet" for _, part in reference_leaves(kind, ""))
 
 
+def names_rounded(kind: Any) -> bool:
+    """Whether a column names tweets by numbers with a point, which have lost their digits.
+
+    >>> names_rounded(pa.list_(pa.struct({"type": pa.string(), "id": pa.float64()}))), names_rounded(pa.string())
+    (True, False)
+    """
+    if names_tweets(kind) or not pt.is_nested(kind):
+        return False
+    fields = [kind.field(at) for at in range(kind.num_fields)]
+    ids = set(map(plain, _IDS)) if pt.is_struct(kind) else {plain(field.name) for field in fields}
+    return any(
+        names_rounded(field.type) or (pt.is_floating(field.type) and plain(field.name) in ids) for field in fields
+    )
+
+
 def says_how(kind: Any) -> bool:
     """Whether a column of this type says how a row stands to the tweets that it names.
 
@@ -250,14 +265,15 @@ def _of_elements(kinds: Any, ids: Any, parents: NDArray[np.int64]) -> Any:
     """What is said of each element of lists of IDs: by lists of the same lengths, or by one word for all of them."""
     if not is_list(kinds.type):
         return kinds.take(pa.array(parents))
-    alike = pc.equal(pc.list_value_length(kinds), pc.list_value_length(ids))
-    said = np.asarray(pc.list_parent_indices(kinds))
-    if not alike.fill_null(False).to_numpy(zero_copy_only=False)[np.union1d(parents, said)].all():
-        # Of lists of other lengths nobody knows which word is of which tweet: any of them counts for all.
-        flat, spoken = kinds.flatten(), np.zeros(len(ids), bool)
-        np.logical_or.at(spoken, said, repeats(flat))
-        return pc.if_else(pa.array(spoken[parents]), pa.scalar("retweeted"), pa.scalar(None, pa.string()))
-    return kinds.flatten()
+    said, flat = np.asarray(pc.list_parent_indices(kinds)), words(kinds.flatten())
+    counts, spoken = (np.bincount(each, minlength=len(ids)) for each in (parents, said))
+    before, begins = (np.cumsum(each) - each for each in (counts, spoken))
+    alike = (counts == spoken)[parents]
+    places = np.where(alike, begins[parents] + np.arange(len(parents)) - before[parents], 0)
+    beside = flat.take(pa.array(places, mask=~alike))
+    # Of lists of other lengths nobody knows which word is of which tweet: any of them counts for all of its row.
+    repeating = np.bincount(said[repeats(flat)], minlength=len(ids))[parents] > 0
+    return pc.if_else(pa.array(~alike & repeating), pa.scalar("retweeted"), beside)
 
 
 def _child(kind: Any, names: Sequence[str]) -> str | None:

@@ -23,10 +23,11 @@ from compliance_frames.corpus.destination import refusal
 from compliance_frames.corpus.erase import Counts, Erasures
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.corpus.plan import Decision, FilePlan
+from compliance_frames.corpus.rawfiles import clean_raw
 from compliance_frames.corpus.rewrite import rewrite
 from compliance_frames.corpus.splice import splice
 from compliance_frames.durable import begin_to_sync
-from compliance_frames.errors import DestinationError, FooterError, IdError, PlanError, StaleDatasetError
+from compliance_frames.errors import DestinationError, FooterError, IdError, PlanError, RawFileError, StaleDatasetError
 
 #: Bytes that are read at once.
 _STRETCH: Final = 256 << 10
@@ -137,8 +138,8 @@ class _Made:
 
     decision: Decision
     counts: Counts
-    shared: int
     notes: tuple[str, ...] = ()
+    shared: int = 0
     sha256: str | None = None
 
 
@@ -148,16 +149,18 @@ def _made(task: Task, source: Path, part: Path) -> _Made:
     if file.decision == "copy" or file.columns is None:
         return _Made("copy", file.counts, shared=file.bytes, sha256=copy_whole(source, part))
     erasures, decision = _erasures(task.erasures), file.decision
+    if file.raw is not None:
+        return _Made("rewrite", *clean_raw(source, part, file.raw, file.columns, erasures))
     notes: tuple[str, ...] = ()
     if decision == "splice":
         try:
             done = splice(source, part, file.columns, erasures, level=task.level, marked=file.marked)
-            return _Made(decision, done.counts, done.shared, done.notes)
+            return _Made(decision, done.counts, done.notes, done.shared)
         except FooterError as error:  # seen only now, in pages and indexes, which a plan does not read
             part.unlink()
             notes = (f"it was to be spliced, and had to be rewritten: {error}",)
     made = rewrite(source, part, file.columns, erasures, level=task.level)
-    return _Made("rewrite", made.counts, 0, (*made.notes, *notes))
+    return _Made("rewrite", made.counts, (*made.notes, *notes))
 
 
 def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
@@ -179,6 +182,8 @@ def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
         notes=made.notes,
         kinds=counts.kinds.told(counts.rows_dropped),
         erased=file.erased,
+        raw=None if file.raw is None else file.raw.kind,
+        delimiter=file.raw.delimiter if file.raw and file.raw.kind == "csv" else None,
     )
     _must_be_conserved(file, counts, part, record)
     return record
@@ -193,7 +198,9 @@ def _must_be_conserved(file: FilePlan, counts: Counts, part: Path, record: FileR
             f"{file.path}: cleaning it gave {_said(counts)}, and the plan says {_said(file.counts)}; nothing was "
             "published. Plan again; if this comes back, it is a bug worth reporting"
         )
-    anew = file.rows is not None and record.decision != "copy"  # a copy has as many bytes, the same ones
+    anew = (
+        file.raw is None and file.rows is not None and record.decision != "copy"
+    )  # a copy has as many bytes, the same ones
     if anew and (found := _rows(part)) != counts.rows_kept:
         raise PlanError(
             f"{file.path}: {counts.rows_kept:,} rows were to stay, and {found:,} were written; nothing was "
@@ -287,6 +294,9 @@ def _explained(task: Task) -> Iterator[None]:
         if error.filename == str(task.source / name):
             raise PlanError(f"{name} cannot be read: {error.strerror}") from error
         raise DestinationError(refusal(task.destination, error)) from error
+    except RawFileError:
+        must_be_fresh(task.source, task.file)
+        raise
     except IdError as error:
         raise IdError(f"{name}: {error}", column=error.column, row=error.row, value=error.value) from error
     except PlanError as error:

@@ -17,13 +17,19 @@ TWEETS: Final = (
     *("id_str", "id", "tweet_id_str", "tweet_id", "status_id_str", "status_id", "post_id_str", "post_id"),
     *("id_tweet", "twitter_id"),
 )
-#: What a tweet may be wrapped whole in, as the service's answers are.
-WRAPPERS: Final = ("data", "tweet", "status")
 #: Names that columns of their authors' IDs go by.
 AUTHORS: Final = (
     *("author_id", "author_id_str", "user.id_str", "user.id", "author.id", "author.id_str", "actor.id"),
     *("user_id_str", "user_id", "user_id_string", "from_user_id_str", "from_user_id", "external_author_id", "actor_id"),
 )
+#: A tweet may be wrapped whole in a struct of one of these names, as the service's answers are.
+WRAPPERS: Final = ("", "data", "tweet", "status")
+#: Names that columns of times go by, and of what a tweet says.
+TIMES: Final = (
+    *("created_at", "parsed_created_at", "timestamp_utc", "tweet_time", "postedTime", "publish_date"),
+    *("date", "time", "timestamp"),
+)
+TEXTS: Final = ("text", "full_text", "rawContent", "content", "body")
 
 
 def plain(name: str) -> str:

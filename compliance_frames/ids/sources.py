@@ -40,7 +40,7 @@ def author_column_of(source: Any) -> str | None:
     'user.id_str'
     """
     spelt = {plain(path): path for path in reversed(list(_paths_in(source)))}
-    wrapped = (f"{wrapper}.{name}" for wrapper in WRAPPERS for name in AUTHORS)
+    wrapped = (f"{wrapper}.{name}" for wrapper in WRAPPERS[1:] for name in AUTHORS)
     return next((spelt[plain(name)] for name in (*AUTHORS, *wrapped) if plain(name) in spelt), None)
 
 
@@ -49,7 +49,7 @@ def _wrapped_id_of(source: Any) -> str | None:
     spelt = {plain(path): path for path in reversed(list(_paths_in(source)))}
     if any(plain(name) in spelt for name in TWEETS):
         return None
-    wrapped = (plain(f"{wrapper}.{name}") for wrapper in WRAPPERS for name in TWEETS)
+    wrapped = (plain(f"{wrapper}.{name}") for wrapper in WRAPPERS[1:] for name in TWEETS)
     return next((spelt[path] for path in wrapped if path in spelt), None)
 
 
@@ -92,6 +92,8 @@ def _columns(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
     """The ID column of a source: whole where it is in memory, else batch by batch."""
     if isinstance(source, str | Path):
         return batches_of_path(Path(source), told)
+    if hasattr(source, "pieces"):  # something that reads its IDs itself
+        return iter(source.pieces(told))
     if isinstance(source, pa.Array | pa.ChunkedArray):
         return iter([(told, source)])
     if isinstance(source, pl.Series):

@@ -28,6 +28,7 @@ from compliance_frames.jobs.states import FINAL, State
 from compliance_frames.jobs.words import with_sorted_words
 from compliance_frames.lock import must_be_free
 from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
+from compliance_frames.raw.ids import raw_ids
 from compliance_frames.schemas import JobType
 from compliance_frames.service.addresses import base_url_from
 from compliance_frames.service.api import ComplianceApi
@@ -344,6 +345,7 @@ def _questions(
     spill: Path,
 ) -> dict[JobType, Ids]:
     """The IDs to ask about, by type; those that are too many for the memory lie on the disk that the ledger is on."""
+    source = raw_ids(source)
     own = {
         kind: read_ids(source, id_column=column, allow_damaged=allow_damaged, spill=spill)
         for kind, column in _columns_to_ask(source, type, id_column, author_column).items()

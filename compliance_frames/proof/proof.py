@@ -40,7 +40,7 @@ class Proof:
     Attributes:
         destination: the dataset.
         files: how many it holds.
-        rows: of all its Parquet files.
+        rows: of all its Parquet files, and records of raw ones.
         asked: how many IDs the service was asked about, by type; None where no ledger told.
         flagged: how many IDs it flagged.
         job_ids: the jobs that the answers came from.

@@ -108,11 +108,25 @@ def pair(ids: Any, words: Any) -> Stand:
         return Stand((), ids, at, words)
     at = np.asarray(pc.list_parent_indices(ids))
     if words is not None and _is_list(words.type):
-        same = np.array_equal(np.asarray(pc.list_parent_indices(words)), at)
-        words = words.flatten() if same else pa.nulls(len(at), pa.string())
+        words = _aligned(words, at)
     elif words is not None:
         words = words.take(pa.array(at))
     return Stand((), ids.flatten(), at, words)
+
+
+def _aligned(words: Any, at: NDArray[np.int64]) -> Any:
+    """For each of some elements the word beside it; of lists of other lengths, a word that says that it repeats."""
+    if np.array_equal(np.asarray(pc.list_parent_indices(words)), at):
+        return words.flatten()
+    by_row = words.to_pylist()
+    sizes = np.bincount(at, minlength=len(by_row)).tolist()
+    found: list[str | None] = []
+    for size, said in zip(sizes, by_row, strict=True):
+        if len(said or ()) == size:
+            found += said or ()
+        else:
+            found += [next((word for word in said or () if says(word)), None)] * size
+    return pa.array(found, pa.string())
 
 
 def pairs_among(names: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:

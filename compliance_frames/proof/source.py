@@ -13,6 +13,7 @@ from compliance_frames.corpus.manifest import FileRecord, Manifest
 from compliance_frames.proof.cells import ids_in
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.inventory import file_problem
+from compliance_frames.proof.raw import authorship as raw_authorship
 from compliance_frames.proof.rescan import authored, pairs
 from compliance_frames.proof.roles import Layout
 
@@ -22,7 +23,7 @@ def source_problems(source: Path, manifest: Manifest) -> Iterator[str]:
     for record in manifest.files:
         path = _path(source, record)
         problem = file_problem(path, record.path, size=record.source_bytes, sha256=record.source_sha256, whose="source")
-        if problem is None and record.rows_in is not None:
+        if problem is None and record.rows_in is not None and record.raw is None:
             with path.open("rb") as file:
                 rows = pq.ParquetFile(file).metadata.num_rows
             if rows != record.rows_in:
@@ -44,6 +45,9 @@ def authorship(root: Path, manifest: Manifest, record: FileRecord) -> Iterator[p
     path = _path(root, record)
     columns = None if record.columns is None else manifest.columns_of(record)
     if columns is None or columns.author_id is None or not path.is_file():
+        return
+    if record.raw is not None:
+        yield from raw_authorship(path, record, columns)
         return
     with path.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as file:
         for group in range(file.num_row_groups):

@@ -14,11 +14,15 @@ from compliance_frames.proof.sampling import Sample
 from compliance_frames.proof.survey import Survey
 
 
-def statement(root: Path, answers: Answers, erased: Erased, sample: Sample | None = None) -> str:
-    """What a proof claims, in one sentence; it never says more than what was looked for."""
+def statement(root: Path, answers: Answers, erased: Erased, sample: Sample | None = None, *, raw: bool = False) -> str:
+    """What a proof claims, in one sentence; it never says more than what was looked for.
+
+    ``raw`` says that there are files of raw tweets.
+    """
     gone = [(len(erased.drop_tweets), "tweet"), (len(erased.drop_authors), "author")]
     bare = len(erased.scrub_tweets) + len(erased.scrub_authors)
-    where = f"no Parquet file under {root}" if sample is None else f"none of a sample of {sample}, under {root},"
+    kind = "Parquet or raw file" if raw else "Parquet file"
+    where = f"no {kind} under {root}" if sample is None else f"none of a sample of {sample}, under {root},"
     claim = (
         f"{where} contains a row, a retweet or an embedded copy of the "
         f"{' or '.join(_number(count, what) for count, what in gone)} that had to go, "
@@ -122,6 +126,8 @@ def _residue(counted: Counter[str], must_erase: bool) -> Iterator[Check]:
     yield Check("pages", searched, counted["bytes"])
     bounds = "smallest and largest values in footers, pages and page indexes: none had to go, and rows have them"
     yield Check("statistics", bounds, counted["statistics"])
+    if counted["raw files"]:
+        yield Check("raw files", "raw files read again, record by record: none had to go", counted["raw files"])
     if counted["others"]:
         yield Check("other files", "files that are not Parquet, unpacked and searched for IDs: none", counted["others"])
     names = counted["metadata"] + counted["names"]

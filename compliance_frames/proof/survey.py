@@ -19,6 +19,8 @@ from compliance_frames.proof.group import GroupLook, OpenedFile, Sought, bounds_
 from compliance_frames.proof.inventory import other_directories
 from compliance_frames.proof.kept import look_at_kept_rows
 from compliance_frames.proof.others import look_at_other
+from compliance_frames.proof.raw import look_at_raw
+from compliance_frames.proof.rawkept import look_at_kept_pieces
 from compliance_frames.proof.rescan import Found, cells
 from compliance_frames.proof.roles import Layout
 from compliance_frames.proof.sampling import Sample
@@ -134,12 +136,15 @@ class Survey:
                 yield from self._file(path, record)
                 if self._source is not None and record.decision != "copy" and record.columns is not None:
                     original = self._source if self._source.is_file() else self._source / record.path
-                    yield partial(look_at_kept_rows, original, path, record, self.manifest)
+                    yield self._kept(original, path, record)
             yield partial(Findings, done=record.path)
 
     def _file(self, path: Path, record: FileRecord) -> Iterator[_Task]:
         if record.columns is None:
             yield partial(look_at_other, path, record, self.sought.needles)
+            return
+        if record.raw is not None:
+            yield partial(look_at_raw, path, record, self.manifest.columns_of(record), self.sought)
             return
         try:
             opened = self._opened(path, record)
@@ -154,6 +159,11 @@ class Survey:
                 continue
             self.counted["groups looked into"] += 1
             yield partial(_with_file, path, opened, partial(self._group, group=group))
+
+    def _kept(self, original: Path, path: Path, record: FileRecord) -> _Task:
+        if record.raw is not None:
+            return partial(look_at_kept_pieces, original, path, record, self.manifest, self.sought.erased)
+        return partial(look_at_kept_rows, original, path, record, self.manifest)
 
     def _group(self, file: BinaryIO, opened: OpenedFile, *, group: int) -> Findings:
         return GroupLook(file, opened, group, self.sought).look()

@@ -67,8 +67,9 @@ def _readable(root: Path, manifest: Manifest) -> Iterator[Any]:
         if record.columns is None or path.is_symlink():
             continue
         try:
-            with path.open("rb") as file:
-                read_footer(file)  # what makes no sense in it could end the process
+            if record.raw is None:
+                with path.open("rb") as file:
+                    read_footer(file)  # what makes no sense in it could end the process
             yield from authorship(root, manifest, record)
         except _UNREADABLE:
             continue

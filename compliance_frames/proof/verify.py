@@ -213,6 +213,6 @@ def _proof(
         not_checked=tuple(
             statement.not_checked(manifest, survey, counted, answers, sample, places=places, with_source=with_source)
         ),
-        statement=statement.statement(root, answers, erased, sample),
+        statement=statement.statement(root, answers, erased, sample, raw=bool(counted["raw files"])),
         sample=sample,
     )

@@ -109,17 +109,17 @@ def test_plan_shows_each_file_and_writes_nothing(run: Any, asked: Path, corpus: 
 
 def test_a_sidecar_that_names_what_goes_is_refused_or_left_out(run: Any, asked: Path, corpus: Path) -> None:
     """Exit code 5 with the file's name; --others leave settles it, --rewrite makes a file anew."""
-    rows_of(corpus).select("id").write_csv(corpus / "ids.csv")
+    rows_of(corpus).select("id").write_csv(corpus / "ids.txt")
     ran = run("run", corpus, "clean", "--ledger", asked, *QUICK)
     assert ran.code == 5
-    assert "ids.csv" in ran.err
+    assert "ids.txt" in ran.err
     assert "--others leave" in ran.err
     path = sorted(each.relative_to(corpus).as_posix() for each in corpus.rglob("*.parquet"))[0]
     told = run("plan", corpus, "--ledger", asked, "--json", "--others", "leave", "--rewrite", path).json
-    assert told["left"] == ["ids.csv"]
+    assert told["left"] == ["ids.txt"]
     assert told["files"][0]["decision"] == "rewrite"
     assert run("run", corpus, "clean", "--ledger", asked, "--others", "leave", *QUICK).code == 0
-    assert not (Path("clean") / "ids.csv").exists()
+    assert not (Path("clean") / "ids.txt").exists()
 
 
 def test_treatments_on_the_command_line_decide(run: Any, asked: Path, corpus: Path) -> None:

@@ -20,7 +20,7 @@ from compliance_frames.errors import (
     VerificationError,
 )
 
-COMMANDS = ["check", "clean", "columns", "demo", "emulate", "jobs", "plan", "report", "run", "verify"]
+COMMANDS = ["check", "clean", "columns", "demo", "emulate", "ingest", "jobs", "plan", "report", "run", "verify"]
 
 
 def test_the_commands_are_these() -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import compliance_frames as cf
-from compliance_frames.errors import VerificationError
+from compliance_frames.errors import PlanError, VerificationError
 from compliance_frames.schemas import RESULTS
 
 OWN, GONE, STAYS = 1300000000000000001, 1212161512043446272, 1212161512043446273
@@ -100,6 +100,17 @@ def test_a_retweet_goes_whatever_the_shape_it_is_named_in(tmp_path: Path, shape:
     assert any("1 row that repeats a tweet that had to go" in problem for problem in accused(tmp_path))
 
 
+def test_lists_side_by_side_are_read_row_by_row(tmp_path: Path) -> None:
+    """Where a row has more words than tweets, any of them may be of any; rows beside it are read as they are."""
+    ids = [[str(GONE)], [str(GONE), "5"], [str(GONE)], None, [str(GONE)]]
+    types = [["quoted", "retweeted"], ["quoted", "retweeted"], ["replied_to", "quoted"], ["retweeted"], None]
+    corpus(tmp_path, text=texts(*"abcde"), referenced_tweet_ids=ids, referenced_tweet_types=types)
+    kept, proof = left(tmp_path)
+    assert kept == [1, 2, 3, 4]
+    assert any(each.startswith("whether 1 row") or "whether 2 rows" in each for each in proof.not_checked)
+    assert any("1 row that repeats a tweet" in problem for problem in accused(tmp_path))
+
+
 UNTYPED: dict[str, dict[str, Any]] = {
     "lists": {"referenced_tweets": [[{"id": id}] for id in _THREE]},
     "lists of IDs": {"referenced_tweets": [[GONE]] * 3},
@@ -162,3 +173,13 @@ def test_wrapped_tweets_are_no_exception(tmp_path: Path) -> None:
     assert [row["id"] for row in kept] == [row["id"] for row in rows[1:]]
     assert cf.verify(tmp_path / "clean", flagged(GONE)).verified
     assert len(accused(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "references", [[[{"type": "retweeted", "id": 1.5e18}]], [{"retweeted": {"id": 1.5e18}}], [[1.5e18]]]
+)
+def test_rounded_ids_in_references_are_an_error(tmp_path: Path, references: list[Any]) -> None:
+    """Retweets of what goes could not be found by them, and would stay."""
+    corpus(tmp_path, text=["RT @a: b"], referenced_tweets=references)
+    with pytest.raises(PlanError, match=r"'referenced_tweets' holds floating-point numbers.*references=\[\]"):
+        cf.plan(tmp_path / "corpus", flagged(GONE))

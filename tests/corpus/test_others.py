@@ -46,13 +46,13 @@ def by_arrow(codec: str) -> Callable[[bytes], bytes]:
 
 
 PACKED: dict[str, Callable[[bytes], bytes]] = {
-    "csv": lambda content: content,
-    "csv.gz": gzip.compress,
-    "csv.bz2": bz2.compress,
-    "csv.xz": lzma.compress,
-    "csv.zst": by_arrow("zstd"),
+    "txt": lambda content: content,
+    "txt.gz": gzip.compress,
+    "txt.bz2": bz2.compress,
+    "txt.xz": lzma.compress,
+    "txt.zst": by_arrow("zstd"),
     "zip": zipped,
-    "csv.gz.gz": lambda content: gzip.compress(gzip.compress(content)),
+    "txt.gz.gz": lambda content: gzip.compress(gzip.compress(content)),
 }
 
 
@@ -60,7 +60,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 def test_a_file_that_names_what_goes_stops_the_plan(write: Write, flag: Flag, ending: str) -> None:
     """The file, the line and the ways out are told, packed or not; without anything to erase nobody looks."""
     root = write({"a.parquet": TWEETS, f"more/tweets.{ending}": PACKED[ending](LINES.encode())})
-    unpacked = ", unpacked" if ending != "csv" else ""
+    unpacked = ", unpacked" if ending != "txt" else ""
     with pytest.raises(PlanError) as caught:
         cf.plan(root, flag("deleted", [GONE]))
     assert f"more/tweets.{ending} is not Parquet" in str(caught.value)
@@ -101,13 +101,13 @@ def test_what_cannot_be_unpacked_or_names_others_goes_over(write: Write, flag: F
 
 def test_others_can_be_left_out(write: Write, flag: Flag) -> None:
     """None of them is in the copy; the plan, the manifest and the report say so, and the copy verifies."""
-    root = write({"a.parquet": TWEETS, "b/tweets.csv": LINES.encode(), "README.md": b"hello", "_SUCCESS": b""})
+    root = write({"a.parquet": TWEETS, "b/tweets.txt": LINES.encode(), "README.md": b"hello", "_SUCCESS": b""})
     made = cf.plan(root, flag("deleted", [GONE]), others="leave")
-    assert made.left == ("README.md", "b/tweets.csv")
-    assert "Not Parquet, left out as told: README.md, b/tweets.csv." in str(made)
+    assert made.left == ("README.md", "b/tweets.txt")
+    assert "Not Parquet, left out as told: README.md, b/tweets.txt." in str(made)
     report = cf.clean(made, root.with_name("clean"))
     assert [path.name for path in report.destination.iterdir()] == ["a.parquet"]
-    assert Manifest.read(manifest_path(report.destination)).ignored == ("README.md", "_SUCCESS", "b/tweets.csv")
+    assert Manifest.read(manifest_path(report.destination)).ignored == ("README.md", "_SUCCESS", "b/tweets.txt")
     assert report.notes == (
         "1 hidden or temporary entries of the source were not taken",
         "2 files of the source that are not Parquet left out, as told",
@@ -157,9 +157,9 @@ def test_what_verifying_advises_helps(write: Write, flag: Flag) -> None:
 
 def test_the_advice_names_what_helps(write: Write, flag: Flag) -> None:
     """Sidecars that a newer answer makes dirty: to plan anew as before would not help, and is not advised."""
-    root = write({"a.parquet": TWEETS, "tweets.jsonl": json.dumps({"id": GONE}).encode()})
+    root = write({"a.parquet": TWEETS, "tweets.txt": json.dumps({"id": GONE}).encode()})
     cf.clean(cf.plan(root, flag("deleted", [1300000000000000001])), root.with_name("clean"))
-    with pytest.raises(VerificationError, match=r'tweets\.jsonl: 1 ID .* in its bytes.*others="leave"'):
+    with pytest.raises(VerificationError, match=r'tweets\.txt: 1 ID .* in its bytes.*others="leave"'):
         cf.verify(root.with_name("clean"), flag("deleted", [GONE]))
 
 

@@ -87,7 +87,7 @@ def test_a_missing_path_is_named(tmp_path: Path, flag: Flag) -> None:
         plan(tmp_path / "missing", flag("deleted", [1]))
 
 
-@pytest.mark.parametrize("files", [{}, {"a.csv": b"id\n1\n"}, {"_hidden.parquet": b""}])
+@pytest.mark.parametrize("files", [{}, {"a.txt": b"id\n1\n"}, {"a.json": b'{"name": 1}'}, {"_hidden.parquet": b""}])
 def test_a_dataset_without_parquet_is_refused(write: Write, flag: Flag, files: dict[str, bytes]) -> None:
     """An empty directory, or one of other files, holds nothing to plan."""
     root = write(files)

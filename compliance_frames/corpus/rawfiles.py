@@ -1,0 +1,495 @@
+"""Plan and clean raw files: lines of JSON, lists of it and tables of CSV, of which every byte stays that may stay."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.ecosystems import REFERENCE_LISTS
+from compliance_frames.corpus.erase import Counts, masks
+from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.flat import beside_reference
+from compliance_frames.corpus.judging import Flagged, UnreadableError, look, own_ids
+from compliance_frames.corpus.rawobjects import placed
+from compliance_frames.corpus.texts import tell_of_tweets
+from compliance_frames.corpus.told import Told
+from compliance_frames.errors import IdError, PlanError
+from compliance_frames.ids.parse import looks_hashed
+from compliance_frames.ids.sets import IdArray
+from compliance_frames.ids.slices import IdSet, is_in
+from compliance_frames.raw.fields import emptied
+from compliance_frames.raw.forms import seen_in, units_of
+from compliance_frames.raw.packed import opened, packed
+from compliance_frames.raw.records import (
+    authors_of,
+    dug,
+    is_rounded,
+    keys_of,
+    must_be_clear,
+    number,
+    numbers,
+    records_in,
+    tweet_in,
+)
+from compliance_frames.raw.sieve import Sifted, sift
+from compliance_frames.raw.spans import without
+from compliance_frames.raw.units import Unit, Writer, blocks, sound, to_sift
+from compliance_frames.schemas import BadLines, RawKind
+
+_SETS: Final = ("drop_tweets", "drop_authors", "scrub_tweets", "scrub_authors")
+
+
+@dataclass(frozen=True)
+class RawForm:
+    """How a raw file is read.
+
+    Attributes:
+        kind: a value of JSON in each line; values wherever they end, and elements of lists; or records of a table.
+        delimiter: what stands between the fields of a table.
+        users: whether it is a table of users.
+        bare: whether it holds nothing but tweets' IDs: whose they are is known by other files, if at all.
+        bad_lines: what becomes of lines that cannot be read.
+        said: what was told of its columns, or keys.
+    """
+
+    kind: RawKind
+    delimiter: str = ""
+    users: bool = False
+    bare: bool = False
+    bad_lines: BadLines = "error"
+    said: Told = field(default_factory=Told)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, as JSON has it."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Lines of a file that cannot be read.
+
+    Attributes:
+        count: how many.
+        line: the first, counted from 1; 0 where there is none.
+        why: what is wrong with it.
+    """
+
+    count: int = 0
+    line: int = 0
+    why: str = ""
+
+
+def understood(path: Path, said: Told, bad_lines: BadLines) -> tuple[RawForm, Columns] | None:
+    """How a file is to be read, and where its tweets' IDs are; None where no tweets are seen in it.
+
+    Raises:
+        PlanError: there are tweets, and it is not clear which key or column is their ID.
+        RawFileError: the file cannot be read.
+    """
+    seen = seen_in(path, said.id_column if said.columns is None else said.columns.id)
+    if seen is None:
+        return None
+    form = RawForm(seen.kind, seen.delimiter, seen.users, seen.bare, bad_lines, said)
+    found = _table_columns(seen.records, said) if seen.kind == "csv" else _columns_of(seen.records, said)
+    if seen.users:
+        found = dataclasses.replace(found, author_id=found.id if seen.kind == "csv" else found.author_id or found.id)
+    return form, found
+
+
+def _columns_of(records: Sequence[dict[str, Any]], said: Told) -> Columns:
+    """Where IDs and places are in some records, as a manifest has it."""
+    if said.columns is not None:
+        return said.columns
+    path, author, places = said.id_column, said.author_column, dict[str, None]()
+    for record in records:
+        inside, tweet = tweet_in(record)
+        keys = keys_of(tweet)
+        must_be_clear(keys) if said.id_column is None else None
+        above = "".join(f"{step}." for step in inside)
+        path = path or (f"{above}{keys.ids[0]}" if keys.ids else None)
+        people = [name for name in ("user", "author", "actor") if isinstance(tweet.get(name), dict)]
+        nested = next((f"{name}.{key}" for name in people for key in ("id_str", "id") if key in tweet[name]), None)
+        found = keys.authors[0] if keys.authors else nested
+        author = author or (f"{above}{found}" if found else None)
+        places |= dict.fromkeys(f"{above}{name}" for name in placed(tweet))
+    geo = tuple(said.geo) if said.geo is not None else tuple(places)
+    known = geo if geo or said.geo is not None else None
+    return Columns(path or "id", author, geo=known, references=REFERENCE_LISTS)
+
+
+def _table_columns(rows: Sequence[dict[str, str]], said: Told) -> Columns:
+    """The columns of a table: by their names, and text with other tweets in it by its first values."""
+    rows = [{sound(name): sound(value) for name, value in row.items()} for row in rows]
+    names = list(rows[0])
+    found = said.find(pa.schema([(name, pa.string()) for name in names]))
+    values = {name: [row[name] for row in rows] for name in names}
+    author = found.author_id
+    if author is not None and not said.says_author and any(looks_hashed(text.strip()) for text in values[author]):
+        found = dataclasses.replace(found, author_id=None)
+    if not said.says("embedded"):
+        known = {found.id, author, found.created_at, *(found.geo or ()), *found.references, *found.embedded}
+        more = [
+            name
+            for name in names
+            if name not in known and name not in ("text", "full_text") and tell_of_tweets(pa.array(values[name]))
+        ]
+        found = dataclasses.replace(found, embedded=(*found.embedded, *more))
+    return found
+
+
+@dataclass
+class Pass:
+    """One reading of a raw file, which says of each of its pieces what becomes of it.
+
+    Attributes:
+        path: of the file.
+        form: how it is read.
+        columns: where IDs are in a table.
+        erasures: what is to be erased.
+        counts: of the records that were read so far.
+        bad: the lines that could not be read so far.
+        changed: how many pieces go or change, bad lines among them.
+    """
+
+    path: Path
+    form: RawForm
+    columns: Columns
+    erasures: Erasures
+    counts: Counts = field(default_factory=Counts)
+    bad: Bad = field(default_factory=Bad)
+    changed: int = 0
+
+    def pieces(self) -> Iterator[tuple[Unit, str | None]]:
+        """Every piece of the file, with what is left of it: None where it goes."""
+        judge: _Table | _Objects = _Table(self) if self.form.kind == "csv" else _Objects(self)
+        sets = [getattr(self.erasures, name) for name in _SETS]
+        with opened(self.path) as stream:
+            for block in blocks(units_of(self.form.kind, self.form.delimiter, stream)):
+                for unit, text in zip(block, judge.texts(block, sift(to_sift(block), sets)), strict=True):
+                    self.changed += text != unit.text
+                    yield unit, text
+
+    def unreadable(self, unit: Unit, *, suspect: bool) -> str | None:
+        """Count a piece that cannot be read; what is left of it."""
+        first = self.bad if self.bad.count else Bad(0, unit.line, unit.problem)
+        self.bad = dataclasses.replace(first, count=first.count + 1)
+        if self.form.bad_lines == "keep" and suspect:
+            raise PlanError(
+                f"line {unit.line:,} {unit.problem}, was to be kept, and names a tweet or an author that has to go: "
+                'mend it, or drop what cannot be read with bad_lines="drop" (command line: --bad-lines drop)'
+            )
+        return None if self.form.bad_lines == "drop" else unit.text
+
+    def unasked(self, ids: IdArray) -> Any:
+        """Which tweets nobody asked about; users, who have -1, are none."""
+        asked = self.erasures.asked_tweets
+        if asked is None:
+            return np.zeros(len(ids), bool)
+        return ~is_in(ids, asked) & (ids >= 0)
+
+
+class _Objects:
+    """Judges pieces of JSON."""
+
+    def __init__(self, reading: Pass) -> None:
+        self._reading, self._said = reading, reading.form.said
+
+    def texts(self, block: Sequence[Unit], sifted: Sifted) -> Iterator[str | None]:
+        """What is left of each piece."""
+        reading = self._reading
+        suspects = frozenset(sifted.lines.tolist())
+        ids = [self._ids(unit, at in suspects) for at, unit in enumerate(block)]
+        unasked = self._unasked(ids)
+        flagged = Flagged(*sifted.flagged)
+        drop = reading.erasures.unchecked == "drop"
+        kept = unchecked = 0
+        for at, unit in enumerate(block):
+            here = unasked.get(at, frozenset())
+            if unit.problem:
+                yield reading.unreadable(unit, suspect=at in suspects)
+            elif unit.value is None or not (at in suspects or (here and drop)):
+                kept += len(ids[at])
+                unchecked += len(here)
+                yield unit.text
+            else:
+                known = self._all_flagged(unit.value, flagged) if at in sifted.odd else flagged
+                yield self._judged(unit, known, here, drop)
+        reading.counts += Counts(kept, kept, rows_unchecked=unchecked)
+
+    def _unasked(self, ids: Sequence[Sequence[int]]) -> dict[int, frozenset[int]]:
+        """The pieces with tweets that nobody asked about, and which of their records these are."""
+        if self._reading.erasures.asked_tweets is None:
+            return {}
+        of_piece = np.repeat(np.arange(len(ids)), [len(some) for some in ids])
+        flat = np.array([each for some in ids for each in some], np.int64)
+        number = np.concatenate([np.arange(len(some)) for some in ids]) if len(flat) else flat
+        found: dict[int, set[int]] = {}
+        for at in np.flatnonzero(self._reading.unasked(flat)).tolist():
+            found.setdefault(int(of_piece[at]), set()).add(int(number[at]))
+        return {at: frozenset(some) for at, some in found.items()}
+
+    def _ids(self, unit: Unit, suspect: bool) -> list[int]:
+        if unit.value is None:
+            return []
+        try:
+            if suspect:
+                json.loads(unit.text, object_pairs_hook=_no_key_twice)
+            return own_ids(unit.value, self._said)
+        except UnreadableError as error:
+            unit.problem = str(error)
+            return []
+
+    def _judged(self, unit: Unit, flagged: Flagged, unasked: Collection[int], drop: bool) -> str | None:
+        try:
+            found = look(unit.value, self._said, flagged, unasked, drop_unasked=drop)
+        except RecursionError:
+            raise PlanError(f"line {unit.line:,} is nested too deeply to be looked into: take it out") from None
+        gone = sum(row.drop for row in found.rows)
+        self._reading.counts += Counts(
+            rows_in=len(found.rows),
+            rows_kept=len(found.rows) - gone,
+            rows_dropped=gone,
+            rows_scrubbed=sum(row.scrub for row in found.rows),
+            rows_unchecked=sum(row.unchecked for row in found.rows),
+            cells_nulled=found.cells + sum(row.cells for row in found.rows),
+        )
+        if any(row.drop and not row.way for row in found.rows):
+            return None
+        if found.nulled or found.removed:
+            return without(unit.text, found.nulled, found.removed)
+        return unit.text
+
+    def _all_flagged(self, value: Any, flagged: Flagged) -> Flagged:
+        """What is flagged of all numbers in a value, however they are spelled."""
+        numbers = np.array(sorted(_numbers_in(value)), np.int64)
+        more = {}
+        for name in _SETS:
+            ids: IdSet = getattr(self._reading.erasures, name)
+            hits = numbers[is_in(numbers, ids)].tolist() if len(ids) and len(numbers) else []
+            more[name] = getattr(flagged, name) | frozenset(hits)
+        return Flagged(**more)
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
+    twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    if twice:
+        raise UnreadableError(f"has the key {twice[0]!r} twice in one object: readers differ in which one counts")
+
+
+def _numbers_in(value: Any) -> set[int]:
+    found, waiting = set[int](), [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
+        elif (told := number(each)) is not None:
+            found.add(told)
+    return found
+
+
+class _Table:
+    """Judges records of CSV."""
+
+    def __init__(self, reading: Pass) -> None:
+        self._reading, self._columns = reading, reading.columns
+        self._names: list[str] | None = None
+        self._at: dict[str, int] = {}
+        self._references: tuple[str, ...] = ()
+        only = {name: getattr(reading.erasures, name) for name in _SETS}
+        self._erasures = Erasures(**only)
+
+    def texts(self, block: Sequence[Unit], sifted: Sifted) -> Iterator[str | None]:
+        """What is left of each piece."""
+        reading = self._reading
+        ids = np.array([self._id(unit) for unit in block], np.int64)
+        rows = ids > -2
+        suspects = frozenset(sifted.lines.tolist())
+        unasked = reading.unasked(ids)
+        left = self._left([unit for at, unit in enumerate(block) if at in suspects and rows[at]])
+        for at, unit in enumerate(block):
+            if unit.problem:
+                yield reading.unreadable(unit, suspect=at in suspects)
+            elif not rows[at]:
+                yield unit.text
+            else:
+                text = next(left) if at in suspects else unit.text
+                unchecked = bool(unasked[at]) and text is not None
+                if unchecked and reading.erasures.unchecked == "drop":
+                    text = None
+                gone = text is None
+                reading.counts += Counts(1, int(not gone), int(gone), rows_unchecked=int(unchecked))
+                yield text
+
+    def _id(self, unit: Unit) -> int:
+        """The tweet ID of a record; -1 of a user, -2 where it is none."""
+        fields = unit.value
+        if fields is None:
+            return -2
+        if self._names is None:
+            self._begin(fields)
+        if fields == self._names:
+            return -2
+        assert self._names is not None
+        if len(fields) != len(self._names):
+            unit.problem = f"has {len(fields):,} fields, and the header has {len(self._names):,}"
+            return -2
+        self._must_know_references(unit)
+        own = fields[self._at[self._columns.id]]
+        found = number(own)
+        if found is None:
+            rounded = ": a spreadsheet or a float column took its last digits" if is_rounded(own) else ""
+            what = f"has {own[:40]!r} where its tweet ID is to be{rounded}" if own.strip() else "has no tweet ID"
+            unit.problem = what
+            return -2
+        return -1 if self._reading.form.users else found
+
+    def _begin(self, names: list[str]) -> None:
+        self._names = names
+        self._at = {sound(name): at for at, name in enumerate(names)}
+        schema = pa.schema([(name, pa.string()) for name in self._at])
+        beside = (beside_reference(schema, path, "") for path in self._columns.references)
+        self._references = tuple(other.id for other in beside if other is not None)
+
+    def _must_know_references(self, unit: Unit) -> None:
+        for name in self._references:
+            value = unit.value[self._at[name]]
+            if value and not value.isdigit() and "." in value and is_rounded(value) and float(value) > 2**53:
+                raise PlanError(
+                    f"line {unit.line:,}: {value[:40]!r} in column {name!r} is a rounded number: rows that retweet "
+                    "what has to go cannot be found by it. Export the source again with this column as strings, or "
+                    f"say that it is to be left alone: columns=cf.Columns(id={self._columns.id!r}, references=[])"
+                )
+
+    def _left(self, units: Sequence[Unit]) -> Iterator[str | None]:
+        """What is left of some records, none of which is a header."""
+        if not units:
+            return
+        assert self._names is not None
+        columns = self._columns
+        table = pa.table({name: self._column(at, name, units) for name, at in self._at.items()})
+        try:
+            found = masks(table, columns, self._erasures)
+        except IdError as error:
+            line = units[error.row].line if error.row is not None else 0
+            raise IdError(f"line {line:,}: {error}", column=error.column, row=error.row, value=error.value) from error
+        for at, unit in enumerate(units):
+            if found.drop[at]:
+                yield None
+                continue
+            which = {self._at[path] for path, cells in found.embedded.items() if cells[at]}
+            self._reading.counts += Counts(rows_scrubbed=int(found.scrub[at]), cells_nulled=len(which))
+            if found.scrub[at]:
+                which |= {self._at[path] for path in columns.geo or ()}
+            yield emptied(unit.text, self._reading.form.delimiter, which) if which else unit.text
+
+    def _column(self, at: int, name: str, units: Sequence[Unit]) -> Any:
+        values = [unit.value[at] or None for unit in units]
+        if name == self._columns.author_id:
+            values = [None if value and looks_hashed(value.strip()) else value for value in values]
+        return pa.array([value and sound(value) for value in values], pa.string())
+
+
+def clean_raw(
+    source: Path, part: Path, form: RawForm, columns: Columns, erasures: Erasures
+) -> tuple[Counts, tuple[str, ...]]:
+    """Write what is left of a raw file, packed as it was; what was erased, and what could not be kept as it was."""
+    reading = Pass(source, form, columns, erasures)
+    with opened(source) as stream:
+        packing = stream.packing
+    with packed(part, packing) as file:
+        writer = Writer(file)
+        for unit, text in reading.pieces():
+            writer.put(unit, text)
+    bad = reading.bad.count if form.bad_lines == "drop" else 0
+    notes = (f"{bad:,} line{'s' * (bad != 1)} that could not be read left out, as told",) if bad else ()
+    return reading.counts, notes
+
+
+def read_through(path: Path, form: RawForm, columns: Columns, erasures: Erasures) -> Pass:
+    """One reading of a raw file to its end, which counts what would become of it."""
+    reading = Pass(path, form, columns, erasures)
+    for _ in reading.pieces():
+        pass
+    return reading
+
+
+def authorship(path: Path, form: RawForm, columns: Columns, authors: IdSet) -> Iterator[tuple[IdArray, IdArray]]:
+    """The tweets in a raw file that some authors wrote, and the author of each; in parts, unsorted."""
+    with opened(path) as stream:
+        names: list[str] = []
+        for block in blocks(units_of(form.kind, form.delimiter, stream)):
+            sifted = sift(to_sift(block), [authors])
+            names = names or next((unit.value for unit in block if unit.value), [])
+            found: list[tuple[int, int]] = []
+            for at in sifted.lines.tolist() if form.kind != "csv" or columns.author_id in names else ():
+                value = block[at].value
+                flagged = sifted.flagged[0]
+                if at in sifted.odd:
+                    numbers = np.array(sorted(_numbers_in(value)), np.int64)
+                    flagged |= frozenset(numbers[is_in(numbers, authors)].tolist())
+                if form.kind == "csv":
+                    found += _tweet_of_record(dict(zip(names, value or (), strict=False)), columns, flagged)
+                else:
+                    found += _tweets_in(value, form.said, flagged)
+            if found:
+                tweets, whose = np.array(found, np.int64).T
+                yield tweets, whose
+
+
+def _tweet_of_record(record: dict[str, str], columns: Columns, authors: Collection[int]) -> Iterator[tuple[int, int]]:
+    own, author = number(record.get(columns.id)), number(record.get(columns.author_id or ""))
+    if own is not None and author is not None and author in authors:
+        yield own, author
+
+
+def _tweets_in(value: Any, said: Told, authors: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Every tweet by some authors, wherever it lies in a value; those of records also where somebody told the keys."""
+    if said.named:
+        own, author = (said.id_column, said.author_column) if said.columns is None else (
+            said.columns.id, said.columns.author_id
+        )  # fmt: skip
+        for _, record in records_in(value) if own and author else ():
+            tweet, whose = (number(dug(record, path or "")[1]) for path in (own, author))
+            if tweet is not None and whose is not None and whose in authors:
+                yield tweet, whose
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting.extend(each)
+        elif isinstance(each, dict):
+            waiting.extend(each.values())
+            keys = keys_of(each)
+            if keys.ids and not keys.person:
+                tweets = numbers(each, keys.ids)
+                yield from ((tweet, by) for by in authors_of(each) & frozenset(authors) for tweet in tweets)
+
+
+def must_be_readable(bad: dict[str, Bad], bad_lines: BadLines) -> None:
+    """Refuse files with lines that cannot be read, where nobody said what becomes of those.
+
+    >>> must_be_readable({"a.jsonl": Bad(2, 7, "is not JSON")}, "error")
+    Traceback (most recent call last):
+    compliance_frames.errors.PlanError: a.jsonl, line 7 is not JSON (2 lines in 1 file cannot be read): mend or ...
+    """
+    wrong = {name: each for name, each in bad.items() if each.count}
+    if not wrong or bad_lines != "error":
+        return
+    name, first = next(iter(wrong.items()))
+    count = sum(each.count for each in wrong.values())
+    raise PlanError(
+        f"{name}, line {first.line:,} {first.why} ({count:,} line{'s' * (count != 1)} in {len(wrong):,} "
+        f"file{'s' * (len(wrong) != 1)} cannot be read): mend or fetch what is damaged, or say what becomes of such "
+        'lines with bad_lines="keep" or bad_lines="drop" (command line: --bad-lines keep)'
+    )
