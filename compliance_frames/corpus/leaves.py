@@ -14,6 +14,7 @@ from compliance_frames.corpus.accounts import is_account, marks
 from compliance_frames.corpus.columns import Columns, field_at, geo_in, ids_inside, is_list
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
+from compliance_frames.corpus.originals import originals_in
 from compliance_frames.corpus.paths import type_at, wrapper_of
 from compliance_frames.corpus.references import looks, reference_leaves, says_how
 from compliance_frames.corpus.texts import is_read, names_others
@@ -222,8 +223,27 @@ def _ids_of_tweet(
     for name, sets in zip(ids_inside(path, kind), (tweets, authors), strict=True):
         if name is not None:
             yield f"{path}.{name}", sets
-    if is_account(path.rpartition(".")[2], kind):
+    called = path.rpartition(".")[2]
+    if is_account(called, kind):
         yield from ((f"{path}.{name}", ()) for name in marks(kind))  # by which the part that is read is known as one
+    elif called == "object":
+        yield f"{path}.objectType", ()
+    yield from _ids_of_originals(path, kind, tweets[:1], authors[:1])
+
+
+def _ids_of_originals(
+    path: str, kind: Any, tweets: tuple[IdSet, ...], authors: tuple[IdSet, ...]
+) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
+    """What tells whether a tweet inside of a row repeats one that is flagged."""
+    told, schema = originals_in(path.rpartition(".")[2], kind), pa.schema(list(kind))
+    for name in told.references:
+        yield from ((f"{path}.{each}", sets) for each, sets in _ids_of_reference(schema, name, "", tweets, authors))
+    for name in told.whole:
+        yield from _ids_of_tweet(f"{path}.{name}", type_at(schema, name), tweets, authors)
+    for name in told.texts:
+        yield f"{path}.{name}", (*tweets, *authors)
+        if names_others(name):
+            yield from ((f"{path}.{each}", ()) for each in looks(schema, ""))
 
 
 def _ids_of_reference(
