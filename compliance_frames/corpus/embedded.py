@@ -27,7 +27,6 @@ from compliance_frames.corpus.within import (
     edited_within,
     field_within,
     head_of,
-    is_plain,
     lists_on_the_way,
     values_within,
 )
@@ -91,7 +90,7 @@ def text_to_erase(
         told, gone = judged(values, path, own.take(pa.array(rows)), erasures, None if look is None else look[rows])
         repeated[rows[told]] = True
         cells += np.bincount(rows[gone > 0], minlength=len(table))
-    return repeated, np.minimum(cells, 1) if is_plain(table.schema, path) else cells  # a list of texts goes whole
+    return repeated, cells
 
 
 def without_embedded(table: pa.Table, path: str, erasures: Erasures, *, where: Mask | None = None) -> pa.Table:
@@ -107,7 +106,7 @@ def without_embedded(table: pa.Table, path: str, erasures: Erasures, *, where: M
     [{'quoted_status': None}, {'quoted_status': {'id': 8, 'text': 'world'}}]
     """
     text, at = not pt.is_struct(bare_type(table.schema, path)), head_of(table.schema, path)
-    if text and where is not None and is_plain(table.schema, path):
+    if text and where is not None and not _is_looked_into_one_by_one(table.schema, path):
         steps = steps_to(table.schema, path)
         assert steps is not None
         return with_column(table, at, nulled(table.column(at), steps[1:], where))
@@ -125,6 +124,11 @@ def without_embedded(table: pa.Table, path: str, erasures: Erasures, *, where: M
         return nulled(pa.chunked_array([values]), (), gone).chunk(0), ~gone
 
     return with_column(table, at, edited_within(table.column(at), table.schema, path, edit))
+
+
+def _is_looked_into_one_by_one(schema: pa.Schema, path: str) -> bool:
+    """Whether a column of text has several in a row, each of which goes or stays."""
+    return is_read(schema, path) and bool(lists_on_the_way(schema, path))
 
 
 def must_lose_tweets(schema: pa.Schema, path: str) -> None:

@@ -28,7 +28,7 @@ from compliance_frames.corpus.kinds import Cells, Kinds, digest_of, kinds_of
 from compliance_frames.corpus.paths import wrapper_of
 from compliance_frames.corpus.references import retweets_by_look
 from compliance_frames.corpus.repeating import repeat_what_goes
-from compliance_frames.corpus.texts import is_read, names_others
+from compliance_frames.corpus.texts import is_beside, is_read, names_others
 from compliance_frames.corpus.within import bare_type, lists_on_the_way
 from compliance_frames.errors import PlanError, UncheckedIdsError
 
@@ -170,12 +170,12 @@ def _others(
 
     Whether a tweet goes with one inside of it can be seen as long as that one is there.
     """
-    repeated = np.zeros(len(table), bool)
+    repeated, inside = np.zeros(len(table), bool), wrapper_of(table.schema, columns.id)
     paths = sorted(columns.embedded, key=len)
     embedded = {path: embedded_to_erase(table, path, erasures) for path in paths}
     for path in paths:
         if is_read(table.schema, path):
-            look = retweets_by_look(table, wrapper_of(table.schema, columns.id)) if names_others(path) else None
+            look = retweets_by_look(table, inside) if names_others(path) and is_beside(path) else None
             repeats, cells = text_to_erase(table, path, ids, erasures, look)
             repeated |= repeats
             embedded[path] = (np.maximum(embedded[path][0], cells), embedded[path][1])
