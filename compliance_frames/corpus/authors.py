@@ -12,9 +12,10 @@ import pyarrow.types as pt
 
 from compliance_frames.corpus.columns import Columns, author_in, column_at, id_in
 from compliance_frames.corpus.dataset import Listing, SourceFile, opened
-from compliance_frames.corpus.erase import hits, ids_at, ids_if_any
+from compliance_frames.corpus.erase import hits
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_content
+from compliance_frames.corpus.idcolumns import ids_at, ids_if_any
 from compliance_frames.corpus.leaves import find_leaves
 from compliance_frames.corpus.texts import authorship, is_read
 from compliance_frames.corpus.until import Until

@@ -130,7 +130,7 @@ def find_columns(
         author_id=told.path("author_id") or names.first(_under(inside, AUTHORS), ids=True),
         created_at=told.path("created_at", ids=False) or names.first(_under(inside, TIMES)),
         geo=told.paths("geo", lambda: _find_geo(schema, inside)),
-        references=told.paths("references", lambda: tuple(_find_references(names, inside))) or (),
+        references=told.paths("references", lambda: tuple(find_references(names, inside))) or (),
         embedded=told.paths("embedded", lambda: tuple(_find_embedded(schema, inside))) or (),
     )
 
@@ -166,6 +166,18 @@ class _Telling:
             return find()
         find_field = field_within if name == "embedded" else field_at
         return tuple(_told(self._schema, path, name, find_field, ids=False) for path in dict.fromkeys(told))
+
+
+def find_references(names: Names, inside: str) -> Iterator[str]:
+    """The paths of columns that name tweets which rows may repeat; ``inside`` is the struct with the rows' own.
+
+    >>> list(find_references(Names(pa.schema({"id": pa.int64(), "retweeted_id": pa.int64()})), ""))
+    ['retweeted_id']
+    """
+    for path in dict.fromkeys(filter(None, map(names.find, _under(inside, REFERENCE_LISTS)))):
+        if names_tweets(names.type(path)):
+            yield path
+    yield from dict.fromkeys(each.id for each in repeated(names.schema, inside))
 
 
 def id_in(kind: Any) -> str | None:
@@ -370,13 +382,6 @@ def _is_located(field: pa.Field[Any]) -> bool:
 def _struct_at(schema: pa.Schema, path: str) -> Iterable[pa.Field[Any]]:
     field = field_at(schema, path)
     return () if field is None or not pt.is_struct(field.type) else list(field.type)
-
-
-def _find_references(names: Names, inside: str) -> Iterator[str]:
-    for path in dict.fromkeys(filter(None, map(names.find, _under(inside, REFERENCE_LISTS)))):
-        if names_tweets(names.type(path)):
-            yield path
-    yield from dict.fromkeys(each.id for each in repeated(names.schema, inside))
 
 
 def _find_embedded(schema: pa.Schema, inside: str) -> Iterator[str]:

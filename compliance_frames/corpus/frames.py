@@ -13,8 +13,10 @@ from compliance_frames.corpus.answers import Answers
 from compliance_frames.corpus.arrays import words
 from compliance_frames.corpus.authors import tweets_in
 from compliance_frames.corpus.columns import Columns, find_columns
-from compliance_frames.corpus.erase import Masks, hits, ids_at, masks, without_embedded, without_places
+from compliance_frames.corpus.embedded import without_embedded
+from compliance_frames.corpus.erase import Masks, hits, masks, without_places
 from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.idcolumns import ids_at
 from compliance_frames.corpus.mounts import Change, is_lazy, mounted, unwrapped
 from compliance_frames.corpus.plan import as_results
 from compliance_frames.corpus.polars_frames import with_open_words

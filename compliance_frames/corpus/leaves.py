@@ -11,13 +11,14 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from compliance_frames.corpus.accounts import is_account, marks
-from compliance_frames.corpus.columns import Columns, field_at, geo_in, ids_inside, is_list
+from compliance_frames.corpus.columns import Columns, field_at, geo_in, ids_inside
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside, beside_content, beside_reference
+from compliance_frames.corpus.originals import originals_in
 from compliance_frames.corpus.paths import type_at, wrapper_of
 from compliance_frames.corpus.references import looks, reference_leaves, says_how
 from compliance_frames.corpus.texts import is_read, names_others
-from compliance_frames.corpus.within import bare_type
+from compliance_frames.corpus.within import bare_type, leaf_paths
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.slices import IdSet, any_between, bounds
 
@@ -56,7 +57,7 @@ class Leaves:
 
 def find_leaves(file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> Leaves:
     """Find the leaves of a file that decide about its rows under these erasures."""
-    paths = [path for field in file.schema_arrow for path in _leaf_paths(field, "")]
+    paths = leaf_paths(file.schema_arrow)
     stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
     wanted = list(_wanted(file.schema_arrow, columns, erasures))
     own = [columns.id, *([columns.author_id] if columns.author_id else [])]
@@ -90,7 +91,7 @@ def leaves_below(file: pq.ParquetFile, paths: Iterable[str]) -> tuple[tuple[int,
     >>> leaves_below(pq.ParquetFile(sink), ["geo"])
     ((1, 'geo.place'), (2, 'geo.at.list.element'))
     """
-    leaves = [path for field in file.schema_arrow for path in _leaf_paths(field, "")]
+    leaves = leaf_paths(file.schema_arrow)
     stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
     if len(leaves) != len(stored) or len(set(stored)) < len(stored):
         return None
@@ -171,26 +172,6 @@ def _number(text: str) -> str | None:
     return text if text.isascii() and text.isdigit() else None
 
 
-def _leaf_paths(field: pa.Field[Any], above: str) -> Iterator[str]:
-    """The path of each leaf below a field, in the order in which Parquet stores them; lists add no name."""
-    yield from _leaves_of(field.type, f"{above}{field.name}")
-
-
-def _leaves_of(kind: Any, path: str) -> Iterator[str]:
-    if isinstance(kind, pa.BaseExtensionType):
-        yield from _leaves_of(kind.storage_type, path)
-    elif pt.is_struct(kind):
-        for child in kind:
-            yield from _leaf_paths(child, f"{path}.")
-    elif pt.is_map(kind):
-        yield from _leaves_of(kind.key_type, f"{path}.key")
-        yield from _leaves_of(kind.item_type, f"{path}.value")
-    elif is_list(kind):
-        yield from _leaves_of(kind.value_type, path)
-    else:
-        yield path
-
-
 def _wanted(schema: pa.Schema, columns: Columns, erasures: Erasures) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
     """Each path to read, with the IDs that would be a hit there."""
     tweets = (erasures.drop_tweets, erasures.scrub_tweets)
@@ -222,8 +203,27 @@ def _ids_of_tweet(
     for name, sets in zip(ids_inside(path, kind), (tweets, authors), strict=True):
         if name is not None:
             yield f"{path}.{name}", sets
-    if is_account(path.rpartition(".")[2], kind):
+    called = path.rpartition(".")[2]
+    if is_account(called, kind):
         yield from ((f"{path}.{name}", ()) for name in marks(kind))  # by which the part that is read is known as one
+    elif called == "object":
+        yield f"{path}.objectType", ()
+    yield from _ids_of_originals(path, kind, tweets[:1], authors[:1])
+
+
+def _ids_of_originals(
+    path: str, kind: Any, tweets: tuple[IdSet, ...], authors: tuple[IdSet, ...]
+) -> Iterator[tuple[str, tuple[IdSet, ...]]]:
+    """What tells whether a tweet inside of a row repeats one that is flagged."""
+    told, schema = originals_in(path.rpartition(".")[2], kind), pa.schema(list(kind))
+    for name in told.references:
+        yield from ((f"{path}.{each}", sets) for each, sets in _ids_of_reference(schema, name, "", tweets, authors))
+    for name in told.whole:
+        yield from _ids_of_tweet(f"{path}.{name}", type_at(schema, name), tweets, authors)
+    for name in told.texts:
+        yield f"{path}.{name}", (*tweets, *authors)
+        if names_others(name):
+            yield from ((f"{path}.{each}", ()) for each in looks(schema, ""))
 
 
 def _ids_of_reference(

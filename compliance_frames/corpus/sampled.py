@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.types as pt
 
-from compliance_frames.corpus.columns import Columns, column_at
-from compliance_frames.corpus.paths import paths_of, type_at
+from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.texts import holds_text, tell_of_tweets
+from compliance_frames.corpus.within import bare_type, field_within, leaf_paths, values_within
 
-#: Rows that are looked at in one file.
+#: Rows that are looked at in one file, and values where lists have more of them.
 _ROWS: Final = 256
+_VALUES: Final = 1024
 #: What people wrote, and what takes most of the time to read: hardly anybody keeps whole tweets under these names.
 _WORDS: Final = ("text", "full_text")
 #: Files of one schema that are looked at from the first on; after them fewer and fewer.
@@ -60,33 +63,52 @@ class Samples:
 def texts_with_tweets(file: pq.ParquetFile, columns: Columns) -> tuple[str, ...]:
     """Columns of text, of which nothing is known yet, whose first values are objects with IDs in them.
 
-    A page that cannot be read tells nothing: whoever needs it will say so.
+    Those below lists and maps, and those of tweets inside of rows, are looked at as well. A page that cannot be read
+    tells nothing: whoever needs it will say so.
     """
-    schema = file.schema_arrow
-    roles = (columns.id, columns.author_id, columns.created_at, *(columns.geo or ()))
-    known = tuple(path for path in (*roles, *columns.references, *columns.embedded) if path)
-    inside = tuple(f"{path}." for path in known)
-    paths = [path for path in paths_of(schema) if path not in known and not path.startswith(inside)]
-    paths = [path for path in paths if path.rpartition(".")[2] not in _WORDS and paths.count(path) == 1]
-    texts = [path for path in paths if holds_text(type_at(schema, path)) and not _begins_with_digits(file, path)]
+    texts = {path: leaf for path, leaf in _texts(file, columns) if not _begin_with_digits(file, leaf)}
+    stored = [file.schema.column(leaf).path for leaf in texts.values()]
     try:
-        for batch in file.iter_batches(batch_size=_ROWS, columns=texts, use_threads=False) if texts else ():
+        for batch in file.iter_batches(batch_size=_ROWS, columns=stored, use_threads=False) if texts else ():
             rows = pa.table(batch)
-            return tuple(path for path in texts if tell_of_tweets(column_at(rows, path)))
+            return tuple(path for path in texts if _tell_of_tweets(rows, path))
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         return ()
     return ()
 
 
-def _begins_with_digits(file: pq.ParquetFile, path: str) -> bool:
+def _texts(file: pq.ParquetFile, columns: Columns) -> Iterator[tuple[str, int]]:
+    """The leaf columns of text of which nothing is known yet: their paths and positions."""
+    schema, paths = file.schema_arrow, leaf_paths(file.schema_arrow)
+    if len(paths) != file.metadata.num_columns:  # a schema in the footer that does not fit the columns
+        return
+    roles = (columns.id, columns.author_id, columns.created_at, *(columns.geo or ()), *columns.references)
+    whole = tuple(f"{path}." for path in roles if path and path not in columns.embedded)
+    known, times = {*roles, *columns.embedded}, Counter(paths)
+    for leaf, path in enumerate(paths):
+        words = path.rpartition(".")[2] in _WORDS
+        if times[path] == 1 and path not in known and not words and not path.startswith(whole):
+            field = field_within(schema, path)
+            if field is not None and holds_text(bare_type(schema, path)) and not _is_key(schema, path):
+                yield path, leaf
+
+
+def _is_key(schema: pa.Schema, path: str) -> bool:
+    """Whether a path leads to the keys of a map: nothing can be taken out of these."""
+    above, _, name = path.rpartition(".")
+    return name == "key" and field_within(schema, above) is not None and pt.is_map(bare_type(schema, above))
+
+
+def _tell_of_tweets(rows: pa.Table, path: str) -> bool:
+    return any(tell_of_tweets(values[:_VALUES]) for values, _ in values_within(rows, path))
+
+
+def _begin_with_digits(file: pq.ParquetFile, leaf: int) -> bool:
     """Whether statistics say that all values which would be looked at do, as IDs: no object does, in any writing."""
-    stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
-    if stored.count(path) != 1:
-        return False
     rows = 0
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
-        bounds = _bounds(group.column(stored.index(path))) if group.num_rows else ()
+        bounds = _bounds(group.column(leaf)) if group.num_rows else ()
         if not all(b"0" <= bound[:1] <= b"9" for bound in bounds):
             return False
         rows += group.num_rows

@@ -28,6 +28,7 @@ from compliance_frames.corpus.bounds import without_bounds
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dataset import BySchema
 from compliance_frames.corpus.dictionaries import WordLists, unused_words
+from compliance_frames.corpus.embedded import without_embedded
 from compliance_frames.corpus.encoding import Encoding, encoding_of
 from compliance_frames.corpus.erase import (
     Counts,
@@ -37,7 +38,6 @@ from compliance_frames.corpus.erase import (
     hits,
     located,
     unchecked_message,
-    without_embedded,
     without_places,
 )
 from compliance_frames.corpus.footer import (

@@ -97,6 +97,15 @@ def names_others(path: str) -> bool:
     return plain(path.rpartition(".")[2]) in _REFERENCE_KEYS
 
 
+def is_beside(path: str) -> bool:
+    """Whether a column stands beside the row's own tweet, by its path: then what it says is said of that one.
+
+    >>> is_beside("data.referenced_tweets"), is_beside("quoted_status.referenced_tweets")
+    (True, False)
+    """
+    return path.rpartition(".")[0] in WRAPPERS
+
+
 def holds_text(kind: Any) -> bool:
     """Whether a type is text, or bytes that may be.
 
@@ -342,9 +351,8 @@ def _is_reference(fields: dict[str, Any]) -> bool:
 
 def _is_said_of_row(way: Sequence[str], kinds: Collection[str], told: Any, path: str, own: int | None) -> bool:
     """Whether an object says what the row's own tweet repeats: the column is called so, or it lies right below it."""
-    above, _, name = path.rpartition(".")
     if not way:
-        return plain(name) in kinds and above in WRAPPERS
+        return plain(path.rpartition(".")[2]) in kinds and is_beside(path)
     *outside, here = way
     if plain(here) not in kinds or own is None or not all(step in WRAPPERS for step in outside):
         return False

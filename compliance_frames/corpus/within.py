@@ -15,7 +15,7 @@ import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from compliance_frames.corpus.arrays import Mask, elements_kept
-from compliance_frames.corpus.paths import is_list, steps_to
+from compliance_frames.corpus.paths import is_list
 
 #: Takes values; gives those that stay in their place, and which of them stay where they are elements of a list.
 Edit = Callable[[Any], tuple[Any, Mask]]
@@ -160,6 +160,30 @@ def _as_map(pairs: Any, kind: Any) -> Any:
     return pa.MapArray.from_arrays(ends, keys, items, type=kind)
 
 
+def leaf_paths(schema: pa.Schema) -> list[str]:
+    """The path of each leaf column, in the order in which Parquet stores them; lists add no name.
+
+    >>> leaf_paths(pa.schema({"id": pa.int64(), "items": pa.list_(pa.struct({"a": pa.list_(pa.int8())}))}))
+    ['id', 'items.a']
+    """
+    return [path for field in schema for path in _leaves_of(field.type, field.name)]
+
+
+def _leaves_of(kind: Any, path: str) -> Iterator[str]:
+    if isinstance(kind, pa.BaseExtensionType):
+        yield from _leaves_of(kind.storage_type, path)
+    elif pt.is_struct(kind):
+        for child in kind:
+            yield from _leaves_of(child.type, f"{path}.{child.name}")
+    elif pt.is_map(kind):
+        yield from _leaves_of(kind.key_type, f"{path}.key")
+        yield from _leaves_of(kind.item_type, f"{path}.value")
+    elif is_list(kind):
+        yield from _leaves_of(kind.value_type, path)
+    else:
+        yield path
+
+
 def head_of(schema: pa.Schema, path: str) -> int:
     """The position of the top-level column that a path leads into.
 
@@ -178,13 +202,3 @@ def bare_type(schema: pa.Schema, path: str) -> Any:
     field = field_within(schema, path)
     assert field is not None, path
     return _bare(field.type)
-
-
-def is_plain(schema: pa.Schema, path: str) -> bool:
-    """Whether structs alone lead to a path: then each row has one value, which may be a list.
-
-    >>> schema = pa.schema({"items": pa.list_(pa.struct({"a": pa.int8()})), "tweet": pa.struct({"id": pa.int64()})})
-    >>> is_plain(schema, "items.a"), is_plain(schema, "tweet.id")
-    (False, True)
-    """
-    return steps_to(schema, path) is not None

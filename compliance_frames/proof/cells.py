@@ -53,11 +53,10 @@ class Ids:
 
 @dataclass(frozen=True, eq=False)
 class _Here:
-    """Where in a table one is: what each value belongs to, and which rows look like retweets."""
+    """Where in a table one is: what each value belongs to, and which of these tweets look like retweets."""
 
     rows: NDArray[np.int64]
     places: NDArray[np.int64]
-    first_row: int
     look: NDArray[np.bool_]
     embedded: Path | None = None
     account: Path | None = None
@@ -78,7 +77,7 @@ def ids_in(batch: pa.RecordBatch, layout: Layout, first_row: int = 0) -> Iterato
     """
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
     beside = _beside(batch, layout)
-    here = _Here(rows, _placed(batch, place_columns(batch.schema, layout)), first_row, by_look(batch, layout))
+    here = _Here(rows, _placed(batch, place_columns(batch.schema, layout)), by_look(batch, layout))
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         yield from _ids(column, (name,), here, layout)
     yield from _flat(batch, here, layout)
@@ -167,7 +166,7 @@ def _all_stored(schema: pa.Schema, layout: Layout) -> Iterator[tuple[Path, Role 
 
 
 def _stored(kind: Any, path: Path, here: _Belongs, layout: Layout) -> Iterator[tuple[Path, Role | None, Any]]:
-    if pt.is_nested(kind) and here.embedded is None and layout.names_others(path):
+    if pt.is_nested(kind) and layout.names_others(path):
         here = replace(here, differs=True)
     if isinstance(kind, pa.BaseExtensionType):
         yield from _stored(kind.storage_type, path, here, layout)
@@ -257,7 +256,7 @@ def _columns_at(struct: Any, path: Path) -> list[Any]:
 
 def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
     kind = values.type
-    if pt.is_nested(kind) and here.embedded is None and layout.names_others(path):
+    if pt.is_nested(kind) and layout.names_others(path):
         for stand in stands(values):
             yield from _standing(stand, path, here)
         yield from _whole(values, path, here, layout)
@@ -273,7 +272,8 @@ def _ids(values: Any, path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
         role = layout.role(path, here.embedded, here.account)
         if role is not None:
             primary = ".".join(path) == layout.columns.id and here.embedded is None
-            places = np.zeros_like(here.places) if role == "retweet" else here.places  # those beside it are the row's
+            repeated = role in ("retweet", "embedded retweet")
+            places = np.zeros_like(here.places) if repeated else here.places  # those beside it are another tweet's
             yield Ids(path, role, primary, values, here.rows, places)
 
 
@@ -281,18 +281,40 @@ def _ids_of_struct(values: Any, path: Path, here: _Here, layout: Layout) -> Iter
     children = dict(zip(values.type.names, values.flatten(), strict=True))
     if layout.is_embedded(path, values.type):
         own = tuple((name,) for name in values.type.names if is_place(name))
-        here = replace(here, embedded=path, places=_placed(values, own))
+        look = _look_inside(children, path, len(values), layout)
+        here = replace(here, embedded=path, places=_placed(values, own), look=look)
+        yield from _repeated_inside(children, path, here, layout)
     if layout.is_account(path, values.type):
         here = replace(here, account=path, places=np.zeros_like(here.places))
     for name, child in children.items():
         yield from _ids(child, (*path, name), here, layout)
 
 
+def _look_inside(children: dict[str, Any], path: Path, count: int, layout: Layout) -> NDArray[np.bool_]:
+    """Which tweets inside of rows look like retweets, where they do not say it of the tweets that they name."""
+    nested = ((name, child.type) for name, child in children.items() if pt.is_nested(child.type))
+    silent = any(layout.names_others((*path, name)) and is_silent(kind) for name, kind in nested)
+    if silent or any(how is None for _, how in pairs_among(children)):
+        return looks_repeated(children, count)
+    return np.zeros(count, bool)
+
+
+def _repeated_inside(children: dict[str, Any], path: Path, here: _Here, layout: Layout) -> Iterator[Ids]:
+    """IDs in another tweet that a row holds, beside which a field says how that one stands to theirs."""
+    for name, role, how, says in layout.repeated_inside(list(children)):
+        if holds_ids(children[name].type):
+            which = np.ones(len(here.rows), bool) if how is None else says_so(children[how], says)
+            yield from _chosen(children[name], (*path, name), role, which, here)
+    for name, how in pairs_among(children):
+        yield from _standing(pair(children[name], children.get(how or "")), (*path, name), here, mentioned=False)
+
+
 def _standing(stand: Stand, path: Path, here: _Here, *, mentioned: bool = True) -> Iterator[Ids]:
     """IDs of other tweets by how the row stands to them: one that it repeats must not be gone."""
     rows = here.rows[stand.at]
-    repeated = stand.repeated() if stand.words is not None else here.look[rows - here.first_row]
-    exact: Role = "embedded author" if stand.author else "retweet"
+    repeated = stand.repeated() if stand.words is not None else here.look[stand.at]
+    named: Role = "retweet" if here.embedded is None else "embedded retweet"
+    exact: Role = "embedded author" if stand.author else named
     chosen: list[tuple[Role, NDArray[np.bool_], bool]] = [(exact, repeated, False)]
     chosen += [("mention", ~repeated, False)] if mentioned else []
     chosen += [] if stand.author else [("mention", stand.unsaid() & ~repeated, True)]
@@ -357,7 +379,8 @@ def _chosen(
 def _below(values: Any, here: _Here) -> _Here:
     """What the elements of lists belong to; places beside the list are not beside each of its elements."""
     parents = np.asarray(pc.list_parent_indices(values))
-    return replace(here, rows=here.rows[parents], places=np.zeros(len(parents), np.int64))
+    places = np.zeros(len(parents), np.int64)
+    return replace(here, rows=here.rows[parents], places=places, look=here.look[parents])
 
 
 def _listed(values: Any) -> Any:

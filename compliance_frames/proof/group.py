@@ -206,6 +206,8 @@ class GroupLook:
         if role is not None and role != "mention":
             return
         name = ".".join(path)
+        if path[:-1] not in ((), self._opened.layout.inside):
+            look = look[:0]  # what it says is said of another tweet
         held = self._held(leaf, np.unique(places), path[-1], look)
         if "unsaid" in held:
             self.findings.counted["unsaid"] += held.pop("unsaid")

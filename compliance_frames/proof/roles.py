@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -13,9 +13,11 @@ from compliance_frames.corpus.manifest import ColumnPaths
 from compliance_frames.proof.references import is_pair
 
 #: ``tweet`` and ``author``: of the row itself. ``retweet``: of the tweet that the row repeats. ``embedded tweet`` and
-#: ``embedded author``: of another tweet that the row holds whole. ``mention``: of anything else, and kept by policy.
-#: ``account``: of somebody whose account the row holds.
-Role = Literal["tweet", "author", "retweet", "embedded tweet", "embedded author", "account", "mention"]
+#: ``embedded author``: of another tweet that the row holds whole. ``embedded retweet``: of one that this other repeats.
+#: ``account``: of somebody whose account the row holds. ``mention``: of anything else, and kept by policy.
+Role = Literal[
+    "tweet", "author", "retweet", "embedded tweet", "embedded author", "embedded retweet", "account", "mention"
+]
 #: Whom an ID names.
 Whose = Literal["tweet", "author"]
 #: The way to a column: names, from the outermost on. Lists have no name of their own.
@@ -34,6 +36,10 @@ _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
 _WORDS: Final = {"text", "fulltext", "rawcontent", "content", "body"}
 _RETWEET: Final = re.compile(
     r"retweet(ed)?(_status|_tweet)?_id(_str)?|retweet_tweetid|referenced_?tweets?[._]retweeted([._]id)?"
+)
+#: The same of fields of another tweet, as :func:`_bare` spells them.
+_RETWEET_INSIDE: Final = re.compile(
+    r"retweet(ed)?(status|tweet)?id(str)?|retweettweetid|referencedtweets?\.?retweeted(\.?id)?"
 )
 #: Flat columns of IDs whose rows stand to the other tweet as another column says, and what it says of a retweet.
 _SAYS_HOW: Final = {
@@ -109,8 +115,7 @@ class Layout:
         if account is not None:
             return "account" if len(path) == len(account) + 1 and _bare(path[-1]) in _BARE else _mention(path)
         if embedded is not None:
-            own = _own_role(path[len(embedded) :])
-            return _mention(path) if own is None else "embedded tweet" if own == "tweet" else "embedded author"
+            return _embedded_role(path, path[len(embedded) :])
         dotted = ".".join(path)
         if dotted == self.columns.id:
             return "tweet"
@@ -168,16 +173,15 @@ class Layout:
         >>> Layout(ColumnPaths("id")).repeated(["sourcetweet_id", "sourcetweet_type"])
         [('sourcetweet_id', 'retweet', 'sourcetweet_type', 'retweeted')]
         """
-        found: list[tuple[str, Role, str | None, str]] = []
-        for id, (how, says) in _SAYS_HOW.items():
-            if id in names and (how in names or id in self.columns.references):
-                found.append((id, "retweet", how if how in names else None, says))
-        for author, called in _REPEATED_AUTHORS.items():
-            id = next((each for each in called if each in self.columns.references), "")
-            told: tuple[str | None, str] = _SAYS_HOW.get(id, (None, ""))
-            if author in names and id and (told[0] is None or told[0] in names):
-                found.append((author, "embedded author", *told))
-        return found
+        return _repeated(names, self.columns.references, "retweet")
+
+    def repeated_inside(self, names: Sequence[str]) -> list[tuple[str, Role, str | None, str]]:
+        """The same of the fields of another tweet that a row holds whole: no manifest names these.
+
+        >>> Layout(ColumnPaths("id")).repeated_inside(["id", "retweeted_id", "retweeted_user_id"])
+        [('retweeted_user_id', 'embedded author', None, '')]
+        """
+        return _repeated(names, names, "embedded retweet")
 
     def quoted(self, names: Sequence[str]) -> list[tuple[str, str]]:
         """Flat columns with what another tweet says, by the manifest, each with the column of that tweet's ID.
@@ -209,6 +213,19 @@ class Layout:
         if inside and path[: len(inside)] == inside:
             return path[len(inside) :]
         return path[1:] if len(path) > 1 and path[0] in _WRAPPERS else path
+
+
+def _repeated(names: Sequence[str], references: Collection[str], role: Role) -> list[tuple[str, Role, str | None, str]]:
+    found: list[tuple[str, Role, str | None, str]] = []
+    for id, (how, says) in _SAYS_HOW.items():
+        if id in names and (how in names or id in references):
+            found.append((id, role, how if how in names else None, says))
+    for author, called in _REPEATED_AUTHORS.items():
+        id = next((each for each in called if each in references), "")
+        told: tuple[str | None, str] = _SAYS_HOW.get(id, (None, ""))
+        if author in names and id and (told[0] is None or told[0] in names):
+            found.append((author, "embedded author", *told))
+    return found
 
 
 def is_account(name: str, keys: Iterable[str]) -> bool:
@@ -280,6 +297,15 @@ def _own_role(path: Path) -> Literal["tweet", "author"] | None:
     if path in {("user.id",), ("user.id_str",)}:
         return "author"
     return None
+
+
+def _embedded_role(path: Path, within: Path) -> Role | None:
+    """The role of a column within another tweet that a row holds whole."""
+    own = _own_role(within)
+    if own is not None:
+        return "embedded tweet" if own == "tweet" else "embedded author"
+    repeated = len(within) == 1 and _RETWEET_INSIDE.fullmatch(_bare(within[0])) is not None
+    return "embedded retweet" if repeated else _mention(path)
 
 
 def _bare(name: str) -> str:

@@ -37,7 +37,8 @@ def checks(
     """What was checked and found in order, the rows first."""
     yield Check("tweets", "tweet IDs of rows looked up by DuckDB: none had to go", counted["tweet"])
     yield Check("authors", "author IDs of rows looked up: none had to go", counted["author"])
-    yield Check("retweets", "tweets that rows repeat: none had to go", counted["retweet"])
+    repeated = counted["retweet"] + counted["embedded retweet"]
+    yield Check("retweets", "tweets that rows, or tweets inside of them, repeat: none had to go", repeated)
     embedded = counted["embedded tweet"] + counted["embedded author"] + counted["account"]
     yield Check(
         "embedded",

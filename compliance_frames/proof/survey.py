@@ -33,6 +33,7 @@ _CALLED: Final[dict[str, str]] = {
     "author": "{n} by an author who had to go",
     "retweet": "{n} that repeats a tweet that had to go",
     "embedded tweet": "{n} that holds a tweet that had to go",
+    "embedded retweet": "{n} that holds a retweet of a tweet that had to go",
     "account": "{n} that holds the account of a user who had to go",
     "embedded author": "{n} that holds a tweet of an author who had to go",
 }

@@ -110,6 +110,23 @@ def test_every_frame_s_references_are_found(frame: str) -> None:
     assert named_in(FRAMES[frame]()) == NAMED
 
 
+def test_tweets_in_text_below_lists_are_named(tmp_path: Path) -> None:
+    """As JSON in the elements of lists, in maps, in other tweets: whoever cleans such text has asked about it."""
+    quoted = [{"id": str(id), "author_id": "9", "text": "…"} for id in range(50, 53)]
+    table = {
+        "id": ["100"],
+        "raws": [["words", json.dumps(quoted[0])]],
+        "more": pa.array([[("a", json.dumps(quoted[1]))]], pa.map_(pa.string(), pa.string())),
+        "quoted_status": [{"id": "60", "text": "…", "raw": json.dumps(quoted[2])}],
+    }
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    assert named_in(tmp_path) == {
+        ("tweets", "embedded"): {50, 51, 52},
+        ("tweets", "quoted"): {60},
+        ("users", "embedded"): {9},
+    }
+
+
 def test_what_is_read_once_or_is_no_table_of_tweets_names_nobody() -> None:
     """A stream is left whole for its own IDs; a list, a column, or a table of users has no references."""
     stream = V2.to_reader()

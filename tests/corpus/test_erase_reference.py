@@ -29,17 +29,25 @@ word_types = st.sampled_from(
     [pa.string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()), pa.dictionary(pa.int8(), pa.string(), True)]
 )
 places = st.none() | st.fixed_dictionaries({"place_id": st.none() | texts, "coords": st.none() | st.just([1.5, 2.5])})
-tweets = st.fixed_dictionaries({"id": maybe_ids, "author_id": maybe_ids, "text": texts, "geo": places})
+references = st.none() | st.lists(
+    st.fixed_dictionaries({"type": st.sampled_from(["retweeted", "quoted"]), "id": maybe_ids}), max_size=2
+)
+tweet = {"id": maybe_ids, "author_id": maybe_ids, "text": texts, "geo": places}
+tweets = st.fixed_dictionaries(
+    {
+        **tweet,
+        "referenced_tweets": references,
+        "retweeted_id": st.none() | ids,
+        "retweeted_status": st.none() | st.fixed_dictionaries(tweet),
+    }
+)
 rows = st.fixed_dictionaries(
     {
         "id": maybe_ids,
         "author_id": maybe_ids,
         "text": st.none() | texts,
         "geo": places,
-        "referenced_tweets": st.none()
-        | st.lists(
-            st.fixed_dictionaries({"type": st.sampled_from(["retweeted", "quoted"]), "id": maybe_ids}), max_size=2
-        ),
+        "referenced_tweets": references,
         "quoted_status": st.none() | tweets,
         "retweeted_status": st.none() | tweets,
         "includes": st.none() | st.fixed_dictionaries({"tweets": st.none() | st.lists(tweets, max_size=3)}),
@@ -51,16 +59,17 @@ flagged = st.frozensets(ids, max_size=3)
 
 def schema_of(id_type: pa.DataType, word: pa.DataType, many: Any) -> pa.Schema:
     geo = pa.struct([pa.field("place_id", word, metadata={"kept": "yes"}), ("coords", pa.list_(pa.float64()))])
-    tweet = pa.struct(
-        [("id", id_type), ("author_id", pa.int64()), pa.field("text", word, nullable=False), ("geo", geo)]
-    )
+    bare = [("id", id_type), ("author_id", pa.int64()), pa.field("text", word, nullable=False), ("geo", geo)]
+    references = many(pa.struct([("type", word), ("id", id_type)]))
+    others = [("referenced_tweets", references), ("retweeted_id", pa.int64()), ("retweeted_status", pa.struct(bare))]
+    tweet = pa.struct([*bare, *others])
     return pa.schema(
         [
             pa.field("id", id_type, metadata={"what": "tweet"}),
             ("author_id", pa.string()),
             ("text", word),
             ("geo", geo),
-            ("referenced_tweets", many(pa.struct([("type", word), ("id", id_type)]))),
+            ("referenced_tweets", references),
             ("quoted_status", tweet),
             ("retweeted_status", tweet),
             ("includes", pa.struct([("tweets", many(tweet))])),
@@ -97,7 +106,7 @@ class Reference:
     """Takes rows one by one, counts, and loops wherever it likes."""
 
     def __init__(self, sets: dict[str, frozenset[int]], asked: frozenset[int] | None, unchecked: str) -> None:
-        self.drop, self.bare = sets["drop_tweets"], sets["scrub_tweets"] - sets["drop_tweets"]
+        self.drop, self.placeless = sets["drop_tweets"], sets["scrub_tweets"] - sets["drop_tweets"]
         self.gone, self.shy = sets["drop_authors"], sets["scrub_authors"] - sets["drop_authors"]
         self.asked, self.unchecked = asked, unchecked
         self.counts = Counts()
@@ -106,18 +115,30 @@ class Reference:
         return tweet is not None and (tweet["id"] in self.drop or tweet["author_id"] in self.gone)
 
     def is_scrubbed(self, tweet: Row) -> bool:
-        return tweet["geo"] is not None and (tweet["id"] in self.bare or tweet["author_id"] in self.shy)
+        return tweet["geo"] is not None and (tweet["id"] in self.placeless or tweet["author_id"] in self.shy)
 
-    def embedded(self, tweet: Row) -> tuple[Row | None, int]:
+    def repeats(self, tweet: Row) -> bool:
+        named = [each["id"] for each in tweet["referenced_tweets"] or [] if each["type"] == "retweeted"]
+        return not self.drop.isdisjoint([*named, tweet.get("retweeted_id")]) or self.is_dropped(
+            tweet["retweeted_status"]
+        )
+
+    def bare(self, tweet: Row) -> tuple[Row | None, int]:
         if self.is_dropped(tweet):
             return None, 1
         return (tweet | {"geo": None}, 1) if self.is_scrubbed(tweet) else (tweet, 0)
 
+    def embedded(self, tweet: Row) -> tuple[Row | None, int]:
+        """What is left of a tweet inside of a row, and of the one inside of that."""
+        inner, cells = (None, 0) if tweet["retweeted_status"] is None else self.bare(tweet["retweeted_status"])
+        if self.repeats(tweet):
+            return None, cells + 1
+        made, more = self.bare(tweet)
+        return made and made | {"retweeted_status": inner}, cells + more
+
     def take(self, row: Row) -> Row | None:
-        repeats = [each["id"] for each in row["referenced_tweets"] or [] if each["type"] == "retweeted"]
-        dropped = (
-            self.is_dropped(row) or any(id in self.drop for id in repeats) or self.is_dropped(row["retweeted_status"])
-        )
+        original = row["retweeted_status"]
+        dropped = self.is_dropped(row) or self.repeats(row) or (original is not None and self.repeats(original))
         unchecked = self.asked is not None and row["id"] not in self.asked and not dropped
         self.counts += Counts(rows_in=1, rows_unchecked=int(unchecked))
         if dropped or (unchecked and self.unchecked == "drop"):

@@ -35,6 +35,34 @@ def test_numbers_are_not_read(tmp_path: Path, numbers: list[Any]) -> None:
         file.read(["thread"])
 
 
+#: A column with text somewhere in it, and the path of that text.
+BELOW: dict[str, tuple[Any, str]] = {
+    "a list": ([["words", TWEET]], "raw"),
+    "a list of lists": ([[["words"], [TWEET]]], "raw"),
+    "a list of structs": ([[{"at": 1, "said": TWEET}]], "raw.said"),
+    "the values of a map": (pa.array([[("a", TWEET)]], pa.map_(pa.string(), pa.string())), "raw.value"),
+    "lists in a map": (pa.array([[("a", [TWEET])]], pa.map_(pa.string(), pa.list_(pa.string()))), "raw.value"),
+    "another tweet": ([{"id": 5, "text": "words", "source": TWEET}], "raw.source"),
+    "other tweets": ([[{"id": 5, "text": "words", "source": TWEET}]], "raw.source"),
+}
+
+
+@pytest.mark.parametrize("where", BELOW)
+def test_text_is_looked_at_wherever_it_stands(tmp_path: Path, where: str) -> None:
+    """Below lists and maps, and in other tweets; not what these are known to hold."""
+    values, path = BELOW[where]
+    file = written(tmp_path / "a.parquet", pa.table({"id": [1], "raw": values, "known": values}))
+    known = Columns("id", embedded=("raw", path.replace("raw", "known")))
+    assert texts_with_tweets(file, known) == (() if path == "raw" else (path,))
+    assert texts_with_tweets(file, Columns("id", references=("known",))) == (path,)
+
+
+def test_the_keys_of_a_map_are_not_looked_at(tmp_path: Path) -> None:
+    """None could be taken out of it."""
+    raw = pa.array([[(TWEET, "words")]], pa.map_(pa.string(), pa.string()))
+    assert texts_with_tweets(written(tmp_path / "a.parquet", pa.table({"id": [1], "raw": raw})), Columns("id")) == ()
+
+
 @pytest.mark.parametrize("beside", ["10", "", "~", None])
 @pytest.mark.parametrize("size", [1, 2])
 @pytest.mark.parametrize("statistics", [True, False])

@@ -83,24 +83,32 @@ def test_a_tweet_in_a_map_is_taken_out(write: Write, flag: Flag) -> None:
     assert cf.verify(report.destination, flag("deleted", [GONE]), source=root).verified
 
 
-@pytest.mark.parametrize("listed", [False, True])
-def test_text_in_lists_is_looked_into_where_it_is_told(write: Write, flag: Flag, listed: bool) -> None:
-    """What the proof advises can be followed: the column that it names, below a list, is one that can be told.
+#: Two texts, the first of which goes: the path to them, how they are stored, and what is left of that.
+BELOW: dict[str, Any] = {
+    "items": (lambda gone, stays: [gone, stays], lambda stays: [stays]),
+    "items.raw": (lambda *texts: [{"raw": each} for each in texts], lambda stays: [{"raw": None}, {"raw": stays}]),
+    "items.value": (
+        lambda gone, stays: pa.scalar([("a", gone), ("b", stays)], pa.map_(pa.string(), pa.string())),
+        lambda stays: [("a", None), ("b", stays)],
+    ),
+}
 
-    A list of nothing but texts is one cell, and goes whole.
-    """
-    texts = [json.dumps(tweet(GONE)), json.dumps(tweet())]
-    value = texts if listed else [{"raw": each} for each in texts]
-    root = write({"a.parquet": pa.table({"id": [OWN, OWN + 1], "items": pa.array([value, None])})})
-    results, path = flag("deleted", [GONE]), "items" if listed else "items.raw"
-    report = cf.clean(cf.plan(root, results), root.with_name("first"))
+
+@pytest.mark.parametrize("path", BELOW)
+def test_text_in_lists_is_looked_into(write: Write, flag: Flag, path: str) -> None:
+    """By its values, or where it is told: what goes is nulled, or leaves its list; what stands beside it stays."""
+    gone, stays = json.dumps(tweet(GONE)), json.dumps(tweet())
+    stored, left = BELOW[path]
+    root = write({"a.parquet": pa.table({"id": [OWN, OWN + 1], "items": pa.array([stored(gone, stays), None])})})
+    results = flag("deleted", [GONE])
+    for name, told in (("found", None), ("told", Columns("id", embedded=[path]))):
+        report = cf.clean(cf.plan(root, results, columns=told), root.with_name(name))
+        items = pq.ParquetFile(report.destination / "a.parquet").read()["items"].to_pylist()
+        assert items == [left(stays), None]
+        assert cf.verify(report.destination, results, source=root).verified
+    report = cf.clean(cf.plan(root, results, columns=Columns("id", embedded=[])), root.with_name("left"))
     with pytest.raises(VerificationError, match=rf"JSON in column '{path}'.*embedded=\['{path}', …\]"):
         cf.verify(report.destination, results)
-    again = cf.plan(root, results, columns=Columns("id", embedded=[path]))
-    report = cf.clean(again, root.with_name("second"))
-    left = pq.ParquetFile(report.destination / "a.parquet").read()["items"].to_pylist()
-    assert left == [None if listed else [{"raw": None}, {"raw": texts[1]}], None]
-    assert cf.verify(report.destination, results, source=root).verified
 
 
 def test_a_large_file_is_spliced_around_them(write: Write, flag: Flag) -> None:
