@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus.copying import copy_whole
+from compliance_frames.corpus.dataset import Stamp, stamp_of
 from compliance_frames.corpus.destination import refusal
 from compliance_frames.corpus.erase import Counts, Erasures
 from compliance_frames.corpus.manifest import FileRecord
@@ -90,14 +91,15 @@ def must_be_fresh(root: Path, file: FilePlan) -> None:
     """Refuse a source that was changed since the plan was made.
 
     Raises:
-        StaleDatasetError: its size or its time of change is another, or it is gone.
+        StaleDatasetError: its size or one of its times is another, or it is gone.
     """
     try:
         state = (root / file.path).lstat()
     except OSError as error:
-        raise _stale(file.path, f"cannot be found any more ({error.strerror})") from error
-    if not stat.S_ISREG(state.st_mode) or (state.st_size, state.st_mtime_ns) != (file.bytes, file.mtime_ns):
-        raise _stale(file.path, "was changed")
+        raise stale(file.path, f"cannot be found any more ({error.strerror})") from error
+    if not stat.S_ISREG(state.st_mode):
+        raise stale(file.path, "was changed")
+    must_be_as_it_was(file.path, stamp_of(state), file.stamp)
 
 
 def hold_erasures(directory: Path, erasures: Erasures) -> None:
@@ -111,7 +113,20 @@ def forget_erasures(directory: Path) -> None:
     _read_erasures.cache_clear()
 
 
-def _stale(path: str, what: str) -> StaleDatasetError:
+def must_be_as_it_was(path: str, now: Stamp, then: Stamp) -> None:
+    """Refuse a file that is known by something else than before.
+
+    Raises:
+        StaleDatasetError: saying what may have happened to it.
+    """
+    if now[:2] != then[:2]:
+        raise stale(path, "was changed")
+    if now != then:  # by a link to it, by other rights; or it is another file that was given the same date
+        raise stale(path, "was touched, and may hold something else at the same size and date,")
+
+
+def stale(path: str, what: str) -> StaleDatasetError:
+    """What to raise of a file to which something happened."""
     return StaleDatasetError(f"{path} {what} since the plan was made: plan again, then clean; nothing was published")
 
 
@@ -192,7 +207,7 @@ def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
 def _must_be_conserved(file: FilePlan, counts: Counts, part: Path, record: FileRecord) -> None:
     """What was erased is what was planned, and what was written is what stayed."""
     if file.decision == "copy" and record.bytes != file.bytes:
-        raise _stale(file.path, f"gave {record.bytes:,} bytes instead of {file.bytes:,}: it was changed")
+        raise stale(file.path, f"gave {record.bytes:,} bytes instead of {file.bytes:,}: it was changed")
     if counts != file.counts or counts.kinds != file.kinds:
         raise PlanError(
             f"{file.path}: cleaning it gave {_said(counts)}, and the plan says {_said(file.counts)}; nothing was "
