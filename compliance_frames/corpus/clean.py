@@ -116,7 +116,8 @@ def clean(
             manifest, taken = _staged(plan, stage, target, old, executor, workers, zstd_level, progress)
             _commit(plan, stage, target, manifest, old)
         except (PlanError, IdError):  # this plan can never be carried out: nobody will go on from here
-            stage.clear()
+            with suppress(DestinationError):
+                stage.clear()
             raise
         return replace(CleanReport.of(manifest, target), files_taken_over=taken)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -137,6 +138,8 @@ def _sha256(path: Path) -> str:
 def publish_over(stage: Stage, destination: Path, manifest: Manifest) -> None:
     """Put what is staged in the place of the old copy, in one step, and its manifest in the place of the old one.
 
+    The old copy is in the staging directory then, whence it has to go.
+
     The manifest of what comes is on the disk before, beside the staging directory, under the number of the directory
     that it belongs to.
     """
@@ -144,6 +147,9 @@ def publish_over(stage: Stage, destination: Path, manifest: Manifest) -> None:
     manifest.write(waiting)
     sys.audit(EVENT, "written")
     try:
+        mode = destination.stat().st_mode
+        if not mode & stat.S_IWUSR:  # which cannot be moved
+            destination.chmod(mode | stat.S_IRWXU)
         exchanged(stage.data, destination)
     except (OSError, DestinationError):
         waiting.unlink()
@@ -153,18 +159,6 @@ def publish_over(stage: Stage, destination: Path, manifest: Manifest) -> None:
     sys.audit(EVENT, "exchanged")
     publish(waiting, manifest_path(destination))
     sys.audit(EVENT, "published")
-    _remove(stage.data)
-
-
-def _remove(old: Path) -> None:
-    """Remove what the old copy held, also where somebody took the right to write from its directories.
-
-    Raises:
-        OSError: something of it stays.
-    """
-    for folder, _, _ in os.walk(old):
-        Path(folder).chmod(0o700)
-    shutil.rmtree(old)
 
 
 def is_pending(base: Path) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ import compliance_frames as cf
 from compliance_frames.corpus import destination as system
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.corpus.stage import stage_path
-from compliance_frames.errors import DestinationError
+from compliance_frames.errors import DestinationError, VerificationError
 
 QUOTES = pa.struct({"id": pa.int64(), "text": pa.string()})
 INCLUDES = pa.struct({"tweets": pa.list_(QUOTES)})
@@ -235,3 +239,101 @@ def test_another_run_s_answers_end_what_a_killed_one_began(corpus: Path, tmp_pat
     cf.clean(cf.plan(corpus, third), tmp_path / "third")
     assert content(target) == content(tmp_path / "third")
     assert cf.verify(target, third, source=corpus).verified
+
+
+# What the old copy held goes, whoever may write where
+
+NOBODY = 65534
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Be somebody to whom something is forbidden, if we are root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+class Somebody:
+    """A user who is not root, with a directory, a corpus and a cleaned copy."""
+
+    def __init__(self, folder: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.corpus, self.clean = folder, folder / "corpus", folder / "clean"
+        self.monkeypatch = monkeypatch
+        shutil.move(corpus, self.corpus)
+        folder.chmod(0o755)
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        self.updates(FIRST)
+
+    def updates(self, results: pa.Table) -> None:
+        """Bring the copy up to date."""
+        plan = cf.plan(self.corpus, results)
+        with nobody():
+            cf.clean(plan, self.clean, update=True, workers=1)
+
+    def stops(self, results: pa.Table, step: str) -> None:
+        """Bring the copy up to date as far as a step."""
+
+        def stop(*event: object) -> None:
+            if event == ("compliance_frames.stage", step):
+                raise KeyboardInterrupt
+
+        with self.monkeypatch.context() as patch:
+            patch.setattr(sys, "audit", stop)
+            with pytest.raises(KeyboardInterrupt):
+                self.updates(results)
+
+    def left(self) -> set[str]:
+        """The names in the directory."""
+        return {path.name for path in self.folder.iterdir()}
+
+
+@pytest.fixture
+def somebody(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Somebody]:
+    with tempfile.TemporaryDirectory() as folder:  # into which others may look, unlike into pytest's own
+        yield Somebody(Path(folder), corpus, monkeypatch)
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+@pytest.mark.parametrize("later", [SECOND, results((14, "deleted"))])
+def test_directories_that_nobody_may_write_in_go_with_the_old_copy(
+    somebody: Somebody, mode: int, later: pa.Table
+) -> None:
+    """Also where the run was stopped that had to remove them, and where the next one has other answers."""
+    somebody.stops(SECOND, "published")
+    (old,) = stage_path(somebody.clean).glob("*/data/week=1")
+    old.chmod(mode)
+    somebody.updates(later)
+    assert somebody.left() == {"corpus", "clean", "clean.manifest.json"}
+    assert cf.verify(somebody.clean, later, source=somebody.corpus).verified
+
+
+def test_a_copy_that_its_owner_made_read_only_is_brought_up_to_date(somebody: Somebody) -> None:
+    """The kernel moves no directory in which its mover may not write."""
+    for folder in (somebody.clean / "week=1", somebody.clean):
+        folder.chmod(0o555)
+    somebody.updates(SECOND)
+    assert somebody.left() == {"corpus", "clean", "clean.manifest.json"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what somebody else may not remove")
+def test_a_run_that_cannot_remove_the_old_copy_says_so_until_it_is_gone(somebody: Somebody) -> None:
+    """Never that all is well while erased bytes lie there."""
+    (somebody.clean / "week=1/theirs/inner").mkdir(parents=True)
+    for later in (SECOND, SECOND, results((14, "deleted"))):
+        with pytest.raises(DestinationError, match=rf"{stage_path(somebody.clean)}/\w+ cannot be removed: Perm.*inner"):
+            somebody.updates(later)
+        with pytest.raises(VerificationError, match=f"{stage_path(somebody.clean).name}, beside the dataset, was left"):
+            cf.verify(somebody.clean, SECOND)
+    (theirs,) = stage_path(somebody.clean).glob("*/data/week=1/theirs")
+    shutil.rmtree(theirs)
+    somebody.updates(SECOND)
+    assert somebody.left() == {"corpus", "clean", "clean.manifest.json"}
