@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import RawIOBase
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -179,7 +179,7 @@ def _made(task: Task, source: Path, part: Path) -> _Made:
 
 
 def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
-    file, parquet, counts = task.file, task.file.rows is not None, made.counts
+    file, counts = task.file, made.counts
     source_sha256, sha256 = _digests(source, part, made)
     record = FileRecord(
         path=file.path,
@@ -189,19 +189,27 @@ def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
         source_sha256=source_sha256,
         bytes=part.stat().st_size,
         sha256=sha256,
-        rows_in=counts.rows_in if parquet else None,
-        rows_kept=counts.rows_kept if parquet else None,
-        rows_dropped=counts.rows_dropped,
-        rows_scrubbed=counts.rows_scrubbed,
-        rows_unchecked=counts.rows_unchecked,
         notes=made.notes,
-        kinds=counts.kinds.told(counts.rows_dropped),
-        erased=file.erased,
-        raw=None if file.raw is None else file.raw.kind,
-        delimiter=file.raw.delimiter if file.raw and file.raw.kind == "csv" else None,
+        **said_of(file, counts),
     )
     _must_be_conserved(file, counts, part, record)
     return record
+
+
+def said_of(file: FilePlan, counts: Counts) -> dict[str, Any]:
+    """What a manifest says of the rows of a file, by what goes of it."""
+    tweets = file.rows is not None
+    return {
+        "rows_in": counts.rows_in if tweets else None,
+        "rows_kept": counts.rows_kept if tweets else None,
+        "rows_dropped": counts.rows_dropped,
+        "rows_scrubbed": counts.rows_scrubbed,
+        "rows_unchecked": counts.rows_unchecked,
+        "kinds": counts.kinds.told(counts.rows_dropped),
+        "erased": file.erased,
+        "raw": None if file.raw is None else file.raw.kind,
+        "delimiter": file.raw.delimiter if file.raw and file.raw.kind == "csv" else None,
+    }
 
 
 def _must_be_conserved(file: FilePlan, counts: Counts, part: Path, record: FileRecord) -> None:
@@ -257,15 +265,15 @@ def _digests(source: Path, part: Path, made: _Made) -> tuple[str, str]:
         return made.sha256, made.sha256
     with part.open("rb", buffering=0) as stream:
         begin_to_sync(stream.fileno())  # the disk works while we read once more what was just written
-        shared = _digest_of(stream, made.shared)
+        shared = begins(stream, made.shared)
         sha256 = hashlib.file_digest(stream, shared.copy).hexdigest()
     with source.open("rb", buffering=0) as stream:
         stream.seek(made.shared)
         return hashlib.file_digest(stream, shared.copy).hexdigest(), sha256
 
 
-def _digest_of(stream: RawIOBase, count: int) -> hashlib._Hash:
-    """SHA-256 of the bytes that come next."""
+def begins(stream: RawIOBase, count: int) -> hashlib._Hash:
+    """SHA-256 of the bytes that come next, so many at most."""
     digest, stretch = hashlib.sha256(), memoryview(bytearray(_STRETCH))
     while count and (got := stream.readinto(stretch[:count])):
         digest.update(stretch[:got])

@@ -166,13 +166,62 @@ def test_only_our_own_copy_of_this_dataset_is_replaced(corpus: Path, tmp_path: P
         cf.clean(cf.plan(other, SECOND), target, update=True)
     (tmp_path / "elsewhere").mkdir()
     shutil.move(other, tmp_path / "elsewhere/corpus")
-    with pytest.raises(DestinationError, match="no file in common"):
+    with pytest.raises(DestinationError, match="no file of tweets that"):
         cf.clean(cf.plan(tmp_path / "elsewhere/corpus", SECOND), target, update=True)
     target.rename(tmp_path / "real")
     target.symlink_to("real")
     with pytest.raises(DestinationError, match="is a link"):
         cf.clean(plan, target, update=True)
     assert content(tmp_path / "real") == was
+
+
+def test_the_copy_of_another_dataset_with_the_same_names_is_not_replaced(corpus: Path, tmp_path: Path) -> None:
+    """What both have in common without tweets says nothing; what to do is said, and helps, where all was changed."""
+    target, elsewhere = tmp_path / "clean", tmp_path / "elsewhere/corpus"
+    write(corpus / "week=1/empty.parquet", range(0))
+    cf.clean(cf.plan(corpus, FIRST), target)
+    was = content(target)
+    for path in corpus.rglob("*.parquet"):
+        ids = [id + 1000 for id in pq.read_table(path)["id"].to_pylist()]
+        write(elsewhere / path.relative_to(corpus), range(ids[0], ids[-1] + 1) if ids else range(0))
+    shutil.copy(corpus / "README.txt", elsewhere)
+    plan = cf.plan(elsewhere, SECOND)
+    with pytest.raises(DestinationError, match=r"is in .* as it was: .* take the copy away together with"):
+        cf.clean(plan, target, update=True)
+    assert content(target) == was
+    shutil.copy(corpus / "week=1/other.parquet", elsewhere / "week=1/gone.parquet")  # under another name
+    with pytest.raises(DestinationError, match="no file of tweets that"):
+        cf.clean(cf.plan(elsewhere, SECOND), target, update=True)
+    shutil.rmtree(target)
+    manifest_path(target).unlink()
+    assert cf.clean(plan_again := cf.plan(elsewhere, SECOND), target, update=True).rows_in == plan_again.rows_in
+
+
+def test_a_raw_file_that_grew_is_the_one_that_it_was(tmp_path: Path) -> None:
+    """Lines are added at the end of a dataset of one file; one that begins otherwise is another."""
+    source, target = tmp_path / "tweets.jsonl", tmp_path / "clean"
+    source.write_text('{"id": 12, "text": "a"}\n{"id": 13, "text": "b"}\n')
+    cf.clean(cf.plan(source, FIRST), target)
+    with source.open("a") as file:
+        file.write('{"id": 14, "text": "c"}\n{"id": 15, "text": "d"}\n')
+    assert cf.clean(cf.plan(source, SECOND), target, update=True).rows_kept == 3
+    source.write_text(source.read_text().replace("12", "16"))
+    with pytest.raises(DestinationError, match="no file of tweets that"):
+        cf.clean(cf.plan(source, FIRST), target, update=True)
+
+
+def test_what_is_taken_over_is_counted_by_the_reasons_of_today(tmp_path: Path) -> None:
+    """The same row goes, last week by its own tweet and this week by its author, and stands so in all reports."""
+    corpus, target = tmp_path / "corpus", tmp_path / "clean"
+    write(corpus / "a.parquet", range(10, 20), author_id=list(range(100, 110)))
+    cf.clean(cf.plan(corpus, results((12, "deleted"))), target)
+    plan = cf.plan(corpus, results((102, "suspended")).set_column(0, "type", [["users"]]))
+    report = cf.clean(plan, target, update=True)
+    assert report.files_taken_over == 1
+    assert {name: number for name, number in report.kinds.items() if number} == {"dropped_by_author": 1}
+    cf.clean(plan, tmp_path / "afresh")
+    files = [Manifest.read(manifest_path(tmp_path / name)).files for name in ("clean", "afresh")]
+    assert files[0] == files[1]
 
 
 def test_where_directories_cannot_change_places_nothing_is_begun(
