@@ -23,7 +23,7 @@ from compliance_frames.corpus.destination import explained, moved, must_exchange
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.plan import FilePlan, Plan
 from compliance_frames.corpus.stage import EVENT, Stage, stage_path
-from compliance_frames.corpus.task import Task, forget_erasures, hold_erasures, perform
+from compliance_frames.corpus.task import Task, forget_erasures, hold_erasures, must_be_as_it_was, perform, stale
 from compliance_frames.corpus.update import is_pending, must_be_earlier, publish_over, settle, taken_over
 from compliance_frames.durable import sync_directory
 from compliance_frames.errors import (
@@ -116,7 +116,8 @@ def clean(
             manifest, taken = _staged(plan, stage, target, old, executor, workers, zstd_level, progress)
             _commit(plan, stage, target, manifest, old)
         except (PlanError, IdError):  # this plan can never be carried out: nobody will go on from here
-            stage.clear()
+            with suppress(DestinationError):
+                stage.clear()
             raise
         return replace(CleanReport.of(manifest, target), files_taken_over=taken)
 
@@ -348,14 +349,12 @@ def _must_be_as_planned(plan: Plan) -> None:
         found = list_files(plan.root / plan.files[0].path if plan.single_file else plan.root).files
     except PlanError as error:
         raise StaleDatasetError(f"the dataset was changed since the plan was made: {error}") from error
-    now = {file.path: (file.bytes, file.mtime_ns) for file in found if file.parquet or file.path not in plan.left}
-    then = {file.path: (file.bytes, file.mtime_ns) for file in plan.files}
+    now = {file.path: file.stamp for file in found if file.parquet or file.path not in plan.left}
+    then = {file.path: file.stamp for file in plan.files}
     for path in sorted({*now, *then}):
-        if now.get(path) != then.get(path):
-            what = "appeared" if path not in then else "was taken away" if path not in now else "was changed"
-            raise StaleDatasetError(
-                f"{path} {what} since the plan was made: plan again, then clean; nothing was published"
-            )
+        if path not in then or path not in now:
+            raise stale(path, "appeared" if path in now else "was taken away")
+        must_be_as_it_was(path, now[path], then[path])
 
 
 def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest, old: Manifest | None) -> None:

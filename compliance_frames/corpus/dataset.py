@@ -25,6 +25,16 @@ _SCHEMAS: Final = 32
 
 _Found = TypeVar("_Found")
 
+#: What a file is known by while nobody touches it: its size, when it was written, and when anything of it changed.
+#: Whoever puts another file in its place can give it the size and the date of the first, but not the last of these.
+#: (Its number would tell no more, and is another for each who asks on some network file systems.)
+Stamp = tuple[int, int, int]
+
+
+def stamp_of(state: os.stat_result) -> Stamp:
+    """What the system says of a file now; to be compared with what it said before."""
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -34,13 +44,20 @@ class SourceFile:
         path: relative to the dataset's root, with forward slashes.
         bytes: its size.
         mtime_ns: when it was last written, in nanoseconds since the epoch.
+        ctime_ns: when anything of it last changed, which nobody can set back: its content, name, rights or dates.
         parquet: whether it is Parquet, by its name or by its first bytes.
     """
 
     path: str
     bytes: int
     mtime_ns: int
+    ctime_ns: int
     parquet: bool
+
+    @property
+    def stamp(self) -> Stamp:
+        """What it was known by when it was listed."""
+        return self.bytes, self.mtime_ns, self.ctime_ns
 
 
 @dataclass(frozen=True)
@@ -102,8 +119,7 @@ def opened(root: Path, source: SourceFile) -> Iterator[pq.ParquetFile]:
 
 
 def _must_be_as_listed(root: Path, source: SourceFile) -> None:
-    state = (root / source.path).stat()
-    if (state.st_size, state.st_mtime_ns) != (source.bytes, source.mtime_ns):
+    if stamp_of((root / source.path).stat()) != source.stamp:
         raise StaleDatasetError("it was written while the dataset was being read: plan again when nobody writes to it")
 
 
@@ -195,7 +211,7 @@ def _source(path: Path, name: str) -> SourceFile:
         raise PlanError(f"{name} is a symbolic link: what it points to may lie outside; put the file itself there")
     if not stat.S_ISREG(state.st_mode):
         raise PlanError(f"{name} is neither a file nor a directory: take it out of the dataset")
-    return SourceFile(name, state.st_size, state.st_mtime_ns, _is_parquet(path, name))
+    return SourceFile(name, *stamp_of(state), _is_parquet(path, name))
 
 
 def _is_parquet(path: Path, name: str) -> bool:

@@ -320,7 +320,7 @@ def _planned(
             return raw.planned(source, erasures)
         must_name_none(listing.root / source.path, source.path, (erasures.drop_tweets, erasures.drop_authors))
         why = "not Parquet: goes over as it is; verifying searches its bytes for IDs"
-        return FilePlan(source.path, "copy", source.bytes, source.mtime_ns, None, why=why)
+        return FilePlan(source.path, "copy", *source.stamp, None, why=why)
 
     plans = in_order(look, listing.files, heavy=lambda source: source.bytes >= _HEAVY)
     left = _ALL_MARKED
@@ -376,9 +376,7 @@ def _clear(
     if erasures.erase_anything and unused_words(root / source.path, file, layout.lists):
         return None
     rows = file.metadata.num_rows
-    return FilePlan(
-        source.path, "copy", source.bytes, source.mtime_ns, rows, why=_why(Counts(rows, rows), 0), columns=columns
-    )
+    return FilePlan(source.path, "copy", *source.stamp, rows, why=_why(Counts(rows, rows), 0), columns=columns)
 
 
 def _plan_file(
@@ -406,6 +404,7 @@ def _plan_file(
         decision=decision,
         bytes=source.bytes,
         mtime_ns=source.mtime_ns,
+        ctime_ns=source.ctime_ns,
         rows=counts.rows_in,
         rows_dropped=counts.rows_dropped,
         rows_scrubbed=counts.rows_scrubbed,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from compliance_frames.corpus import show
 from compliance_frames.corpus.answers import Flagged as Flagged
 from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.dataset import Stamp
 from compliance_frames.corpus.erase import Counts
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.kinds import Kinds
@@ -52,6 +53,7 @@ class FilePlan:
             and row groups that lose nothing go over as they are; ``"rewrite"``: all of it is made anew.
         bytes: its size when the plan was made.
         mtime_ns: when it had last been written then, in nanoseconds since the epoch.
+        ctime_ns: when anything of it had last changed then, which nobody can set back.
         rows: how many it holds, of a raw file its records; None for a file that is neither Parquet nor raw tweets.
         rows_dropped: rows that will go.
         rows_scrubbed: rows that stay and lose a place that they have.
@@ -71,6 +73,7 @@ class FilePlan:
     decision: Decision
     bytes: int
     mtime_ns: int
+    ctime_ns: int
     rows: int | None
     rows_dropped: int = 0
     rows_scrubbed: int = 0
@@ -82,6 +85,11 @@ class FilePlan:
     columns: Columns | None = None
     raw: RawForm | None = None
     marked: Mapping[int, Marked] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def stamp(self) -> Stamp:
+        """What it was known by when the plan was made."""
+        return self.bytes, self.mtime_ns, self.ctime_ns
 
     @property
     def counts(self) -> Counts:

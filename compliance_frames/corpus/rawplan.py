@@ -95,6 +95,7 @@ class RawFiles:
             decision="rewrite" if reading.changed else "copy",
             bytes=source.bytes,
             mtime_ns=source.mtime_ns,
+            ctime_ns=source.ctime_ns,
             rows=counts["rows_in"],
             rows_dropped=counts["rows_dropped"],
             rows_scrubbed=counts["rows_scrubbed"],

@@ -106,17 +106,24 @@ class Stage:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._log >= 0:
-            if self.journal and self._pending:
-                with suppress(OSError):
-                    os.fsync(self._log)
-            os.close(self._log)
-            if not self.journal:  # nothing is done that another run could use
+        try:
+            if self._log >= 0:
+                self._close(failed=kind is not None)
+            if not self.root.exists():
+                self._remove()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    def _close(self, *, failed: bool) -> None:
+        """Close the journal; where nothing is in it that another run could use, take all away."""
+        if self.journal and self._pending:
+            with suppress(OSError):
+                os.fsync(self._log)
+        os.close(self._log)
+        if not self.journal:
+            with suppress(*[DestinationError] if failed else []):  # what failed first tells more
                 self.clear()
-        if not self.root.exists():
-            self._remove()
-        if self._lock is not None:
-            self._lock.release()
 
     def open(self) -> None:
         """Make the directories, and read what an earlier run with the same plan left."""
@@ -189,9 +196,13 @@ class Stage:
         sys.audit(EVENT, "settled")
 
     def clear(self) -> None:
-        """Forget everything that is staged: it is in its place now, or will never be."""
+        """Forget everything that is staged: it is in its place now, or will never be, or a new copy replaced it.
+
+        Raises:
+            DestinationError: some of it stays.
+        """
         self.journal = {}
-        shutil.rmtree(self.root, ignore_errors=True)
+        _remove_all(self.root)
         sys.audit(EVENT, "cleared")
 
     def write_erasures(self, erasures: Erasures) -> None:
@@ -217,7 +228,7 @@ class Stage:
         """Take away what other plans left, and files that were under way."""
         for entry in self._base.iterdir():
             if entry.name not in {"lock", self.root.name} and not entry.name.startswith(NEXT):
-                _removed(entry)
+                _remove_all(entry)
         if self.parts.exists():
             shutil.rmtree(self.parts)
 
@@ -261,11 +272,37 @@ def _must_be_ours(base: Path) -> None:
         raise DestinationError(f"{base} belongs to somebody else: take it away, or choose another destination")
 
 
-def _removed(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink()
+def _remove_all(entry: Path) -> None:
+    """Remove what is at a path, also where somebody took the right to write from its directories.
+
+    Raises:
+        DestinationError: some of it stays.
+    """
+    try:
+        if entry.is_dir() and not entry.is_symlink():
+            with suppress(OSError):
+                shutil.rmtree(entry)
+            if entry.exists():
+                _open_up(entry)
+                shutil.rmtree(entry)
+        else:
+            entry.unlink(missing_ok=True)
+    except OSError as error:
+        raise DestinationError(
+            f"{entry} cannot be removed: {error.strerror} ({error.filename}); it may hold what had to go, of a copy "
+            "that was replaced or of a run that was killed: take it away, then run again"
+        ) from error
+
+
+def _open_up(folder: Path) -> None:
+    """Take back the right to read and write a directory and all below, as far as it is ours."""
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        with suppress(OSError):
+            here.chmod(0o700)
+            with os.scandir(here) as entries:
+                waiting += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
 
 
 def _read_journal(content: bytes) -> tuple[list[FileRecord], int]:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import RawIOBase
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus.copying import copy_whole
+from compliance_frames.corpus.dataset import Stamp, stamp_of
 from compliance_frames.corpus.destination import refusal
 from compliance_frames.corpus.erase import Counts, Erasures
 from compliance_frames.corpus.manifest import FileRecord
@@ -90,14 +91,15 @@ def must_be_fresh(root: Path, file: FilePlan) -> None:
     """Refuse a source that was changed since the plan was made.
 
     Raises:
-        StaleDatasetError: its size or its time of change is another, or it is gone.
+        StaleDatasetError: its size or one of its times is another, or it is gone.
     """
     try:
         state = (root / file.path).lstat()
     except OSError as error:
-        raise _stale(file.path, f"cannot be found any more ({error.strerror})") from error
-    if not stat.S_ISREG(state.st_mode) or (state.st_size, state.st_mtime_ns) != (file.bytes, file.mtime_ns):
-        raise _stale(file.path, "was changed")
+        raise stale(file.path, f"cannot be found any more ({error.strerror})") from error
+    if not stat.S_ISREG(state.st_mode):
+        raise stale(file.path, "was changed")
+    must_be_as_it_was(file.path, stamp_of(state), file.stamp)
 
 
 def hold_erasures(directory: Path, erasures: Erasures) -> None:
@@ -111,7 +113,20 @@ def forget_erasures(directory: Path) -> None:
     _read_erasures.cache_clear()
 
 
-def _stale(path: str, what: str) -> StaleDatasetError:
+def must_be_as_it_was(path: str, now: Stamp, then: Stamp) -> None:
+    """Refuse a file that is known by something else than before.
+
+    Raises:
+        StaleDatasetError: saying what may have happened to it.
+    """
+    if now[:2] != then[:2]:
+        raise stale(path, "was changed")
+    if now != then:  # by a link to it, by other rights; or it is another file that was given the same date
+        raise stale(path, "was touched, and may hold something else at the same size and date,")
+
+
+def stale(path: str, what: str) -> StaleDatasetError:
+    """What to raise of a file to which something happened."""
     return StaleDatasetError(f"{path} {what} since the plan was made: plan again, then clean; nothing was published")
 
 
@@ -164,7 +179,7 @@ def _made(task: Task, source: Path, part: Path) -> _Made:
 
 
 def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
-    file, parquet, counts = task.file, task.file.rows is not None, made.counts
+    file, counts = task.file, made.counts
     source_sha256, sha256 = _digests(source, part, made)
     record = FileRecord(
         path=file.path,
@@ -174,25 +189,33 @@ def _recorded(task: Task, source: Path, part: Path, made: _Made) -> FileRecord:
         source_sha256=source_sha256,
         bytes=part.stat().st_size,
         sha256=sha256,
-        rows_in=counts.rows_in if parquet else None,
-        rows_kept=counts.rows_kept if parquet else None,
-        rows_dropped=counts.rows_dropped,
-        rows_scrubbed=counts.rows_scrubbed,
-        rows_unchecked=counts.rows_unchecked,
         notes=made.notes,
-        kinds=counts.kinds.told(counts.rows_dropped),
-        erased=file.erased,
-        raw=None if file.raw is None else file.raw.kind,
-        delimiter=file.raw.delimiter if file.raw and file.raw.kind == "csv" else None,
+        **said_of(file, counts),
     )
     _must_be_conserved(file, counts, part, record)
     return record
 
 
+def said_of(file: FilePlan, counts: Counts) -> dict[str, Any]:
+    """What a manifest says of the rows of a file, by what goes of it."""
+    tweets = file.rows is not None
+    return {
+        "rows_in": counts.rows_in if tweets else None,
+        "rows_kept": counts.rows_kept if tweets else None,
+        "rows_dropped": counts.rows_dropped,
+        "rows_scrubbed": counts.rows_scrubbed,
+        "rows_unchecked": counts.rows_unchecked,
+        "kinds": counts.kinds.told(counts.rows_dropped),
+        "erased": file.erased,
+        "raw": None if file.raw is None else file.raw.kind,
+        "delimiter": file.raw.delimiter if file.raw and file.raw.kind == "csv" else None,
+    }
+
+
 def _must_be_conserved(file: FilePlan, counts: Counts, part: Path, record: FileRecord) -> None:
     """What was erased is what was planned, and what was written is what stayed."""
     if file.decision == "copy" and record.bytes != file.bytes:
-        raise _stale(file.path, f"gave {record.bytes:,} bytes instead of {file.bytes:,}: it was changed")
+        raise stale(file.path, f"gave {record.bytes:,} bytes instead of {file.bytes:,}: it was changed")
     if counts != file.counts or counts.kinds != file.kinds:
         raise PlanError(
             f"{file.path}: cleaning it gave {_said(counts)}, and the plan says {_said(file.counts)}; nothing was "
@@ -242,15 +265,15 @@ def _digests(source: Path, part: Path, made: _Made) -> tuple[str, str]:
         return made.sha256, made.sha256
     with part.open("rb", buffering=0) as stream:
         begin_to_sync(stream.fileno())  # the disk works while we read once more what was just written
-        shared = _digest_of(stream, made.shared)
+        shared = begins(stream, made.shared)
         sha256 = hashlib.file_digest(stream, shared.copy).hexdigest()
     with source.open("rb", buffering=0) as stream:
         stream.seek(made.shared)
         return hashlib.file_digest(stream, shared.copy).hexdigest(), sha256
 
 
-def _digest_of(stream: RawIOBase, count: int) -> hashlib._Hash:
-    """SHA-256 of the bytes that come next."""
+def begins(stream: RawIOBase, count: int) -> hashlib._Hash:
+    """SHA-256 of the bytes that come next, so many at most."""
     digest, stretch = hashlib.sha256(), memoryview(bytearray(_STRETCH))
     while count and (got := stream.readinto(stretch[:count])):
         digest.update(stretch[:got])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from compliance_frames.corpus.destination import exchanged, explained
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.planned import FilePlan, Plan
 from compliance_frames.corpus.stage import EVENT, NEXT, Stage
-from compliance_frames.corpus.task import must_be_fresh
+from compliance_frames.corpus.task import begins, must_be_fresh, said_of
 from compliance_frames.corpus.threads import in_order
 from compliance_frames.durable import publish, sync_directory
 from compliance_frames.errors import DestinationError
@@ -39,6 +40,9 @@ _TOLD_AT_ONCE: Final = 256
 def must_be_earlier(plan: Plan, old: Manifest, destination: Path) -> None:
     """Refuse to bring a copy up to date that was made of another dataset.
 
+    A name is no evidence: many datasets are called the same, and so are the files in them. One file of tweets at
+    least must be what the copy was made from, or a raw one that has grown since.
+
     Raises:
         DestinationError: naming what does not fit.
     """
@@ -47,13 +51,32 @@ def must_be_earlier(plan: Plan, old: Manifest, destination: Path) -> None:
         raise DestinationError(
             f"the destination {destination} was made from {old.source!r}, not from {source!r}: choose another"
         )
-    if not {file.path for file in plan.files} & {record.path for record in old.files}:
-        raise DestinationError(
-            f"the destination {destination} has no file in common with {plan.root}: it seems to be the copy of another "
-            "dataset; take it away together with its manifest, or choose another destination"
-        )
     if destination.is_symlink():
         raise DestinationError(f"the destination {destination} is a link: give the directory that it leads to")
+    if not _has_in_common(plan, old):
+        raise DestinationError(
+            f"no file of tweets that the destination {destination} was made from is in {plan.root} as it was: it seems "
+            "to be the copy of another dataset; choose another destination. If all files of this one changed since, "
+            f"take the copy away together with its manifest ({manifest_path(destination)}), then run again"
+        )
+
+
+def _has_in_common(plan: Plan, old: Manifest) -> bool:
+    """Whether a source file with tweets is as an old copy was made from, the smallest first, as most are."""
+    files = {file.path: file for file in plan.files if file.rows}
+    pairs = [(files[record.path], record) for record in old.files if record.rows_in and record.path in files]
+    return any(_is_what_it_was(plan.root, *pair) for pair in sorted(pairs, key=lambda pair: pair[1].source_bytes))
+
+
+def _is_what_it_was(root: Path, file: FilePlan, record: FileRecord) -> bool:
+    if file.bytes < record.source_bytes or (file.bytes > record.source_bytes and file.raw is None):
+        return False
+    with (
+        suppress(OSError),
+        (root / file.path).open("rb", buffering=0) as stream,
+    ):  # who cleans it says what is wrong with it
+        return begins(stream, record.source_bytes).hexdigest() == record.source_sha256
+    return False
 
 
 def taken_over(
@@ -84,7 +107,7 @@ def taken_over(
     for (file, _), record in zip(same, in_order(look, same, heavy=lambda pair: pair[0].bytes >= _HEAVY), strict=True):
         if record is not None:
             at = None if file.columns is None else columns.index(file.columns)
-            done.append(replace(record, columns=at, rows_unchecked=file.rows_unchecked))
+            done.append(replace(record, columns=at, **said_of(file, file.counts)))  # for reasons of today
         if len(done) == _TOLD_AT_ONCE:
             finish(done)
             done = []
@@ -137,6 +160,8 @@ def _sha256(path: Path) -> str:
 def publish_over(stage: Stage, destination: Path, manifest: Manifest) -> None:
     """Put what is staged in the place of the old copy, in one step, and its manifest in the place of the old one.
 
+    The old copy is in the staging directory then, whence it has to go.
+
     The manifest of what comes is on the disk before, beside the staging directory, under the number of the directory
     that it belongs to.
     """
@@ -144,6 +169,9 @@ def publish_over(stage: Stage, destination: Path, manifest: Manifest) -> None:
     manifest.write(waiting)
     sys.audit(EVENT, "written")
     try:
+        mode = destination.stat().st_mode
+        if not mode & stat.S_IWUSR:  # which cannot be moved
+            destination.chmod(mode | stat.S_IRWXU)
         exchanged(stage.data, destination)
     except (OSError, DestinationError):
         waiting.unlink()
@@ -153,18 +181,6 @@ def publish_over(stage: Stage, destination: Path, manifest: Manifest) -> None:
     sys.audit(EVENT, "exchanged")
     publish(waiting, manifest_path(destination))
     sys.audit(EVENT, "published")
-    _remove(stage.data)
-
-
-def _remove(old: Path) -> None:
-    """Remove what the old copy held, also where somebody took the right to write from its directories.
-
-    Raises:
-        OSError: something of it stays.
-    """
-    for folder, _, _ in os.walk(old):
-        Path(folder).chmod(0o700)
-    shutil.rmtree(old)
 
 
 def is_pending(base: Path) -> bool:

@@ -38,8 +38,8 @@ def test_reasons_are_counted_by_type_the_most_frequent_first() -> None:
 
 def test_a_large_plan_is_shown_by_what_changes(capsys: pytest.CaptureFixture[str]) -> None:
     """Of a thousand files the touched ones are shown, all are summed up, and the title says so."""
-    copies = [FilePlan(f"copied-{n}.parquet", "copy", 10, 0, 100) for n in range(1000)]
-    touched = [FilePlan(f"touched-{n}.parquet", "rewrite", 10, 0, 100, rows_dropped=2) for n in range(3)]
+    copies = [FilePlan(f"copied-{n}.parquet", "copy", 10, 0, 0, 100) for n in range(1000)]
+    touched = [FilePlan(f"touched-{n}.parquet", "rewrite", 10, 0, 0, 100, rows_dropped=2) for n in range(3)]
     Display().show(*tables.plan_shown(plan_of(*copies, *touched)))
     shown = capsys.readouterr().out
     assert "3 of 1,003 files" in shown
@@ -50,7 +50,7 @@ def test_a_large_plan_is_shown_by_what_changes(capsys: pytest.CaptureFixture[str
 
 def test_a_plan_of_many_changes_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     """The rest is for --json."""
-    Display().show(*tables.plan_shown(plan_of(*(FilePlan(f"f{n:03}", "rewrite", 1, 0, 1) for n in range(100)))))
+    Display().show(*tables.plan_shown(plan_of(*(FilePlan(f"f{n:03}", "rewrite", 1, 0, 0, 1) for n in range(100)))))
     shown = capsys.readouterr().out
     assert "40 of 100 files" in shown
     assert "f039" in shown

@@ -184,12 +184,12 @@ def test_the_manifest_says_what_was_done_and_nothing_of_the_machine(made: Plan, 
     assert str(FIRST)[:12] not in path.read_text()
 
 
-def test_modes_stay_and_copies_keep_their_time(made: Plan, corpus: Path, tmp_path: Path, flag: Flag) -> None:
+def test_modes_stay_and_copies_keep_their_time(corpus: Path, tmp_path: Path, flag: Flag) -> None:
     """Who may read a file may read its copy, and nobody else."""
     (corpus / "date=2024-05-01/part-0.parquet").chmod(0o640)
     (corpus / "README.md").chmod(0o444)
     (corpus / "date=2024-05-02").chmod(0o750)
-    clean(made, tmp_path / "clean")
+    clean(plan(corpus, flag("deleted", [FIRST])), tmp_path / "clean")
     modes = {
         path: stat.S_IMODE((tmp_path / "clean" / path).stat().st_mode)
         for path in ("date=2024-05-01/part-0.parquet", "README.md", "date=2024-05-02", ".")
@@ -253,16 +253,15 @@ def test_any_executor_makes_the_same_dataset(make: Callable[[], Executor], made:
 
 @pytest.mark.parametrize("make", [threads, processes])
 def test_an_error_of_a_worker_reaches_the_caller_as_it_is(
-    make: Callable[[], Executor], made: Plan, corpus: Path
+    make: Callable[[], Executor], corpus: Path, flag: Flag
 ) -> None:
     """Also from another process, with its own type and words; nothing is left of the run."""
     damaged = corpus / "date=2024-05-02/part-0.parquet"
-    content = bytearray(damaged.read_bytes())
-    content[60:400] = bytes(340)
-    state = damaged.stat()
+    content, text = bytearray(damaged.read_bytes()), pq.read_metadata(damaged).row_group(0).column(1)
+    content[text.data_page_offset : text.data_page_offset + 100] = bytes(100)  # which a plan does not read
     damaged.write_bytes(content)
-    os.utime(damaged, ns=(state.st_atime_ns, state.st_mtime_ns))
-    with make() as executor, pytest.raises(PlanError, match=r"date=2024-05-02/part-0.parquet"):
+    made = plan(corpus, flag("deleted", [FIRST + 25]))
+    with make() as executor, pytest.raises(PlanError, match=r"date=2024-05-02/part-0.parquet cannot be read"):
         clean(made, corpus.parent / "clean", executor=executor)
     assert leftovers(corpus.parent) == []
 
@@ -582,11 +581,12 @@ def test_a_file_that_does_not_reach_the_disk_is_made_again(
 
 @pytest.mark.parametrize("mode", [0o644, 0o044])
 def test_every_file_is_on_the_disk_before_the_rename(
-    mode: int, made: Plan, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mode: int, corpus: Path, tmp_path: Path, flag: Flag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files and directories are synced, whoever may read them, and only then is the dataset published."""
     for path in corpus.rglob("*.parquet"):
         path.chmod(mode)
+    made = plan(corpus, flag("deleted", [FIRST]))
     sync, synced = os.fsync, set()
 
     def watch(handle: int) -> None:
@@ -924,9 +924,21 @@ def change(corpus: Path, how: str) -> None:
         victim.symlink_to(corpus.parent / "moved.parquet")
     elif how == "all gone":
         corpus.rename(corpus.parent / "moved")
+    elif how in {"written over", "exchanged"}:
+        other(victim, exchanged=how == "exchanged")
 
 
-CHANGES = ["longer", "touched", "gone", "new", "a link now", "all gone"]
+def other(victim: Path, *, exchanged: bool) -> None:
+    """Put the same rows in another order into a file; it has the size and the date that it had."""
+    state, table = victim.stat(), pq.read_table(victim)
+    target = victim.with_name(".other") if exchanged else victim
+    pq.write_table(table.take(list(reversed(range(len(table))))), target, row_group_size=10, compression="none")
+    os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
+    target.replace(victim)
+    assert (victim.stat().st_size, victim.stat().st_mtime_ns) == (state.st_size, state.st_mtime_ns)
+
+
+CHANGES = ["longer", "touched", "gone", "new", "a link now", "all gone", "written over", "exchanged"]
 
 
 @pytest.mark.parametrize("how", CHANGES)
@@ -961,6 +973,20 @@ def test_a_source_that_changes_while_it_is_read_is_refused(
     with pytest.raises(StaleDatasetError):
         clean(made, tmp_path / "clean", executor=Late(after, lambda: change(corpus, how)))
     assert not [name for name in leftovers(tmp_path) if "clean" in name]
+
+
+def test_what_was_staged_of_another_file_of_the_same_size_and_date_is_not_used(
+    made: Plan, corpus: Path, tmp_path: Path, flag: Flag
+) -> None:
+    """An interrupted run left it; meanwhile the source became another, of which as much goes: nothing."""
+    interrupted(made, tmp_path / "clean")
+    notes = corpus / "README.md"
+    state, text = notes.stat(), notes.read_text()
+    notes.write_text(text.upper())
+    os.utime(notes, ns=(state.st_atime_ns, state.st_mtime_ns))
+    again = flag("deleted", [FIRST, FIRST + 3, FIRST + 25]), flag("scrub_geo", [FIRST + 45], action="scrub_geo")
+    clean(plan(corpus, *again), tmp_path / "clean")
+    assert (tmp_path / "clean/README.md").read_text() == text.upper()
 
 
 def test_counts_that_are_not_those_of_the_plan_are_refused(made: Plan, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -715,6 +716,20 @@ def test_ids_are_not_read_again(tmp_path: Path, large: Path, flag: Flag, edit_fo
     told = splice(source, tmp_path / "told", columns, Erasures(scrub_tweets=some(8)), marked=file.marked)
     assert (tmp_path / "told").read_bytes() == wanted.read_bytes()
     assert told.counts.rows_scrubbed == 3
+
+
+def test_rows_that_were_marked_in_another_file_are_not_used(tmp_path: Path, large: Path, flag: Flag) -> None:
+    """It had the same size and date, and as many rows with a place; the flagged one is another now."""
+    corpus = flagged(tmp_path / "corpus", large)
+    made = plan(corpus, flag("scrub_geo", [15], action="scrub_geo"))
+    assert made.files[0].marked is not None
+    source = corpus / made.files[0].path
+    state, rows = source.stat(), [*range(15), 18, 16, 17, 15, *range(19, 16_000)]
+    pq.write_table(tweets(16_000).take(rows), source, **{**FULL, "row_group_size": 4000})
+    os.utime(source, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert source.stat().st_size == state.st_size
+    with pytest.raises(StaleDatasetError, match=r"part-0\.parquet was touched, and may hold something else"):
+        clean(made, tmp_path / "clean")
 
 
 @pytest.mark.parametrize("rows", [9, 8, 3])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ import compliance_frames as cf
 from compliance_frames.corpus import destination as system
 from compliance_frames.corpus.manifest import Manifest, manifest_path
 from compliance_frames.corpus.stage import stage_path
-from compliance_frames.errors import DestinationError
+from compliance_frames.errors import DestinationError, VerificationError
 
 QUOTES = pa.struct({"id": pa.int64(), "text": pa.string()})
 INCLUDES = pa.struct({"tweets": pa.list_(QUOTES)})
@@ -162,13 +166,62 @@ def test_only_our_own_copy_of_this_dataset_is_replaced(corpus: Path, tmp_path: P
         cf.clean(cf.plan(other, SECOND), target, update=True)
     (tmp_path / "elsewhere").mkdir()
     shutil.move(other, tmp_path / "elsewhere/corpus")
-    with pytest.raises(DestinationError, match="no file in common"):
+    with pytest.raises(DestinationError, match="no file of tweets that"):
         cf.clean(cf.plan(tmp_path / "elsewhere/corpus", SECOND), target, update=True)
     target.rename(tmp_path / "real")
     target.symlink_to("real")
     with pytest.raises(DestinationError, match="is a link"):
         cf.clean(plan, target, update=True)
     assert content(tmp_path / "real") == was
+
+
+def test_the_copy_of_another_dataset_with_the_same_names_is_not_replaced(corpus: Path, tmp_path: Path) -> None:
+    """What both have in common without tweets says nothing; what to do is said, and helps, where all was changed."""
+    target, elsewhere = tmp_path / "clean", tmp_path / "elsewhere/corpus"
+    write(corpus / "week=1/empty.parquet", range(0))
+    cf.clean(cf.plan(corpus, FIRST), target)
+    was = content(target)
+    for path in corpus.rglob("*.parquet"):
+        ids = [id + 1000 for id in pq.read_table(path)["id"].to_pylist()]
+        write(elsewhere / path.relative_to(corpus), range(ids[0], ids[-1] + 1) if ids else range(0))
+    shutil.copy(corpus / "README.txt", elsewhere)
+    plan = cf.plan(elsewhere, SECOND)
+    with pytest.raises(DestinationError, match=r"is in .* as it was: .* take the copy away together with"):
+        cf.clean(plan, target, update=True)
+    assert content(target) == was
+    shutil.copy(corpus / "week=1/other.parquet", elsewhere / "week=1/gone.parquet")  # under another name
+    with pytest.raises(DestinationError, match="no file of tweets that"):
+        cf.clean(cf.plan(elsewhere, SECOND), target, update=True)
+    shutil.rmtree(target)
+    manifest_path(target).unlink()
+    assert cf.clean(plan_again := cf.plan(elsewhere, SECOND), target, update=True).rows_in == plan_again.rows_in
+
+
+def test_a_raw_file_that_grew_is_the_one_that_it_was(tmp_path: Path) -> None:
+    """Lines are added at the end of a dataset of one file; one that begins otherwise is another."""
+    source, target = tmp_path / "tweets.jsonl", tmp_path / "clean"
+    source.write_text('{"id": 12, "text": "a"}\n{"id": 13, "text": "b"}\n')
+    cf.clean(cf.plan(source, FIRST), target)
+    with source.open("a") as file:
+        file.write('{"id": 14, "text": "c"}\n{"id": 15, "text": "d"}\n')
+    assert cf.clean(cf.plan(source, SECOND), target, update=True).rows_kept == 3
+    source.write_text(source.read_text().replace("12", "16"))
+    with pytest.raises(DestinationError, match="no file of tweets that"):
+        cf.clean(cf.plan(source, FIRST), target, update=True)
+
+
+def test_what_is_taken_over_is_counted_by_the_reasons_of_today(tmp_path: Path) -> None:
+    """The same row goes, last week by its own tweet and this week by its author, and stands so in all reports."""
+    corpus, target = tmp_path / "corpus", tmp_path / "clean"
+    write(corpus / "a.parquet", range(10, 20), author_id=list(range(100, 110)))
+    cf.clean(cf.plan(corpus, results((12, "deleted"))), target)
+    plan = cf.plan(corpus, results((102, "suspended")).set_column(0, "type", [["users"]]))
+    report = cf.clean(plan, target, update=True)
+    assert report.files_taken_over == 1
+    assert {name: number for name, number in report.kinds.items() if number} == {"dropped_by_author": 1}
+    cf.clean(plan, tmp_path / "afresh")
+    files = [Manifest.read(manifest_path(tmp_path / name)).files for name in ("clean", "afresh")]
+    assert files[0] == files[1]
 
 
 def test_where_directories_cannot_change_places_nothing_is_begun(
@@ -235,3 +288,101 @@ def test_another_run_s_answers_end_what_a_killed_one_began(corpus: Path, tmp_pat
     cf.clean(cf.plan(corpus, third), tmp_path / "third")
     assert content(target) == content(tmp_path / "third")
     assert cf.verify(target, third, source=corpus).verified
+
+
+# What the old copy held goes, whoever may write where
+
+NOBODY = 65534
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Be somebody to whom something is forbidden, if we are root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.setegid(NOBODY)
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+class Somebody:
+    """A user who is not root, with a directory, a corpus and a cleaned copy."""
+
+    def __init__(self, folder: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.corpus, self.clean = folder, folder / "corpus", folder / "clean"
+        self.monkeypatch = monkeypatch
+        shutil.move(corpus, self.corpus)
+        folder.chmod(0o755)
+        if os.geteuid() == 0:
+            os.chown(folder, NOBODY, NOBODY)
+        self.updates(FIRST)
+
+    def updates(self, results: pa.Table) -> None:
+        """Bring the copy up to date."""
+        plan = cf.plan(self.corpus, results)
+        with nobody():
+            cf.clean(plan, self.clean, update=True, workers=1)
+
+    def stops(self, results: pa.Table, step: str) -> None:
+        """Bring the copy up to date as far as a step."""
+
+        def stop(*event: object) -> None:
+            if event == ("compliance_frames.stage", step):
+                raise KeyboardInterrupt
+
+        with self.monkeypatch.context() as patch:
+            patch.setattr(sys, "audit", stop)
+            with pytest.raises(KeyboardInterrupt):
+                self.updates(results)
+
+    def left(self) -> set[str]:
+        """The names in the directory."""
+        return {path.name for path in self.folder.iterdir()}
+
+
+@pytest.fixture
+def somebody(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Somebody]:
+    with tempfile.TemporaryDirectory() as folder:  # into which others may look, unlike into pytest's own
+        yield Somebody(Path(folder), corpus, monkeypatch)
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+@pytest.mark.parametrize("later", [SECOND, results((14, "deleted"))])
+def test_directories_that_nobody_may_write_in_go_with_the_old_copy(
+    somebody: Somebody, mode: int, later: pa.Table
+) -> None:
+    """Also where the run was stopped that had to remove them, and where the next one has other answers."""
+    somebody.stops(SECOND, "published")
+    (old,) = stage_path(somebody.clean).glob("*/data/week=1")
+    old.chmod(mode)
+    somebody.updates(later)
+    assert somebody.left() == {"corpus", "clean", "clean.manifest.json"}
+    assert cf.verify(somebody.clean, later, source=somebody.corpus).verified
+
+
+def test_a_copy_that_its_owner_made_read_only_is_brought_up_to_date(somebody: Somebody) -> None:
+    """The kernel moves no directory in which its mover may not write."""
+    for folder in (somebody.clean / "week=1", somebody.clean):
+        folder.chmod(0o555)
+    somebody.updates(SECOND)
+    assert somebody.left() == {"corpus", "clean", "clean.manifest.json"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what somebody else may not remove")
+def test_a_run_that_cannot_remove_the_old_copy_says_so_until_it_is_gone(somebody: Somebody) -> None:
+    """Never that all is well while erased bytes lie there."""
+    (somebody.clean / "week=1/theirs/inner").mkdir(parents=True)
+    for later in (SECOND, SECOND, results((14, "deleted"))):
+        with pytest.raises(DestinationError, match=rf"{stage_path(somebody.clean)}/\w+ cannot be removed: Perm.*inner"):
+            somebody.updates(later)
+        with pytest.raises(VerificationError, match=f"{stage_path(somebody.clean).name}, beside the dataset, was left"):
+            cf.verify(somebody.clean, SECOND)
+    (theirs,) = stage_path(somebody.clean).glob("*/data/week=1/theirs")
+    shutil.rmtree(theirs)
+    somebody.updates(SECOND)
+    assert somebody.left() == {"corpus", "clean", "clean.manifest.json"}
