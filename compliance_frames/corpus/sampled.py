@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -13,8 +14,8 @@ from compliance_frames.corpus.columns import Columns, column_at
 from compliance_frames.corpus.paths import paths_of, type_at
 from compliance_frames.corpus.texts import holds_text, tell_of_tweets
 
-#: Rows that are looked at in one file.
-_ROWS: Final = 256
+#: Rows that are looked at in one file, or frame.
+ROWS: Final = 256
 #: What people wrote, and what takes most of the time to read: hardly anybody keeps whole tweets under these names.
 _WORDS: Final = ("text", "full_text")
 #: Files of one schema that are looked at from the first on; after them fewer and fewer.
@@ -47,6 +48,7 @@ class Samples:
     def look(self, file: pq.ParquetFile, columns: Columns) -> None:
         """Look at the first rows of a file."""
         self._found.setdefault(columns, {}).update(dict.fromkeys(texts_with_tweets(file, columns)))
+        self._whole.pop(columns, None)
 
     def beside(self, columns: Columns) -> Columns:
         """The columns, and the text that was found to hold tweets."""
@@ -62,20 +64,36 @@ def texts_with_tweets(file: pq.ParquetFile, columns: Columns) -> tuple[str, ...]
 
     A page that cannot be read tells nothing: whoever needs it will say so.
     """
-    schema = file.schema_arrow
+    texts = [path for path in unknown_texts(file.schema_arrow, columns) if not _begins_with_digits(file, path)]
+    try:
+        for batch in file.iter_batches(batch_size=ROWS, columns=texts, use_threads=False) if texts else ():
+            return with_tweets(pa.table(batch), texts)
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        return ()
+    return ()
+
+
+def unknown_texts(schema: pa.Schema, columns: Columns) -> list[str]:
+    """The columns of text of which nothing is known: tweets may lie in them.
+
+    >>> unknown_texts(pa.schema({"id": pa.string(), "text": pa.string(), "raw": pa.string()}), Columns("id"))
+    ['raw']
+    """
     roles = (columns.id, columns.author_id, columns.created_at, *(columns.geo or ()))
     known = tuple(path for path in (*roles, *columns.references, *columns.embedded) if path)
     inside = tuple(f"{path}." for path in known)
     paths = [path for path in paths_of(schema) if path not in known and not path.startswith(inside)]
     paths = [path for path in paths if path.rpartition(".")[2] not in _WORDS and paths.count(path) == 1]
-    texts = [path for path in paths if holds_text(type_at(schema, path)) and not _begins_with_digits(file, path)]
-    try:
-        for batch in file.iter_batches(batch_size=_ROWS, columns=texts, use_threads=False) if texts else ():
-            rows = pa.table(batch)
-            return tuple(path for path in texts if tell_of_tweets(column_at(rows, path)))
-    except (pa.ArrowException, OSError, UnicodeDecodeError):
-        return ()
-    return ()
+    return [path for path in paths if holds_text(type_at(schema, path))]
+
+
+def with_tweets(rows: pa.Table, texts: Sequence[str]) -> tuple[str, ...]:
+    """Of some columns of text those that hold tweets in these rows.
+
+    >>> with_tweets(pa.table({"a": ["words"], "b": ['{"id": 1, "text": "…"}']}), ["a", "b"])
+    ('b',)
+    """
+    return tuple(path for path in texts if tell_of_tweets(column_at(rows, path)))
 
 
 def _begins_with_digits(file: pq.ParquetFile, path: str) -> bool:
@@ -90,7 +108,7 @@ def _begins_with_digits(file: pq.ParquetFile, path: str) -> bool:
         if not all(b"0" <= bound[:1] <= b"9" for bound in bounds):
             return False
         rows += group.num_rows
-        if rows >= _ROWS:
+        if rows >= ROWS:
             break
     return True
 
