@@ -15,6 +15,8 @@ import polars.selectors as cs
 import pyarrow as pa
 
 from compliance_frames.corpus.columns import top_level
+from compliance_frames.ids.queries import running
+from compliance_frames.ids.sources import polars_to_arrow
 
 #: Rows of a piece.
 ROWS: Final = 1 << 16
@@ -57,14 +59,16 @@ class Pieces:
         if type(source).__module__.partition(".")[0] == "pandas" and type(source).__name__ == "DataFrame":
             return _of_pandas(source, told)
         if hasattr(source, "project") and hasattr(source, "limit"):  # a DuckDB relation
-            schema = pa.RecordBatchReader.from_stream(source.limit(0)).schema
+            with running(source):
+                schema = pa.RecordBatchReader.from_stream(source.limit(0)).schema
             return cls(schema, lambda names, most: _projected(source, names, most))
         return None
 
     @classmethod
     def _of_polars(cls, frame: pl.LazyFrame) -> Pieces:
-        schema = {name: kind for name, kind in frame.collect_schema().items() if kind != pl.Object}
-        empty = _to_arrow(pl.DataFrame(schema=schema))
+        with running(frame):
+            schema = {name: kind for name, kind in frame.collect_schema().items() if kind != pl.Object}
+        empty = polars_to_arrow(pl.DataFrame(schema=schema))
         return cls(empty.schema, lambda names, most: _collected(frame, names, most))
 
     def tables(self, names: Sequence[str]) -> Iterator[pa.Table]:
@@ -106,31 +110,36 @@ def _of_series(values: Any) -> Any:
     """A column of pandas; of objects that no one type can hold, the text and the numbers among them."""
     try:
         return pa.array(values, from_pandas=True)
-    except (pa.ArrowException, OverflowError):
-        whole = (int, np.integer)
-        texts = (str(each) if isinstance(each, whole) and not isinstance(each, bool) else each for each in values)
-        return pa.array([each if isinstance(each, str) else None for each in texts], pa.large_string())
+    except (pa.ArrowException, OverflowError, UnicodeError):
+        return pa.array([_text_of(each) for each in values], pa.large_string())
+
+
+def _text_of(value: Any) -> str | None:
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return str(value)
+    return value.encode(errors="replace").decode() if isinstance(value, str) else None
 
 
 def _scanned(dataset: Any, names: list[str], most: int | None) -> Iterator[pa.Table]:
-    if most is not None:
-        return iter([dataset.head(most, columns=names)])
-    return (pa.Table.from_batches([batch]) for batch in dataset.scanner(columns=names).to_reader())
+    with running(dataset):
+        if most is not None:
+            yield dataset.head(most, columns=names)
+            return
+        for batch in dataset.scanner(columns=names).to_reader():
+            yield pa.Table.from_batches([batch])
 
 
 def _collected(frame: pl.LazyFrame, names: list[str], most: int | None) -> Iterator[pa.Table]:
     chosen = frame.select(cs.by_name(*names))
-    if most is not None:
-        return iter([_to_arrow(chosen.head(most).collect())])
-    return map(_to_arrow, chosen.collect_batches(maintain_order=False))
-
-
-def _to_arrow(frame: pl.DataFrame) -> pa.Table:
-    """A polars frame in Arrow, which has no integers of 128 bits: those go as text."""
-    return frame.with_columns(pl.col(pl.Int128, pl.UInt128).cast(pl.String)).to_arrow()
+    with running(frame):
+        if most is None:
+            yield from map(polars_to_arrow, chosen.collect_batches(maintain_order=False))
+        else:
+            yield polars_to_arrow(chosen.head(most).collect())
 
 
 def _projected(relation: Any, names: list[str], most: int | None) -> Iterator[pa.Table]:
     chosen = relation.project(", ".join('"' + name.replace('"', '""') + '"' for name in names))
-    rows = pa.RecordBatchReader.from_stream(chosen if most is None else chosen.limit(most))
-    return (pa.Table.from_batches([batch]) for batch in rows)
+    with running(relation):
+        for batch in pa.RecordBatchReader.from_stream(chosen if most is None else chosen.limit(most)):
+            yield pa.Table.from_batches([batch])
