@@ -50,7 +50,8 @@ def check(
     ``max_age=timedelta(days=7)`` asks again what was answered longer ago, and what is new.
 
     Of a dataset or a frame it asks about the tweets and users, too, that rows name: those that a row retweets, quotes
-    or replies to, those that it holds whole, and their authors. A retweet holds the words of the original.
+    or replies to, those that it holds whole, and their authors. A retweet holds the words of the original. Text that
+    holds tweets as JSON is found by its name, or by a look at the first rows of the frame, or of some of the files.
 
     Args:
         source: whatever holds IDs: a frame, a list, an array, a path to Parquet, CSV, JSON lines or text, or to a

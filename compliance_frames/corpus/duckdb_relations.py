@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from compliance_frames.corpus.arrays import Mask, words
 from compliance_frames.errors import PlanError
+from compliance_frames.ids.queries import running
 
 if TYPE_CHECKING:
     from compliance_frames.corpus.mounts import ArrowTable, Change
@@ -21,7 +22,12 @@ class Relation:
 
     def __init__(self, relation: Any) -> None:
         self.relation = relation
-        self._whole = _table(pa.table(relation))
+        names = [name.lower() for name in relation.columns]  # as DuckDB compares them
+        twice = next((name for name in relation.columns if names.count(name.lower()) > 1), None)
+        if twice is not None:
+            raise PlanError(f"several columns of the relation are called {twice!r}: rename all but one of them")
+        with running(relation):
+            self._whole = _table(pa.table(relation))
 
     def columns(self, told: Sequence[str]) -> pa.Table:  # noqa: ARG002
         """All of them."""
@@ -29,7 +35,7 @@ class Relation:
 
     def with_columns(self, added: pa.Table) -> Any:
         """A relation with these columns at its end."""
-        return self._back(self._whole.widened(added), {})
+        return self._back(self._whole.widened(added), {}, added.schema.names)
 
     def erased(self, changes: Mapping[str, Change], keep: Mask) -> Any:
         """A relation of the rows that stay."""
@@ -43,15 +49,17 @@ class Relation:
         named = zip(self.relation.columns, self.relation.types, strict=True)
         return [name for name, kind in named if "ENUM(" in str(kind)]
 
-    def _back(self, table: pa.Table, lost: Mapping[str, set[str] | None]) -> Any:
+    def _back(self, table: pa.Table, lost: Mapping[str, set[str] | None], new: Sequence[str] = ()) -> Any:
         """A relation of a table, on the connection of the one that was given.
 
         Args:
             table: the rows.
             lost: of columns whose type lists words, those that have to go from it; None where they lie deeper.
+            new: columns that were not there before, or were of other types.
         """
         made = self._taken(table)
-        kinds = dict(zip(self.relation.columns, self.relation.types, strict=True))
+        types = zip(self.relation.columns, self.relation.types, strict=True)
+        kinds = {name: kind for name, kind in types if name not in new}
         named = zip(made.columns, made.types, strict=True)
         return made.select(*[_column(name, kind, kinds.get(name), lost) for name, kind in named])
 

@@ -25,6 +25,7 @@ from compliance_frames.corpus.told import told
 from compliance_frames.corpus.within import head_of
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.intake import parse_ids
+from compliance_frames.ids.queries import running
 from compliance_frames.ids.sets import IdArray
 from compliance_frames.schemas import TREATMENTS
 
@@ -207,7 +208,9 @@ def _named(table: pa.Table) -> pa.Table:
 
 def _lazily(frame: Any, change: Callable[[Any], Any]) -> Any:
     """Put a lazy frame through a change when it is collected; whatever is wrong with its columns is said now."""
-    shape = change(frame.collect_schema().to_frame()).schema
+    with running(frame):
+        empty = frame.collect_schema().to_frame()
+    shape = change(empty).schema
     return frame.map_batches(
         change, predicate_pushdown=False, projection_pushdown=False, slice_pushdown=False, schema=shape
     )

@@ -107,7 +107,8 @@ class ArrowTable:
 
     def widened(self, added: pa.Table) -> pa.Table:
         """The same, as a table."""
-        table = self.table.drop_columns([name for name in added.schema.names if name in self.table.schema.names])
+        stay = [at for at, name in enumerate(self.table.schema.names) if name not in added.schema.names]
+        table = self.table.select(stay)
         for field, column in zip(added.schema, added.columns, strict=True):
             table = table.append_column(field, column)
         return table

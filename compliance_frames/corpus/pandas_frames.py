@@ -41,7 +41,7 @@ class PandasFrame:
             if name in known or values.dtype.kind == "O" or hasattr(values.dtype, "pyarrow_dtype"):
                 try:
                     found[name] = pa.array(values, from_pandas=True)
-                except pa.ArrowException as error:
+                except (pa.ArrowException, OverflowError, UnicodeError) as error:
                     if name in known:
                         said = str(error).partition("\n")[0]
                         raise PlanError(f"column {name!r} mixes values that no one type can hold ({said})") from error
@@ -64,7 +64,9 @@ class PandasFrame:
                     f"{name!r} is in the frame's index, where nothing can be nulled: use reset_index() first"
                 )
             frame[name] = _with_values(frame[name], column, where)
-        changed, frame = frame, frame[keep].copy()
+        changed, frame = frame, _without_arrow(frame)[keep].copy()
+        if hasattr(self.frame.index.dtype, "pyarrow_dtype"):
+            frame.index = _kept_index(self.frame.index, keep)
         for at, (_, before) in enumerate(self.frame.items()):
             if str(before.dtype) == "category":
                 frame.isetitem(at, _without_lost_categories(frame.iloc[:, at], before))
@@ -87,11 +89,30 @@ def _with_values(series: Any, column: pa.ChunkedArray[Any], where: Mask) -> Any:
     return type(series)(values, index=series.index, dtype=object)
 
 
+def _without_arrow(frame: Any) -> Any:
+    """A frame whose columns that Arrow holds are blank: of some types of Arrow's, pandas can select no rows."""
+    bare = frame.copy(deep=False)
+    if hasattr(frame.index.dtype, "pyarrow_dtype"):
+        bare.index = range(len(bare))
+    for at, kind in enumerate(frame.dtypes):
+        if hasattr(kind, "pyarrow_dtype"):
+            bare.isetitem(at, False)
+    return bare
+
+
 def _copied(series: Any, keep: Mask, index: Any) -> Any:
+    return type(series)(_kept_values(series.array, keep), index=index)
+
+
+def _kept_index(index: Any, keep: Mask) -> Any:
+    return type(index)(_kept_values(index.array, keep), name=index.name)
+
+
+def _kept_values(array: Any, keep: Mask) -> Any:
     """The rows that stay of values that Arrow holds: what pandas selects keeps the words of dictionaries."""
-    values = series.array.__arrow_array__()
+    values = array.__arrow_array__()
     values = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
-    return type(series)(type(series.array)(kept(values, keep)), index=index)
+    return type(array)(kept(values, keep))
 
 
 def _without_lost_categories(after: Any, before: Any) -> Any:

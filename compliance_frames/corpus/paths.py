@@ -27,10 +27,8 @@ class Names:
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema
         self._spelt: dict[str, str] = {}
-        twice = {name for name, count in Counter(schema.names).items() if count > 1}
         for path in paths_of(schema):
-            if path not in twice:
-                self._spelt.setdefault(plain(path), path)
+            self._spelt.setdefault(plain(path), path)
 
     def find(self, name: str) -> str | None:
         """The path of a column that is called so."""
@@ -152,15 +150,18 @@ def is_list(kind: Any) -> bool:
 
 
 def paths_of(fields: Iterable[pa.Field[Any]], above: str = "") -> Iterator[str]:
-    """Every path of some fields, from the outermost on.
+    """Every path of some fields, from the outermost on; a name that stands twice in one place leads nowhere.
 
     >>> list(paths_of(pa.schema({"user": pa.struct({"id": pa.int64()}), "text": pa.string()})))
     ['user', 'user.id', 'text']
     """
-    for field in fields:
-        yield f"{above}{field.name}"
-        if pt.is_struct(field.type):
-            yield from paths_of(field.type, f"{above}{field.name}.")
+    named = list(fields)
+    counts = Counter(field.name for field in named)
+    for field in named:
+        if counts[field.name] == 1:
+            yield f"{above}{field.name}"
+            if pt.is_struct(field.type):
+                yield from paths_of(field.type, f"{above}{field.name}.")
 
 
 def hint(schema: pa.Schema, path: str) -> str:

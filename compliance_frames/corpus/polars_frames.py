@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from compliance_frames.corpus.arrays import Mask, kept
+from compliance_frames.ids.queries import running
+from compliance_frames.ids.sources import polars_to_arrow
 
 if TYPE_CHECKING:
     from compliance_frames.corpus.mounts import Change
@@ -26,7 +28,7 @@ class PolarsFrame:
 
     def columns(self, told: Sequence[str]) -> pa.Table:  # noqa: ARG002
         """All of them."""
-        return pa.table(self.frame)
+        return polars_to_arrow(self.frame)
 
     def with_columns(self, added: pa.Table) -> Any:
         """The frame with these columns at its end."""
@@ -55,7 +57,8 @@ def with_open_words(frame: Any) -> Any:
     """
     import polars as pl
 
-    schema = frame.collect_schema()
+    with running(frame):
+        schema = frame.collect_schema()
     opened = {name: _retyped(kind, lambda _: pl.Categorical()) for name, kind in schema.items()}
     changed = [_opened(pl.col(name), kind) for name, kind in opened.items() if kind != schema[name]]
     return frame.with_columns(changed) if changed else frame

@@ -166,6 +166,8 @@ def beside(
     >>> [each.kinds.to_pylist() for each in beside(pa.chunked_array([[[7, 8]]]), pa.chunked_array([[["a", "b"]]]))]
     [['a', 'b']]
     """
+    if not ids.num_chunks:
+        return
     whole: Any = _one(ids)
     said: Any = None if kinds is None else _one(kinds)
     rows = np.arange(len(whole))
@@ -278,7 +280,7 @@ def _of_elements(kinds: Any, ids: Any, parents: NDArray[np.int64]) -> Any:
 
 def _child(kind: Any, names: Sequence[str]) -> str | None:
     """The first child of a struct that is called so and can hold IDs or words, or lists of them."""
-    spelt = {plain(child.name): child for child in reversed(list(kind))}
+    spelt = {plain(child.name): child for child in reversed(_children(kind))}
     for name in names:
         child = spelt.get(plain(name))
         if child is not None and holds_ids(child.type.value_type if is_list(child.type) else child.type):
@@ -293,7 +295,12 @@ def _authors(kind: Any) -> list[str]:
 
 def _keyed(kind: Any) -> list[pa.Field[Any]]:
     """The children of a struct that are called as a row can stand to a tweet."""
-    return [child for child in kind if plain(child.name) in _REPEATS | _OTHERS]
+    return [child for child in _children(kind) if plain(child.name) in _REPEATS | _OTHERS]
+
+
+def _children(kind: Any) -> list[pa.Field[Any]]:
+    """The children of a struct whose names stand once: the others cannot be told apart."""
+    return [child for child in kind if kind.get_field_index(child.name) >= 0]
 
 
 def _field(values: Any, name: str) -> Any:

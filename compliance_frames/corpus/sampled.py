@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow as pa
@@ -15,9 +15,9 @@ from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.texts import holds_text, tell_of_tweets
 from compliance_frames.corpus.within import bare_type, field_within, leaf_paths, values_within
 
-#: Rows that are looked at in one file, and values where lists have more of them.
-_ROWS: Final = 256
-_VALUES: Final = 1024
+#: Rows that are looked at in one file, or frame.
+ROWS: Final = 256
+_VALUES: Final = 1024  # of them, where lists have more
 #: What people wrote, and what takes most of the time to read: hardly anybody keeps whole tweets under these names.
 _WORDS: Final = ("text", "full_text")
 #: Files of one schema that are looked at from the first on; after them fewer and fewer.
@@ -63,34 +63,44 @@ class Samples:
 def texts_with_tweets(file: pq.ParquetFile, columns: Columns) -> tuple[str, ...]:
     """Columns of text, of which nothing is known yet, whose first values are objects with IDs in them.
 
-    Those below lists and maps, and those of tweets inside of rows, are looked at as well. A page that cannot be read
-    tells nothing: whoever needs it will say so.
+    A page that cannot be read tells nothing: whoever needs it will say so.
     """
-    texts = {path: leaf for path, leaf in _texts(file, columns) if not _begin_with_digits(file, leaf)}
-    stored = [file.schema.column(leaf).path for leaf in texts.values()]
+    paths = leaf_paths(file.schema_arrow)
+    if len(paths) != file.metadata.num_columns:  # a schema in the footer that does not fit the columns
+        return ()
+    leaves = {path: leaf for leaf, path in enumerate(paths)}
+    unknown = unknown_texts(file.schema_arrow, columns)
+    texts = [path for path in unknown if not _begin_with_digits(file, leaves[path])]
+    stored = [file.schema.column(leaves[path]).path for path in texts]
     try:
-        for batch in file.iter_batches(batch_size=_ROWS, columns=stored, use_threads=False) if texts else ():
-            rows = pa.table(batch)
-            return tuple(path for path in texts if _tell_of_tweets(rows, path))
+        for batch in file.iter_batches(batch_size=ROWS, columns=stored, use_threads=False) if texts else ():
+            return with_tweets(pa.table(batch), texts)
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         return ()
     return ()
 
 
-def _texts(file: pq.ParquetFile, columns: Columns) -> Iterator[tuple[str, int]]:
-    """The leaf columns of text of which nothing is known yet: their paths and positions."""
-    schema, paths = file.schema_arrow, leaf_paths(file.schema_arrow)
-    if len(paths) != file.metadata.num_columns:  # a schema in the footer that does not fit the columns
-        return
+def unknown_texts(schema: pa.Schema, columns: Columns) -> list[str]:
+    """The columns of text of which nothing is known: tweets may lie in them, below lists and maps and in tweets, too.
+
+    >>> unknown_texts(pa.schema({"id": pa.string(), "text": pa.string(), "raw": pa.list_(pa.string())}), Columns("id"))
+    ['raw']
+    """
     roles = (columns.id, columns.author_id, columns.created_at, *(columns.geo or ()), *columns.references)
     whole = tuple(f"{path}." for path in roles if path and path not in columns.embedded)
-    known, times = {*roles, *columns.embedded}, Counter(paths)
-    for leaf, path in enumerate(paths):
-        words = path.rpartition(".")[2] in _WORDS
-        if times[path] == 1 and path not in known and not words and not path.startswith(whole):
-            field = field_within(schema, path)
-            if field is not None and holds_text(bare_type(schema, path)) and not _is_key(schema, path):
-                yield path, leaf
+    known, times = {*roles, *columns.embedded}, Counter(leaf_paths(schema))
+    paths = [path for path, count in times.items() if count == 1 and path not in known and not path.startswith(whole)]
+    paths = [path for path in paths if path.rpartition(".")[2] not in _WORDS and not _is_key(schema, path)]
+    return [path for path in paths if field_within(schema, path) and holds_text(bare_type(schema, path))]
+
+
+def with_tweets(rows: pa.Table, texts: Sequence[str]) -> tuple[str, ...]:
+    """Of some columns of text those that hold tweets in these rows.
+
+    >>> with_tweets(pa.table({"a": ["words"], "b": ['{"id": 1, "text": "…"}']}), ["a", "b"])
+    ('b',)
+    """
+    return tuple(path for path in texts if _tell_of_tweets(rows, path))
 
 
 def _is_key(schema: pa.Schema, path: str) -> bool:
@@ -112,7 +122,7 @@ def _begin_with_digits(file: pq.ParquetFile, leaf: int) -> bool:
         if not all(b"0" <= bound[:1] <= b"9" for bound in bounds):
             return False
         rows += group.num_rows
-        if rows >= _ROWS:
+        if rows >= ROWS:
             break
     return True
 

@@ -5,7 +5,7 @@ A map is a list of ``key`` and ``value``, as Parquet stores it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -191,6 +191,15 @@ def head_of(schema: pa.Schema, path: str) -> int:
     1
     """
     return int(schema.get_field_index(_names(schema, path)[0]))
+
+
+def heads_of(schema: pa.Schema, paths: Iterable[str]) -> list[str]:
+    """The top-level columns that some paths lead into, each once, in their order.
+
+    >>> heads_of(pa.schema({"id": pa.int64(), "user": pa.struct({"a": pa.int8(), "b": pa.int8()})}), ["user.b", "id"])
+    ['id', 'user']
+    """
+    return [schema.names[at] for at in sorted({head_of(schema, path) for path in paths})]
 
 
 def bare_type(schema: pa.Schema, path: str) -> Any:

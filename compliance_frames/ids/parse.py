@@ -52,12 +52,12 @@ def parse_ids(values: pa.Array | pa.ChunkedArray, *, column: str | None = None, 
     >>> parse_ids(pa.array(["tag:search.twitter.com,2005:20", "id:twitter.com:12", "x21"])).to_pylist()
     [20, 12, 21]
     """
+    if pa.types.is_dictionary(values.type):
+        return parse_ids(_decoded(values), column=column, first_row=first_row)
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if isinstance(array, pa.ChunkedArray):  # no chunk at all, or too much text for one
         array = pa.concat_arrays([parse_ids(c, column=column) for c in array.chunks] or [pa.array([], pa.int64())])
     type = array.type
-    if pa.types.is_dictionary(type):
-        return parse_ids(array.cast(type.value_type), column=column, first_row=first_row)
     if pa.types.is_run_end_encoded(type):
         return parse_ids(pc.run_end_decode(array), column=column, first_row=first_row)
     if pa.types.is_integer(type):
@@ -99,7 +99,8 @@ def _alike(items: list[Any]) -> pa.Array | None:
     """Items of one type as a column; None for what has to be looked at one by one."""
     types = set(map(type, items)) - {type(None)}
     if types == {str}:
-        return pa.array(items, pa.string())
+        with suppress(UnicodeEncodeError):
+            return pa.array(items, pa.string())
     if types == {int}:
         with suppress(OverflowError):
             return pa.array(items, pa.int64())
@@ -135,6 +136,16 @@ class Roundness:
     def is_damage(self) -> bool:
         """Whether so many of the IDs are round that they cannot be genuine."""
         return bool(self._wide >= _TELLING and max(self._binary, self._decimal) >= _DAMAGED_SHARE * self._wide)
+
+
+def _decoded(values: Any) -> Any:
+    """What dictionaries stand for; those of views, which nothing can be taken from, as plain text."""
+    if isinstance(values, pa.ChunkedArray):
+        chunks = [_decoded(chunk) for chunk in values.chunks]
+        return pa.chunked_array(chunks, type=chunks[0].type if chunks else values.type.value_type)
+    words = values.dictionary
+    words = words.cast(pa.large_string()) if pa.types.is_string_view(words.type) else words
+    return words.take(values.indices)
 
 
 def _integers(array: pa.Array, column: str | None, first_row: int) -> pa.Int64Array:
@@ -210,7 +221,7 @@ def _bad_text(texts: pa.Array, wrong: pa.BooleanArray, column: str | None, first
 
 def _text(item: Any, column: str | None, row: int) -> str | None:
     if item is None or isinstance(item, str):
-        return item
+        return item and item.encode(errors="backslashreplace").decode()  # half a character is no digit
     if isinstance(item, bool | np.bool_) or not isinstance(item, int | np.integer):
         missing = item is not item or type(item).__name__ in {"NAType", "NaTType"}
         if missing:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from compliance_frames.errors import IdError
 from compliance_frames.ids.files import batches_of_path, parquet_schema
 from compliance_frames.ids.naming import AUTHORS, TWEETS, WRAPPERS, id_column_of, plain, take
+from compliance_frames.ids.queries import running
 
 _PIECE = 1 << 20
 
@@ -58,9 +59,10 @@ def _paths_in(source: Any) -> Iterator[str]:
     if isinstance(source, str | Path):
         source = parquet_schema(Path(source))
     elif isinstance(source, pl.LazyFrame):
-        source = source.collect_schema().to_frame()
+        with running(source):
+            source = source.collect_schema().to_frame()
     if isinstance(source, pl.DataFrame):
-        source = _arrow(source.clear())
+        source = polars_to_arrow(source.clear())
     schema = source if isinstance(source, pa.Schema) else getattr(source, "schema", None)
     if isinstance(schema, pa.Schema):
         for field in schema:
@@ -99,21 +101,18 @@ def _columns(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
     if isinstance(source, pl.Series):
         return _of_frames(_slices(source.to_frame()), source.name, source.name or told)
     if isinstance(source, pl.LazyFrame):
-        name, top = id_column_of(source.collect_schema().names(), told)
-        return _of_frames(source.select(pl.col(top)).collect_batches(maintain_order=True), name, name)
+        return _of_lazy(source, told)
     if isinstance(source, pl.DataFrame):
         name, top = id_column_of(source.columns, told)
         return _of_frames(_slices(source.select(pl.col(top))), name, name)
     if hasattr(source, "to_native"):  # narwhals
         return _columns(source.to_native(), told)
     if hasattr(source, "scanner"):  # a pyarrow dataset
-        name, top = id_column_of(source.schema.names, told)
-        return _of_reader(source.scanner(columns=[top]).to_reader(), name)
+        return _of_dataset(source, told)
     if type(source).__module__.partition(".")[0] == "pandas":
         return iter([_of_pandas(source, told)])
     if hasattr(source, "project") and hasattr(source, "__arrow_c_stream__"):  # a DuckDB relation
-        name, top = id_column_of(source.columns, told)
-        return _of_reader(pa.RecordBatchReader.from_stream(source.project(_quoted(top))), name)
+        return _of_relation(source, told)
     if isinstance(source, pa.RecordBatch | pa.Table):
         name, _ = id_column_of(source.schema.names, told)
         return iter([(name, take(source, name))])
@@ -124,8 +123,26 @@ def _columns(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
     return iter([(told, _of_values(source))])
 
 
+def _of_lazy(source: pl.LazyFrame, told: str | None) -> Iterator[tuple[str | None, Any]]:
+    with running(source):
+        name, top = id_column_of(source.collect_schema().names(), told)
+        yield from _of_frames(source.select(pl.col(top)).collect_batches(maintain_order=True), name, name)
+
+
+def _of_dataset(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
+    with running(source):
+        name, top = id_column_of(source.schema.names, told)
+        yield from _of_reader(source.scanner(columns=[top]).to_reader(), name)
+
+
+def _of_relation(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
+    with running(source):
+        name, top = id_column_of(source.columns, told)
+        yield from _of_reader(pa.RecordBatchReader.from_stream(source.project(_quoted(top))), name)
+
+
 def _of_frames(frames: Iterable[pl.DataFrame], path: str, name: str | None) -> Iterator[tuple[str | None, Any]]:
-    return ((name, take(_arrow(frame), path)) for frame in frames)
+    return ((name, take(polars_to_arrow(frame), path)) for frame in frames)
 
 
 def _slices(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -133,9 +150,17 @@ def _slices(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
     return frame.iter_slices(_PIECE) if frame.height else iter([frame])
 
 
-def _arrow(frame: pl.DataFrame) -> pa.Table:
-    """A polars frame in Arrow, which has no integers of 128 bits: those go as text."""
-    return frame.with_columns(pl.col(pl.Int128, pl.UInt128).cast(pl.String)).to_arrow()
+def polars_to_arrow(frame: pl.DataFrame) -> pa.Table:
+    """A polars frame in Arrow, which has no integers of 128 bits: those go as text.
+
+    Raises:
+        IdError: they lie in lists or structs.
+
+    >>> polars_to_arrow(pl.DataFrame({"id": [20]}, schema={"id": pl.Int128}))["id"].to_pylist()
+    ['20']
+    """
+    with running(frame):
+        return frame.with_columns(pl.col(pl.Int128, pl.UInt128).cast(pl.String)).to_arrow()
 
 
 def _of_stream(source: Any, told: str | None) -> Iterator[tuple[str | None, Any]]:
@@ -161,7 +186,7 @@ def _of_pandas(source: Any, told: str | None) -> tuple[str | None, Any]:
         name = str(source.name)
     try:
         values = pa.array(source, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowException, OverflowError, UnicodeError):
         return name, list(source)
     if pa.types.is_struct(values.type) and name is not None:
         return name, take(pa.table({name.partition(".")[0]: values}), name)
@@ -174,7 +199,9 @@ def _of_values(source: Any) -> Any:
             raise IdError(f"An array of IDs has one dimension; this one has {source.ndim}.")
         if source.dtype.kind in "OU":
             return source.tolist()
-        return list(source) if source.dtype.kind == "S" else pa.array(source)
+        if source.dtype.kind not in "iufb":
+            return list(source)
+        return pa.array(source)
     if isinstance(source, dict) or not isinstance(source, Iterable):
         raise IdError(
             f"A {type(source).__name__} holds no IDs that can be read: pass a frame, a list, an array or a path."

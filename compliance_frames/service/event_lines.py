@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from compliance_frames.schemas import JobType
-from compliance_frames.service.lines import LARGEST_ID, Float, object_in
+from compliance_frames.service.lines import LARGEST_ID, YEAR_1, YEAR_10000, Float, object_in
 
 
 class Kind(NamedTuple):
@@ -60,8 +60,6 @@ _MOMENT: Final = re.compile(
 )
 _MILLISECONDS: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 _TIMES: Final = ("event_at", "timestamp_ms", "timestampMs")
-#: In milliseconds since 1970.
-_YEAR_10000: Final = 253_402_300_800_000
 _UNIX: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_COUNTRIES: Final = 300
 
@@ -157,8 +155,8 @@ def _number(holder: dict[str, Any], *names: str) -> int:
             if value is None:
                 continue
             whole = isinstance(value, int | str) and not isinstance(value, bool | Float)
-            if not whole or not _ID.fullmatch(str(value)) or int(value) > LARGEST_ID:
-                raise ValueError(f"has {_article(key)} that is no ID of 1 to 19 digits")
+            if not whole or not _ID.fullmatch(str(value)) or not 0 < int(value) <= LARGEST_ID:
+                raise ValueError(f"has {_article(key)} that is no ID of 1 to 19 digits above 0")
             return int(value)
     raise ValueError(f"has no {' or '.join(names)}")
 
@@ -182,11 +180,18 @@ def _time(body: dict[str, Any]) -> int | None:
         return None
     text = str(told[0])
     if isinstance(told[0], int | str) and not isinstance(told[0], bool | Float):
-        if _MILLISECONDS.fullmatch(text) and int(text) < _YEAR_10000:
+        if _MILLISECONDS.fullmatch(text) and int(text) < YEAR_10000:
             return int(text)
         if _MOMENT.fullmatch(text):
-            try:
-                return (datetime.fromisoformat(text) - _UNIX) // timedelta(milliseconds=1)
-            except ValueError:
-                pass  # a day that there is not
+            return _milliseconds(text)
     raise ValueError("has a time that is none")
+
+
+def _milliseconds(text: str) -> int:
+    try:
+        moment = (datetime.fromisoformat(text) - _UNIX) // timedelta(milliseconds=1)
+        if YEAR_1 <= moment < YEAR_10000:  # the zone of one in the first or last hours can lead out of the calendar
+            return moment
+    except (ValueError, OverflowError):
+        pass  # a day that there is not
+    raise ValueError(f"has a time that is none, or no year from 1 to 9999: {text!r}")

@@ -20,7 +20,7 @@ import pyarrow as pa
 from compliance_frames.errors import ResultsError
 from compliance_frames.schemas import BOUNDED, TREATMENTS
 from compliance_frames.service.event_lines import KINDS, Event, event_in
-from compliance_frames.service.kept_files import changed_at, files_of, named, opened
+from compliance_frames.service.kept_files import changed_at, files_of, in_utc, named, opened
 from compliance_frames.service.settled import in_order
 
 #: A line may be a tweet among events, with another one in it.
@@ -84,7 +84,8 @@ def read_events(
     >>> table.select(["type", "id", "action", "reason"]).to_pylist()[1]
     {'type': 'users', 'id': 7, 'action': 'user_protect', 'reason': 'protected'}
     """
-    _must_be_fit(ignore, checked_at)
+    _must_be_fit(ignore)
+    told = None if checked_at is None else in_utc(checked_at)
     state, others = _State(), _Others(ignore)
     paths = files_of(sources)
     for path in paths:
@@ -95,10 +96,10 @@ def read_events(
                 else:
                     others.take(event, path, number)
     others.settle()
-    return state.table(checked_at, otherwise=max(map(changed_at, paths)))
+    return state.table(told, otherwise=max(map(changed_at, paths)))
 
 
-def _must_be_fit(ignore: Collection[str], checked_at: datetime | None) -> None:
+def _must_be_fit(ignore: Collection[str]) -> None:
     if isinstance(ignore, str):
         raise ResultsError(f"ignore={ignore!r} is one name; give a list of them: ignore=[{ignore!r}]")
     for name in ignore:
@@ -107,8 +108,6 @@ def _must_be_fit(ignore: Collection[str], checked_at: datetime | None) -> None:
                 f"ignore={name!r} would pass over what people chose. What becomes of it is for the policy: "
                 f'Policy.default().treat({KINDS[name].reason}="keep")'
             )
-    if checked_at is not None and checked_at.tzinfo is None:
-        raise ResultsError("checked_at has no time zone: give a time in UTC, as datetime(2026, 1, 31, tzinfo=UTC)")
 
 
 def _events(stream: BinaryIO, path: Path) -> Iterator[tuple[int, Event]]:

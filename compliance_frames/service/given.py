@@ -10,7 +10,7 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, cast, get_args
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 from compliance_frames.errors import IdError, ResultsError
 from compliance_frames.schemas import JobType
 from compliance_frames.service.event_lines import KINDS, event_in
-from compliance_frames.service.kept_files import Kind, Watched, changed_at, files_of, kind_of, named, opened
+from compliance_frames.service.kept_files import Kind, Watched, changed_at, files_of, in_utc, kind_of, named, opened
 from compliance_frames.service.results import answered, read_rows
 from compliance_frames.service.settled import settled
 from compliance_frames.service.written_tables import table_of_csv, table_of_parquet
@@ -71,9 +71,8 @@ def read_results(
     """
     if type is not None and type not in get_args(JobType):
         raise ResultsError(f"type={type!r}: choose one of {', '.join(get_args(JobType))}")
-    if checked_at is not None and checked_at.tzinfo is None:
-        raise ResultsError("checked_at has no time zone: give a time in UTC, as datetime(2026, 1, 31, tzinfo=UTC)")
-    return settled([_read(path, _Said(type, checked_at)) for path in files_of(sources)])
+    said = _Said(type, None if checked_at is None else in_utc(checked_at))
+    return settled([_read(path, said) for path in files_of(sources)])
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class _Said:
     checked_at: datetime | None
 
     def moment(self, path: Path) -> datetime:
-        return changed_at(path) if self.checked_at is None else self.checked_at.astimezone(UTC)
+        return changed_at(path) if self.checked_at is None else self.checked_at
 
 
 def _read(path: Path, said: _Said) -> pa.Table:

@@ -74,6 +74,23 @@ def changed_at(path: Path) -> datetime:
     return datetime.fromtimestamp(int(path.stat().st_mtime), UTC)
 
 
+def in_utc(checked_at: datetime) -> datetime:
+    """When somebody says that answers were given, in UTC.
+
+    Raises:
+        ResultsError: it has no zone, or its zone leads out of the calendar.
+
+    >>> in_utc(datetime.fromisoformat("2026-01-31T01:00:00+01:00"))
+    datetime.datetime(2026, 1, 31, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    if checked_at.tzinfo is None:
+        raise ResultsError("checked_at has no time zone: give a time in UTC, as datetime(2026, 1, 31, tzinfo=UTC)")
+    try:
+        return checked_at.astimezone(UTC)
+    except OverflowError:
+        raise ResultsError(f"checked_at is no time in UTC from year 1 to 9999: {checked_at.isoformat()}") from None
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
     """A file's content, unpacked where it is packed with gzip; what goes wrong is told by its name.

@@ -15,6 +15,8 @@ from compliance_frames.errors import ResultsError
 #: How the service writes a time: always UTC, with or without a fraction.
 TIME = r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,3})?(?:Z|\+00:00)"
 LARGEST_ID = 2**63 - 1
+#: In milliseconds since 1970: before the first and from the second on there are no dates.
+YEAR_1, YEAR_10000 = -62_135_596_800_000, 253_402_300_800_000
 
 _ID = re.compile(r"[0-9]{1,19}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")

@@ -23,6 +23,7 @@ from compliance_frames.errors import ResultsError
 from compliance_frames.ids.parse import parse_ids
 from compliance_frames.schemas import BOUNDED, JobType
 from compliance_frames.service.bounded import MOST_UNPACKED
+from compliance_frames.service.lines import YEAR_1, YEAR_10000
 
 _NEEDED: Final = ("id", "action", "reason")
 _LONGEST_HEADER: Final = 1 << 16
@@ -135,14 +136,12 @@ def _read(table: pa.Table, type: JobType | None, checked_at: datetime) -> pa.Tab
         "job_id": _numbers,
         "checked_at": _times,
         "up_to": _numbers,
+        "withheld_in_countries": _countries,
     }
     for name, reader in readers.items():
         kind = BOUNDED.field(name).type
         columns[name] = reader(found[name], name) if name in found else pa.nulls(table.num_rows, kind)
     columns["checked_at"] = pc.fill_null(columns["checked_at"], pa.scalar(checked_at, _TIME))
-    kind = BOUNDED.field("withheld_in_countries").type
-    countries: Any = found.get("withheld_in_countries", pa.nulls(table.num_rows, kind))
-    columns["withheld_in_countries"] = countries.cast(kind)
     return pa.table({name: columns[name] for name in BOUNDED.names}).cast(BOUNDED)
 
 
@@ -199,7 +198,7 @@ def _times(values: Any, name: str) -> Any:
     if values.null_count == len(values):
         return pa.nulls(len(values), _TIME)
     if pa.types.is_timestamp(values.type) and values.type.tz is not None:
-        return values.cast(_TIME, safe=False)
+        return _in_calendar(values.cast(_TIME, safe=False), name)
     text = _text(values)
     if text is None:
         kind = "times without a zone" if pa.types.is_timestamp(values.type) else str(values.type)
@@ -209,6 +208,29 @@ def _times(values: Any, name: str) -> Any:
         return text.cast(pa.timestamp("ns", tz="UTC")).cast(_TIME, safe=False)
     except pa.ArrowInvalid:
         raise ResultsError(f"column {name!r} holds a day or an hour that there is not") from None
+
+
+def _in_calendar(times: Any, name: str) -> Any:
+    moments = times.cast(pa.int64())
+    wrong = pc.or_(pc.less(moments, YEAR_1), pc.greater_equal(moments, YEAR_10000))
+    _refuse(wrong, name, "is in no year from 1 to 9999")
+    return times
+
+
+def _countries(values: Any, name: str) -> Any:
+    """Lists of countries, whatever lists and text they are."""
+    kind = BOUNDED.field(name).type
+    if values.null_count == len(values):
+        return pa.nulls(len(values), kind)
+    is_list = re.match("(large_|fixed_size_)?list(_view)?<", str(values.type))
+    if is_list is None or _text(pa.chunked_array([], values.type.value_type)) is None:
+        raise ResultsError(f"column {name!r} holds {values.type}: write it as lists of countries, by their two letters")
+    lists = pa.array(values.to_pylist(), kind)
+    named = pc.match_substring_regex(lists.flatten(), "^[A-Za-z]{2}$").fill_null(False)
+    rows = pc.list_parent_indices(lists).filter(pc.invert(named))
+    wrong = pc.is_in(pa.array(range(len(lists))), value_set=rows.cast(pa.int64()))
+    _refuse(wrong, name, "names a country by other than two letters")
+    return lists
 
 
 def _complete(values: Any, name: str) -> Any:

@@ -16,6 +16,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import compliance_frames as cf
 from compliance_frames.corpus.referenced import referenced
@@ -92,22 +94,23 @@ NAMED = {
     ("tweets", "quoted"): {100},
     ("users", "replied_to"): {7},
 }
-FRAMES: dict[str, Callable[[], Any]] = {
-    "pyarrow": lambda: V2,
-    "record batch": lambda: V2.combine_chunks().to_batches()[0],
-    "polars": lambda: pl.from_arrow(V2),
-    "lazy": lambda: pl.from_arrow(V2).lazy(),  # type: ignore[union-attr]
-    "pandas": V2.to_pandas,
-    "pandas of Arrow types": lambda: V2.to_pandas(types_mapper=pd.ArrowDtype),
-    "DuckDB": lambda: duckdb.connect().from_arrow(V2),
-    "narwhals": lambda: __import__("narwhals").from_native(pl.from_arrow(V2)),
+FRAMES: dict[str, Callable[[pa.Table], Any]] = {
+    "pyarrow": lambda table: table,
+    "record batch": lambda table: table.combine_chunks().to_batches()[0],
+    "polars": pl.from_arrow,
+    "lazy": lambda table: pl.from_arrow(table).lazy(),  # type: ignore[union-attr]
+    "pandas": lambda table: table.to_pandas(),
+    "pandas of Arrow types": lambda table: table.to_pandas(types_mapper=pd.ArrowDtype),
+    "DuckDB": lambda table: duckdb.connect().from_arrow(table),
+    "narwhals": lambda table: __import__("narwhals").from_native(pl.from_arrow(table)),
+    "pyarrow dataset": lambda table: __import__("pyarrow.dataset").dataset.dataset(table),
 }
 
 
 @pytest.mark.parametrize("frame", FRAMES)
 def test_every_frame_s_references_are_found(frame: str) -> None:
     """A frame is looked into as a file is."""
-    assert named_in(FRAMES[frame]()) == NAMED
+    assert named_in(FRAMES[frame](V2)) == NAMED
 
 
 def test_tweets_in_text_below_lists_are_named(tmp_path: Path) -> None:
@@ -149,6 +152,24 @@ def test_words_and_rounded_numbers_in_columns_of_others_stop_nothing() -> None:
     assert named_in(table) == {("tweets", "replied_to"): {51, 52}, ("users", "replied_to"): {7}}
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([2**63, 2**64 - 1, 50, 0], pa.uint64()),
+        pa.array([-1, 0, 50, None], pa.int64()).dictionary_encode(),
+        pa.array([2**63, None, 50, 0], pa.uint64()).dictionary_encode(),
+        pa.array([-1, 10**20, 50, 0], pa.decimal128(21, 0)),
+        pa.array(["-1", "NA", "50", str(2**63)], pa.string()).dictionary_encode(),
+        pa.array([None, "", "50", "9" * 19], pa.string_view()),
+    ],
+    ids=lambda each: str(each.type),
+)
+def test_numbers_that_are_no_id_stop_nothing(values: Any) -> None:
+    """Whatever the column's type, what no ID can be is passed over and the rest is asked about."""
+    table = pa.table({"id": [100, 101, 102, 103], "quoted_status_id": values})
+    assert named_in(table) == {("tweets", "quoted"): {50}}
+
+
 def test_tweets_in_text_are_named() -> None:
     """JSON in a column that by its name holds tweets names them and their authors; what is no object is passed over."""
     quoted = json.dumps({"id_str": "50", "user": {"id": 7}, "text": "…", "quoted_status": {"id": 2**70, "text": "…"}})
@@ -163,6 +184,63 @@ def test_text_whose_name_says_nothing_is_found_by_its_values(tmp_path: Path) -> 
     found = named_in(tmp_path / "a.parquet")
     assert (found["tweets", "quoted"], found["users", "quoted"]) == ({50}, {7})
     assert named_in(tmp_path / "a.parquet", Told(columns=cf.Columns("id", embedded=[]))) == {}
+
+
+_HELD = st.fixed_dictionaries(
+    {"id": st.integers(1, 99)},
+    optional={
+        "text": st.just("words"),
+        "user": st.fixed_dictionaries({"id": st.integers(1, 9)}),
+        "quoted_status": st.fixed_dictionaries({"id_str": st.integers(50, 60).map(str), "text": st.just("…")}),
+        "referenced_tweets": st.lists(st.fixed_dictionaries({"type": st.just("quoted"), "id": st.just("70")})),
+    },
+).map(json.dumps)
+_TEXT = st.one_of(_HELD, st.none(), st.sampled_from(["words", "", "[1]", '{"id": 7']))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(_TEXT, _TEXT, _TEXT), min_size=1, max_size=4),
+    st.sampled_from([0, 0, 255, 256]),
+    st.sampled_from([pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string()), pa.binary()]),
+)
+def test_a_frame_is_asked_about_as_a_dataset_of_its_rows_is(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, Any, Any]], before: int, kind: Any
+) -> None:
+    """Text of whatever type, also inside structs, is looked into whether its name says something or not."""
+    whole = [(None, None, None)] * before + rows
+    raw, inner, quoted = map(list, zip(*whole, strict=True))
+    table = pa.table(
+        {
+            "id": pa.array(range(100, 100 + len(whole))),
+            "raw": pa.array(raw, pa.string()).cast(kind),
+            "meta": pa.array([{"payload": each, "n": 1} for each in inner]),
+            "quoted_status": pa.array(quoted, pa.string()),
+            "words": pa.array(["words"] * len(whole)),
+        }
+    )
+    path = tmp_path_factory.mktemp("dataset") / "a.parquet"
+    pq.write_table(table, path)
+    expected = named_in(path)
+    for name, frame_of in {**FRAMES, "scanned": lambda _: pl.scan_parquet(path)}.items():
+        assert named_in(frame_of(table)) == expected, name
+
+
+def test_what_one_file_shows_is_looked_for_in_those_before_it(tmp_path: Path) -> None:
+    """Whose first rows say nothing; a plan erases there, too."""
+    for name, id, before in (("a", 50, 300), ("b", 51, 0), ("c", 52, 300)):
+        raw = [None] * before + [json.dumps({"id": id, "text": "…"})]
+        pq.write_table(pa.table({"id": range(100, 101 + before), "raw": raw}), tmp_path / f"{name}.parquet")
+    assert named_in(tmp_path) == {("tweets", "embedded"): {50, 51, 52}}
+
+
+def test_mixed_objects_of_pandas_hide_no_tweet() -> None:
+    """Where no one type can hold what stands in a column, the text in it is looked into all the same."""
+    raw = json.dumps({"id": 100, "text": "…", "quoted_status": {"id": 50, "text": "…"}})
+    frame = pd.DataFrame({"id": [100, 101, 102], "raw": pd.Series([raw, 7, {"a": 1}], dtype=object)})
+    assert named_in(frame)["tweets", "quoted"] == {50}
+    mixed = pd.DataFrame({"id": [100, 101, 102], "quoted_id": pd.Series([50, "51", True], dtype=object)})
+    assert named_in(mixed) == {("tweets", "quoted"): {50, 51}}
 
 
 def test_told_columns_are_looked_into() -> None:
@@ -236,3 +314,16 @@ def test_rows_alone_are_asked_about_on_request(tmp_path: Path, service: dict[str
     assert cf.plan(tmp_path / "a.parquet", ledger=tmp_path / "l").rows_unchecked == 0
     submitted = cf.submit(V2, "tweets", ledger=tmp_path / "l", **service)
     assert (submitted.new["tweets"], submitted.answered["tweets"]) == (2, 3)
+
+
+def test_text_of_a_frame_is_asked_about_as_that_of_its_dataset(tmp_path: Path, service: dict[str, Any]) -> None:
+    """Tweets that lie as JSON in a column of any name: the ledgers remember the same IDs."""
+    raw = json.dumps({"id": 100, "text": "…", "quoted_status": {"id": 50, "user": {"id": 7}, "text": "…"}})
+    table = pa.table({"id": [100, 101], "author_id": [1, 2], "raw": [raw, None]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    asked = []
+    for name, source in (("file", tmp_path / "a.parquet"), ("frame", pl.from_arrow(table))):
+        cf.check(source, "both", ledger=tmp_path / name, **service)
+        book = cf.Ledger.read(tmp_path / name)
+        asked.append((book.asked("tweets").tolist(), book.asked("users").tolist()))
+    assert asked == [([50, 100, 101], [1, 2, 7])] * 2

@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +226,63 @@ def test_damaged_columns_of_parquet_are_refused(tmp_path: Path) -> None:
         pq.write_table(OURS.set_column(at, name, values), tmp_path / "a.parquet")
         with pytest.raises(kind, match=words):
             read_results(tmp_path / "a.parquet")
+
+
+COUNTRIES = "withheld_in_countries"
+ODD: list[tuple[str, Any, str]] = [
+    (COUNTRIES, pa.array([7, None]), "holds int64: write it as lists of countries"),
+    (COUNTRIES, pa.array([[["DE"]], None]), "holds list<.*: write it as lists of countries"),
+    (COUNTRIES, pa.array([{"DE": 1}, None]), "holds struct<.*: write it as lists of countries"),
+    (COUNTRIES, pa.array([["DE"], ["DE", "Germany"]]), "row 2 names a country by other than two"),
+    (COUNTRIES, pa.array([["DE", None], None]), "row 1 names a country by other than two"),
+    ("redacted_at", pa.array([0, 2**62], pa.timestamp("ms", "UTC")), "row 2 is in no year from 1 to 9999"),
+    ("checked_at", pa.array([-(2**62), 0], pa.timestamp("us", "UTC")), "row 1 is in no year from 1 to 9999"),
+    ("created_at", pa.array([None, "9999-12-31T23:59:59-12:00"]), "holds a day or an hour that there is not"),
+]
+
+
+@pytest.mark.parametrize(("name", "values", "words"), ODD, ids=range(len(ODD)))
+def test_values_that_no_result_can_have_are_refused(tmp_path: Path, name: str, values: Any, words: str) -> None:
+    """By file, column and row, where the type lets them be looked at."""
+    odd = OURS.drop_columns([each for each in OURS.column_names if each == name])
+    pq.write_table(odd.append_column(name, values), tmp_path / "a.parquet")
+    with pytest.raises(ResultsError, match=rf"a\.parquet: column '{name}'.*{words}"):
+        read_results(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.list_(pa.large_string()),
+        pa.large_list(pa.string_view()),
+        pa.list_view(pa.string()),
+        pa.list_(pa.string(), 2),
+        pa.list_(pa.dictionary(pa.int32(), pa.string())),
+    ],
+    ids=str,
+)
+def test_countries_are_read_from_lists_of_any_kind(tmp_path: Path, kind: Any) -> None:
+    """What polars, DuckDB and others make of a list of strings."""
+    withheld = table(("tweets", 20, "withheld"), ("tweets", 21, "withheld"))
+    pq.write_table(
+        withheld.append_column("withheld_in_countries", pa.array([["DE", "TR"], None], kind)), tmp_path / "a.parquet"
+    )
+    found = read_results(tmp_path / "a.parquet")
+    found.validate(full=True)
+    assert found["withheld_in_countries"].to_pylist() == [["DE", "TR"], None]
+
+
+def test_a_time_of_answers_beyond_the_calendar_is_refused(tmp_path: Path) -> None:
+    """Told with a zone that leads out of it: there is no such time in UTC."""
+    event = '{"data":{"delete":{"tweet":{"id":"1"},"event_at":"2024-05-01T00:00:00Z"}}}'
+    folder = written(tmp_path, results__jsonl=TWEET, events__jsonl=event)
+    for told in (
+        datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))),
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+    ):
+        for read, name in ((read_results, "results"), (read_events, "events")):
+            with pytest.raises(ResultsError, match="checked_at is no time in UTC from year 1 to 9999"):
+                read(folder / f"{name}.jsonl", checked_at=told)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
