@@ -50,6 +50,7 @@ class Samples:
     def look(self, file: pq.ParquetFile, columns: Columns) -> None:
         """Look at the first rows of a file."""
         self._found.setdefault(columns, {}).update(dict.fromkeys(texts_with_tweets(file, columns)))
+        self._whole.pop(columns, None)
 
     def beside(self, columns: Columns) -> Columns:
         """The columns, and the text that was found to hold tweets."""
