@@ -22,7 +22,7 @@ from compliance_frames.corpus.dataset import list_files
 from compliance_frames.corpus.destination import explained, moved, must_exchange, resolved
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.plan import FilePlan, Plan
-from compliance_frames.corpus.stage import EVENT, Stage, stage_path
+from compliance_frames.corpus.stage import EVENT, Stage, files_below, stage_path
 from compliance_frames.corpus.task import Task, forget_erasures, hold_erasures, must_be_as_it_was, perform, stale
 from compliance_frames.corpus.update import is_pending, must_be_earlier, publish_over, settle, taken_over
 from compliance_frames.durable import sync_directory
@@ -161,7 +161,7 @@ def _there(plan: Plan, destination: Path, update: bool) -> tuple[Manifest | None
 
 
 def _must_be_unchanged(manifest: Manifest, destination: Path) -> None:
-    if _files_below(destination) != {file.path: file.bytes for file in manifest.files}:
+    if files_below(destination) != {file.path: file.bytes for file in manifest.files}:
         raise DestinationError(
             f"the destination {destination} was made by this tool, and was changed since: its files are not those "
             "of its manifest; take both away, then run again"
@@ -175,15 +175,6 @@ def _must_not_hide(path: Path) -> None:
             Manifest.read(path)
         except VerificationError as error:
             raise DestinationError(f"{path} is in the way, and is no manifest that can be replaced: {error}") from error
-
-
-def _files_below(directory: Path) -> dict[str, int]:
-    """Every file below a directory, by its relative path, and its size."""
-    return {
-        (Path(folder, name).relative_to(directory)).as_posix(): Path(folder, name).lstat().st_size
-        for folder, _, names in os.walk(directory)
-        for name in names
-    }
 
 
 def _staged(
@@ -362,7 +353,7 @@ def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest, old
 
     Where an old copy is to be replaced, the two change places.
     """
-    if stage.staged() != {file.path: file.bytes for file in manifest.files}:
+    if files_below(stage.data) != {file.path: file.bytes for file in manifest.files}:
         raise PlanError(f"somebody changed {stage.data} while it was written; nothing was published, run again")
     modes = _modes(plan)
     with explained(destination):
