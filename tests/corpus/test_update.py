@@ -22,8 +22,8 @@ import pytest
 import compliance_frames as cf
 from compliance_frames.corpus import destination as system
 from compliance_frames.corpus.manifest import Manifest, manifest_path
-from compliance_frames.corpus.stage import stage_path
-from compliance_frames.errors import DestinationError, VerificationError
+from compliance_frames.corpus.stage import Stage, stage_path
+from compliance_frames.errors import DestinationError, LedgerLockedError, VerificationError
 
 QUOTES = pa.struct({"id": pa.int64(), "text": pa.string()})
 INCLUDES = pa.struct({"tweets": pa.list_(QUOTES)})
@@ -277,6 +277,27 @@ def test_a_link_that_takes_the_place_of_the_copy_meanwhile_is_not_replaced(
     real.rename(target)
     assert cf.clean(plan, target, update=True).rows_in == plan.rows_in
     assert not stage_path(target).exists()
+
+
+def test_a_copy_that_another_run_replaces_just_now_is_not_taken_for_one_that_was_changed(
+    corpus: Path, tmp_path: Path
+) -> None:
+    """Its old manifest had been read, and then its new files were looked at; nobody is told to take it away."""
+    target, plans = tmp_path / "clean", [cf.plan(corpus, SECOND), cf.plan(corpus, results((14, "deleted")))]
+    cf.clean(cf.plan(corpus, FIRST), target)
+    others: list[Callable[[], object]] = []
+
+    def meet(event: str, args: tuple[object, ...]) -> None:
+        if others and event == "os.scandir" and args == (str(target),):
+            others.pop()()
+
+    sys.addaudithook(meet)
+    others.append(lambda: cf.clean(plans[0], target, update=True))
+    assert cf.clean(plans[1], target, update=True).rows_in == plans[1].rows_in
+    with Stage(target, "another run's"):
+        others.append(lambda: (target / "README.txt").write_text("being replaced"))
+        with pytest.raises(LedgerLockedError, match="in use by another run"):
+            cf.clean(plans[0], target, update=True)
 
 
 def with_mounted(target: Path, work: Callable[[], object]) -> None:
