@@ -230,12 +230,13 @@ class Stage:
 
 
 def files_below(directory: Path) -> dict[str, int]:
-    """Every file and every link below a directory, by its relative path, and its size."""
+    """Every file below a directory, by its relative path, and its size; of what is neither file nor directory, -1."""
     found = {}
     for folder, folders, names in os.walk(directory):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         for path in (Path(folder, name) for name in (*names, *links)):
-            found[path.relative_to(directory).as_posix()] = path.lstat().st_size
+            state = path.lstat()
+            found[path.relative_to(directory).as_posix()] = state.st_size if stat.S_ISREG(state.st_mode) else -1
     return found
 
 

@@ -167,6 +167,11 @@ def test_only_our_own_copy_of_this_dataset_is_replaced(corpus: Path, tmp_path: P
     with pytest.raises(DestinationError, match="changed since"):
         cf.clean(plan, target, update=True)
     (target / "mine").unlink()
+    (target / "README.txt").rename(tmp_path / "moved")
+    (target / "README.txt").symlink_to("../moved")  # which is as long as what it leads to
+    with pytest.raises(DestinationError, match="changed since"):
+        cf.clean(plan, target, update=True)
+    (tmp_path / "moved").replace(target / "README.txt")
     other = tmp_path / "other"
     write(other / "a.parquet", range(10))
     with pytest.raises(DestinationError, match="made from 'corpus', not from 'other'"):
