@@ -22,7 +22,7 @@ from compliance_frames.corpus.dataset import list_files
 from compliance_frames.corpus.destination import explained, moved, must_exchange, resolved
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.plan import FilePlan, Plan
-from compliance_frames.corpus.stage import EVENT, Stage, stage_path
+from compliance_frames.corpus.stage import EVENT, Stage, files_below, lock_path, stage_path
 from compliance_frames.corpus.task import Task, forget_erasures, hold_erasures, must_be_as_it_was, perform, stale
 from compliance_frames.corpus.update import is_pending, must_be_earlier, publish_over, settle, taken_over
 from compliance_frames.durable import sync_directory
@@ -34,7 +34,7 @@ from compliance_frames.errors import (
     StaleDatasetError,
     VerificationError,
 )
-from compliance_frames.lock import OnWait
+from compliance_frames.lock import OnWait, holder
 from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
 
 #: Tasks that are handed to an executor before the first of them is done.
@@ -99,7 +99,7 @@ def clean(
     if zstd_level is not None and not lowest <= zstd_level <= highest:
         raise PlanError(f"zstd_level={zstd_level}: zstd knows the levels {lowest:,} to {highest}")
     target = resolved(destination, None if plan.single_file else plan.root)
-    done, _ = (None, None) if is_pending(stage_path(target)) else _there(plan, target, update)
+    done = _glimpsed(plan, target, update)
     if done is not None and not stage_path(target).exists():
         return CleanReport.of(done, target)
     planned = plan.digest if zstd_level is None else f"{plan.digest} zstd {zstd_level}"  # files of one level only
@@ -128,6 +128,22 @@ def _teller(destination: Path, progress: ProgressCallback) -> OnWait:
         progress(Progress("wait", destination.name, 0, None, "files", note))
 
     return tell
+
+
+def _glimpsed(plan: Plan, destination: Path, update: bool) -> Manifest | None:
+    """The manifest of a destination that this plan has made already, as far as that shows without the lock.
+
+    Raises:
+        DestinationError: something else is there, and no other run is just about to replace it.
+    """
+    if is_pending(stage_path(destination)):
+        return None
+    try:
+        return _there(plan, destination, update)[0]
+    except DestinationError:
+        if holder(lock_path(destination)) is not None:  # who gets the lock sees what comes of it
+            return None
+    return _there(plan, destination, update)[0]  # or else that run may have ended meanwhile
 
 
 def _there(plan: Plan, destination: Path, update: bool) -> tuple[Manifest | None, Manifest | None]:
@@ -161,7 +177,7 @@ def _there(plan: Plan, destination: Path, update: bool) -> tuple[Manifest | None
 
 
 def _must_be_unchanged(manifest: Manifest, destination: Path) -> None:
-    if _files_below(destination) != {file.path: file.bytes for file in manifest.files}:
+    if files_below(destination) != {file.path: file.bytes for file in manifest.files}:
         raise DestinationError(
             f"the destination {destination} was made by this tool, and was changed since: its files are not those "
             "of its manifest; take both away, then run again"
@@ -175,15 +191,6 @@ def _must_not_hide(path: Path) -> None:
             Manifest.read(path)
         except VerificationError as error:
             raise DestinationError(f"{path} is in the way, and is no manifest that can be replaced: {error}") from error
-
-
-def _files_below(directory: Path) -> dict[str, int]:
-    """Every file below a directory, by its relative path, and its size."""
-    return {
-        (Path(folder, name).relative_to(directory)).as_posix(): Path(folder, name).lstat().st_size
-        for folder, _, names in os.walk(directory)
-        for name in names
-    }
 
 
 def _staged(
@@ -362,7 +369,7 @@ def _commit(plan: Plan, stage: Stage, destination: Path, manifest: Manifest, old
 
     Where an old copy is to be replaced, the two change places.
     """
-    if stage.staged() != {file.path: file.bytes for file in manifest.files}:
+    if files_below(stage.data) != {file.path: file.bytes for file in manifest.files}:
         raise PlanError(f"somebody changed {stage.data} while it was written; nothing was published, run again")
     modes = _modes(plan)
     with explained(destination):

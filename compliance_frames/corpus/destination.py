@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from compliance_frames.errors import DestinationError
@@ -126,6 +126,7 @@ def exchanged(directory: Path, other: Path) -> None:
         DestinationError: this system or file system cannot do that.
         OSError: it failed otherwise.
 
+    >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
     >>> (folder / "old").mkdir(), (folder / "new" / "inside").mkdir(parents=True)
     (None, None)
@@ -133,11 +134,24 @@ def exchanged(directory: Path, other: Path) -> None:
     >>> (folder / "old" / "inside").is_dir()
     True
     """
-    if not _renamed(directory, other, _EXCHANGE):
+    try:
+        done = _renamed(directory, other, _EXCHANGE)
+    except OSError as error:
+        if error.errno in {errno.EBUSY, errno.EXDEV}:
+            raise _mounted(other) from error
+        raise
+    if not done:
         raise DestinationError(
             f"the file system of {other} cannot exchange two directories in one step, so that a cleaned copy cannot be "
             "brought up to date there: take the old copy away, together with its manifest, and clean anew"
         )
+
+
+def _mounted(destination: Path) -> DestinationError:
+    return DestinationError(
+        f"something is mounted at the destination {destination}, so that it cannot change places with another: "
+        "clean to a directory below it"
+    )
 
 
 def must_exchange(folder: Path, destination: Path) -> None:
@@ -146,14 +160,14 @@ def must_exchange(folder: Path, destination: Path) -> None:
     Raises:
         DestinationError: they cannot.
     """
-    pair = [Path(tempfile.mkdtemp(prefix="try-", dir=folder)) for _ in range(2)]
-    try:
-        exchanged(*pair)
-    except DestinationError as error:
-        raise DestinationError(str(error).replace(str(pair[1]), str(destination))) from None
-    finally:
-        for each in pair:
-            each.rmdir()
+    if destination.is_mount():
+        raise _mounted(destination)
+    with ExitStack() as stack:
+        pair = [Path(stack.enter_context(TemporaryDirectory(prefix="try-", dir=folder))) for _ in range(2)]
+        try:
+            exchanged(*pair)
+        except DestinationError as error:
+            raise DestinationError(str(error).replace(str(pair[1]), str(destination))) from None
 
 
 def _renamed(directory: Path, destination: Path, flags: int) -> bool:

@@ -171,15 +171,6 @@ class Stage:
             os.fsync(self._log)
             self._synced, self._pending = monotonic(), False
 
-    def staged(self) -> dict[str, int]:
-        """Every file that lies in ``data``, by its path there, and its size."""
-        found = {}
-        for folder, _, names in os.walk(self.data):
-            for name in names:
-                path = Path(folder, name)
-                found[path.relative_to(self.data).as_posix()] = path.lstat().st_size
-        return found
-
     def settle(self, modes: dict[str, int]) -> None:
         """Give directories their modes, and make all that is staged outlive a power cut.
 
@@ -236,6 +227,17 @@ class Stage:
         (self._base / "lock").unlink(missing_ok=True)
         with suppress(OSError):  # a run that comes next has made its own lock already
             self._base.rmdir()
+
+
+def files_below(directory: Path) -> dict[str, int]:
+    """Every file below a directory, by its relative path, and its size; of what is neither file nor directory, -1."""
+    found = {}
+    for folder, folders, names in os.walk(directory):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for path in (Path(folder, name) for name in (*names, *links)):
+            state = path.lstat()
+            found[path.relative_to(directory).as_posix()] = state.st_size if stat.S_ISREG(state.st_mode) else -1
+    return found
 
 
 def _sync_all(paths: Sequence[Path]) -> None:

@@ -51,14 +51,18 @@ def must_be_earlier(plan: Plan, old: Manifest, destination: Path) -> None:
         raise DestinationError(
             f"the destination {destination} was made from {old.source!r}, not from {source!r}: choose another"
         )
-    if destination.is_symlink():
-        raise DestinationError(f"the destination {destination} is a link: give the directory that it leads to")
+    _must_be_no_link(destination)
     if not _has_in_common(plan, old):
         raise DestinationError(
             f"no file of tweets that the destination {destination} was made from is in {plan.root} as it was: it seems "
             "to be the copy of another dataset; choose another destination. If all files of this one changed since, "
             f"take the copy away together with its manifest ({manifest_path(destination)}), then run again"
         )
+
+
+def _must_be_no_link(destination: Path) -> None:
+    if destination.is_symlink():
+        raise DestinationError(f"the destination {destination} is a link: give the directory that it leads to")
 
 
 def _has_in_common(plan: Plan, old: Manifest) -> bool:
@@ -146,6 +150,9 @@ def _taken(plan: Plan, stage: Stage, destination: Path, file: FilePlan, record: 
             os.link(there, target, follow_symlinks=False)
         except OSError:  # a file system without second names
             shutil.copy2(there, target, follow_symlinks=False)
+        mode = stat.S_IMODE(source.stat().st_mode) & 0o777
+        if stat.S_IMODE(target.stat().st_mode) != mode:  # who may read the source has changed
+            target.chmod(mode)
     return record
 
 
@@ -165,6 +172,7 @@ def publish_over(stage: Stage, destination: Path, manifest: Manifest) -> None:
     The manifest of what comes is on the disk before, beside the staging directory, under the number of the directory
     that it belongs to.
     """
+    _must_be_no_link(destination)  # any more: it would change places itself
     waiting = stage.base / f"{NEXT}{stage.data.stat().st_ino}"
     manifest.write(waiting)
     sys.audit(EVENT, "written")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,8 @@ import pytest
 import compliance_frames as cf
 from compliance_frames.corpus import destination as system
 from compliance_frames.corpus.manifest import Manifest, manifest_path
-from compliance_frames.corpus.stage import stage_path
-from compliance_frames.errors import DestinationError, VerificationError
+from compliance_frames.corpus.stage import Stage, stage_path
+from compliance_frames.errors import DestinationError, LedgerLockedError, VerificationError
 
 QUOTES = pa.struct({"id": pa.int64(), "text": pa.string()})
 INCLUDES = pa.struct({"tweets": pa.list_(QUOTES)})
@@ -160,6 +163,15 @@ def test_only_our_own_copy_of_this_dataset_is_replaced(corpus: Path, tmp_path: P
     with pytest.raises(DestinationError, match="changed since"):
         cf.clean(plan, target, update=True)
     (target / "mine.txt").unlink()
+    (target / "mine").symlink_to(tmp_path)
+    with pytest.raises(DestinationError, match="changed since"):
+        cf.clean(plan, target, update=True)
+    (target / "mine").unlink()
+    (target / "README.txt").rename(tmp_path / "moved")
+    (target / "README.txt").symlink_to("../moved")  # which is as long as what it leads to
+    with pytest.raises(DestinationError, match="changed since"):
+        cf.clean(plan, target, update=True)
+    (tmp_path / "moved").replace(target / "README.txt")
     other = tmp_path / "other"
     write(other / "a.parquet", range(10))
     with pytest.raises(DestinationError, match="made from 'corpus', not from 'other'"):
@@ -224,6 +236,16 @@ def test_what_is_taken_over_is_counted_by_the_reasons_of_today(tmp_path: Path) -
     assert files[0] == files[1]
 
 
+def test_who_may_read_the_source_may_read_what_is_taken_over(corpus: Path, tmp_path: Path) -> None:
+    """And nobody else: a file that was closed since last week is closed in the copy, too."""
+    target, name = tmp_path / "clean", "week=1/untouched.parquet"
+    cf.clean(cf.plan(corpus, FIRST), target)
+    number = (target / name).stat().st_ino
+    (corpus / name).chmod(0o600)
+    cf.clean(cf.plan(corpus, SECOND), target, update=True)
+    assert ((target / name).stat().st_mode & 0o777, (target / name).stat().st_ino) == (0o600, number)
+
+
 def test_where_directories_cannot_change_places_nothing_is_begun(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +258,74 @@ def test_where_directories_cannot_change_places_nothing_is_begun(
         cf.clean(cf.plan(corpus, SECOND), target, update=True)
     assert content(target) == was
     assert not stage_path(target).exists()
+
+
+def test_a_link_that_takes_the_place_of_the_copy_meanwhile_is_not_replaced(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old copy would lie where the link leads to, and nobody would remove it."""
+    target, real, plan = tmp_path / "clean", tmp_path / "real", cf.plan(corpus, SECOND)
+    cf.clean(cf.plan(corpus, FIRST), target)
+    was = content(target)
+
+    def swap(*event: object) -> None:
+        if event[1:] == ("settled",):
+            target.rename(real)
+            target.symlink_to("real")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "audit", swap)
+        with pytest.raises(DestinationError, match="is a link"):
+            cf.clean(plan, target, update=True)
+    assert content(real) == was
+    target.unlink()
+    real.rename(target)
+    assert cf.clean(plan, target, update=True).rows_in == plan.rows_in
+    assert not stage_path(target).exists()
+
+
+def test_a_copy_that_another_run_replaces_just_now_is_not_taken_for_one_that_was_changed(
+    corpus: Path, tmp_path: Path
+) -> None:
+    """Its old manifest had been read, and then its new files were looked at; nobody is told to take it away."""
+    target, plans = tmp_path / "clean", [cf.plan(corpus, SECOND), cf.plan(corpus, results((14, "deleted")))]
+    cf.clean(cf.plan(corpus, FIRST), target)
+    others: list[Callable[[], object]] = []
+
+    def meet(event: str, args: tuple[object, ...]) -> None:
+        if others and event == "os.scandir" and args == (str(target),):
+            others.pop()()
+
+    sys.addaudithook(meet)
+    others.append(lambda: cf.clean(plans[0], target, update=True))
+    assert cf.clean(plans[1], target, update=True).rows_in == plans[1].rows_in
+    with Stage(target, "another run's"):
+        others.append(lambda: (target / "README.txt").write_text("being replaced"))
+        with pytest.raises(LedgerLockedError, match="in use by another run"):
+            cf.clean(plans[0], target, update=True)
+
+
+def with_mounted(target: Path, work: Callable[[], object]) -> None:
+    """Work in a thread of whose own it is that a directory is mounted on itself."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x20000):  # CLONE_NEWNS
+        pytest.skip("nothing may be mounted here")
+    for source, place, flags in ((b"none", b"/", 0x44000), (bytes(target), bytes(target), 0x1000)):  # private; bind
+        assert libc.mount(source, place, None, flags, None) == 0, os.strerror(ctypes.get_errno())
+    work()
+
+
+def test_a_copy_in_whose_place_something_is_mounted_is_told_of(corpus: Path, tmp_path: Path) -> None:
+    """The kernel moves no such directory."""
+    target, plan = tmp_path / "clean", cf.plan(corpus, SECOND)
+    cf.clean(cf.plan(corpus, FIRST), target)
+    was = content(target)
+    with ThreadPoolExecutor(1) as thread:
+        update = functools.partial(cf.clean, plan, target, update=True)
+        with pytest.raises(DestinationError, match="something is mounted at"):
+            thread.submit(with_mounted, target, update).result()
+    assert content(target) == was
+    assert cf.clean(plan, target, update=True).rows_in == plan.rows_in
 
 
 DYING = """
