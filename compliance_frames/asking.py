@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, get_args
 
 from compliance_frames.jobs import run
@@ -49,20 +50,21 @@ def check(
     Call it again with the same ledger after anything: it goes on where it stopped, and asks nothing twice. Next week,
     ``max_age=timedelta(days=7)`` asks again what was answered longer ago, and what is new.
 
-    Of a dataset or a frame it asks about the tweets and users, too, that rows name: those that a row retweets, quotes
-    or replies to, those that it holds whole, and their authors. A retweet holds the words of the original. Text that
-    holds tweets as JSON is found by its name, or by a look at the first rows of the frame, or of some of the files.
+    Of a dataset, its raw files too, or a frame it asks about the tweets and users, too, that rows name: those that a
+    row retweets, quotes or replies to, those that it holds whole, and their authors. A retweet holds the words of the
+    original. Text that holds tweets as JSON is found by its name, or by a look at the first rows of the frame, or of
+    some of the files.
 
     Args:
         source: whatever holds IDs: a frame, a list, an array, a path to Parquet, CSV, JSON lines or text, or to a
-            directory of Parquet files; see :func:`compliance_frames.ids.intake.read_ids`.
+            directory of Parquet files and of raw ones; see :func:`compliance_frames.ids.intake.read_ids`.
         type: what the IDs are; ``"both"`` asks about tweets and their authors, side by side.
         id_column: the column of IDs (of the tweets, for ``"both"``); left out, it is found by its name.
         author_column: the column of authors, for ``"both"``; left out, it is found by its name.
         columns: both of them, and where rows name others: ``cf.Columns(id=…, author_id=…, references=[…],
             embedded=[…])``.
         references: ask about what rows name, too. That cannot be seen in a stream, which can be read once only, nor in
-            CSV, JSON lines and text, where only a column of IDs is read.
+            text with one ID a line.
         ledger: a directory that remembers what was asked; made where there is none.
         chunk_size: IDs per job. The fixed cost of a job is minutes, so few large ones.
         max_age: ask again what was answered longer ago; None never does.
@@ -168,12 +170,15 @@ def _others(
     source: Any, type: CheckType, id_column: str | None, author_column: str | None, columns: Columns | None
 ) -> Iterable[Named]:
     """What rows of a source name; it is looked for when it is asked for, after the rows' own IDs."""
+    from compliance_frames.corpus.rawreferenced import referenced_in_raw
     from compliance_frames.corpus.referenced import referenced
     from compliance_frames.corpus.told import Told
 
     types: tuple[JobType, ...] = get_args(JobType) if type == "both" else (type,)
     if columns is not None:
-        return referenced(source, Told(columns=columns), types)
-    if type == "users":  # what was told is the column of users, and there may be no tweets beside it
-        return referenced(source, Told(), types)
-    return referenced(source, Told(id_column, author_column), types)
+        told = Told(columns=columns)
+    elif type == "users":  # what was told is the column of users, and there may be no tweets beside it
+        told = Told()
+    else:
+        told = Told(id_column, author_column)
+    return chain(referenced(source, told, types), referenced_in_raw(source, told, types))

@@ -178,7 +178,9 @@ def ask(
 def _columns_told(source: Path, question: Question, naming: Naming | None) -> dict[str, Any]:
     if naming is None or not (naming.reference or naming.embedded):
         return {"id_column": question.id_column, "author_column": question.author_column}
-    if not source.is_dir() and source.suffix.lower() not in _PARQUET:
+    from compliance_frames.raw.names import may_be_raw
+
+    if not source.is_dir() and source.suffix.lower() not in _PARQUET and not may_be_raw(source.name):
         raise click.UsageError(
             "--reference and --embedded name columns of a dataset: of other files, IDs alone are read."
         )

@@ -57,12 +57,15 @@ class Naming:
 
 
 def first_columns(source: Path, said: Told) -> tuple[Columns, str | None]:
-    """The columns of a dataset's first Parquet file, and why its authors are of no use, if they are not."""
+    """The columns of a dataset's first file of tweets, and why its authors are of no use, if they are not."""
     from compliance_frames.corpus.dataset import list_files, opened
+    from compliance_frames.corpus.rawplan import RawFiles
     from compliance_frames.corpus.told import Sight
 
     listing = list_files(source)
-    first = next(file for file in listing.files if file.parquet)
+    first = next((file for file in listing.files if file.parquet), None)
+    if first is None:
+        return next(iter(RawFiles.of(listing, said, "leave", "keep").columns.values())), None
     with opened(listing.root, first) as file:
         sight = Sight.of(file, said)
         found, why = sight.within(file)

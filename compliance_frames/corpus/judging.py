@@ -6,7 +6,7 @@ ways to what goes are told.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,10 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from compliance_frames.corpus import rawobjects
-from compliance_frames.corpus.columns import Columns, is_retweet
+from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.ecosystems import TEXTS
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside
+from compliance_frames.corpus.objects import parsed
+from compliance_frames.corpus.rawnamed import Named, named_at, named_by
 from compliance_frames.corpus.texts import judged
 from compliance_frames.corpus.told import Told
 from compliance_frames.raw.records import (
@@ -62,6 +64,12 @@ class Flagged:
         """Whether a tweet has to go, by its ID or its author's."""
         found = numbers(told, tuple(ids))
         return bool(found & self.drop_tweets or authors_of(told) & self.drop_authors)
+
+    def repeated(self, named: Iterable[Named]) -> bool:
+        """Whether one of some tweets that are named is repeated, and has to go."""
+        return any(
+            each.repeated and (each.tweets & self.drop_tweets or each.authors & self.drop_authors) for each in named
+        )
 
     def bare(self, told: Object, ids: Collection[str]) -> bool:
         """Whether a tweet loses its places."""
@@ -190,6 +198,22 @@ def look(
     return found
 
 
+def repeats_gone(record: Object, said: Told, flagged: Flagged) -> bool:
+    """Whether a record repeats a tweet that has to go, by what it says of the tweets that it names.
+
+    >>> repeats_gone({"id": 7, "text": "", "retweeted_id": "8"}, Told(), Flagged(drop_tweets=frozenset({8})))
+    True
+    """
+    inside, tweet = tweet_in(record)
+    if said.says_references:
+        above = "".join(f"{step}." for step in inside)
+        told = (said.columns or Columns("")).references
+        found = (named_at(tweet, path.removeprefix(above), dug(record, path)[1]) for path in told)
+        return any(map(flagged.repeated, found))
+    some = [tweet] if tweet is record else [tweet, record]
+    return any(flagged.repeated(named_by(each)) for each in some)
+
+
 class _Record:
     """One record: the tweet in it, and what lies in that."""
 
@@ -205,7 +229,7 @@ class _Record:
     def row(self) -> Row:
         """What becomes of it."""
         row = Row(self.way)
-        if self._is_gone() or self._repeats_flat():
+        if self._is_gone() or repeats_gone(self.record, self.said, self.flagged):
             row.drop = True
             return row
         self._walk(self.record, self.way, "")
@@ -251,23 +275,10 @@ class _Record:
             found.append((*self.way, "includes", "places"))
         return found
 
-    def _repeats_flat(self) -> bool:
-        if self.said.says_references:
-            return any(self._is_told_reference(path) for path in (self.said.columns or Columns("")).references)
-        return any(self._names(other, scrub=False) for other in rawobjects.others_of(self.tweet).repeated)
-
-    def _is_told_reference(self, path: str) -> bool:
-        value = dug(self.record, path)[1]
-        if isinstance(value, list):
-            return any(isinstance(each, dict) and self._is_repeated(each) for each in value)
-        return number(value) in self.flagged.drop_tweets
-
     def _names(self, other: Beside, *, scrub: bool) -> bool:
         """Whether the other tweet that is told of in keys of the tweet has to go, or loses its places."""
         tweets = self.flagged.scrub_tweets if scrub else self.flagged.drop_tweets
         authors = self.flagged.scrub_authors if scrub else self.flagged.drop_authors
-        if other.kind is not None and self.tweet.get(other.kind) != other.says:
-            return False
         named = number(self.tweet.get(other.id)) in tweets
         return named or (other.author is not None and number(self.tweet.get(other.author)) in authors)
 
@@ -307,8 +318,6 @@ class _Record:
             self._walk(value, way, name)
             return
         other = self._is_other(value, way, name, beside_id)
-        if way[:-2] == self.inside and rawobjects.is_reference_list(name) and not self.said.says_references:
-            self._repeats = self._repeats or self._is_repeated(value)
         if other and self._is_other_gone(value):
             if self._is_row_s_original(way):
                 self._repeats = True
@@ -331,15 +340,21 @@ class _Record:
 
     def _is_other_gone(self, value: Object) -> bool:
         """Whether another tweet has to go: it was flagged, or it repeats one that was."""
-        return self.flagged.gone(value, keys_of(value).ids) or any(
-            self._is_repeated(each) for each in rawobjects.references_in(value)
+        if self.flagged.gone(value, keys_of(value).ids) or self.flagged.repeated(named_by(value)):
+            return True
+        originals = ((name, each) for name, each in value.items() if rawobjects.is_original(name) and each)
+        return any(self._is_original_gone(name, each) for name, each in originals)
+
+    def _is_original_gone(self, name: str, value: Any) -> bool:
+        told = parsed(value) if isinstance(value, str) else value
+        return (
+            isinstance(told, dict)
+            and rawobjects.is_other_tweet(name, told, beside_id=True)
+            and self._is_other_gone(told)
         )
 
-    def _is_repeated(self, reference: Object) -> bool:
-        return reference.get("type") == "retweeted" and self.flagged.gone(reference, keys_of(reference).ids)
-
     def _is_row_s_original(self, way: Way) -> bool:
-        return way[:-1] == self.inside and isinstance(way[-1], str) and is_retweet(way[-1])
+        return way[:-1] in (self.inside, self.way) and isinstance(way[-1], str) and rawobjects.is_original(way[-1])
 
     def _take(self, way: Way) -> None:
         (self.removed if isinstance(way[-1], int) else self.nulled).append(way)

@@ -18,7 +18,7 @@ from compliance_frames.corpus.ecosystems import REFERENCE_LISTS
 from compliance_frames.corpus.erase import Counts, masks
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_reference
-from compliance_frames.corpus.judging import Flagged, UnreadableError, look, own_ids
+from compliance_frames.corpus.judging import Flagged, UnreadableError, look, own_ids, repeats_gone
 from compliance_frames.corpus.rawobjects import placed
 from compliance_frames.corpus.texts import tell_of_tweets
 from compliance_frames.corpus.told import Told
@@ -221,7 +221,7 @@ class _Objects:
                 unchecked += len(here)
                 yield unit.text
             else:
-                known = self._all_flagged(unit.value, flagged) if at in sifted.odd else flagged
+                known = _all_flagged(unit.value, flagged, reading.erasures) if at in sifted.odd else flagged
                 yield self._judged(unit, known, here, drop)
         reading.counts += Counts(kept, kept, rows_unchecked=unchecked)
 
@@ -268,15 +268,16 @@ class _Objects:
             return without(unit.text, found.nulled, found.removed)
         return unit.text
 
-    def _all_flagged(self, value: Any, flagged: Flagged) -> Flagged:
-        """What is flagged of all numbers in a value, however they are spelled."""
-        numbers = np.array(sorted(_numbers_in(value)), np.int64)
-        more = {}
-        for name in _SETS:
-            ids: IdSet = getattr(self._reading.erasures, name)
-            hits = numbers[is_in(numbers, ids)].tolist() if len(ids) and len(numbers) else []
-            more[name] = getattr(flagged, name) | frozenset(hits)
-        return Flagged(**more)
+
+def _all_flagged(value: Any, flagged: Flagged, erasures: Erasures) -> Flagged:
+    """What is flagged of all numbers in a value, however they are spelled."""
+    numbers = np.array(sorted(_numbers_in(value)), np.int64)
+    more = {}
+    for name in _SETS:
+        ids: IdSet = getattr(erasures, name)
+        hits = numbers[is_in(numbers, ids)].tolist() if len(ids) and len(numbers) else []
+        more[name] = getattr(flagged, name) | frozenset(hits)
+    return Flagged(**more)
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
@@ -316,7 +317,7 @@ class _Table:
         rows = ids > -2
         suspects = frozenset(sifted.lines.tolist())
         unasked = reading.unasked(ids)
-        left = self._left([unit for at, unit in enumerate(block) if at in suspects and rows[at]])
+        left = self._left([unit for at, unit in enumerate(block) if at in suspects and rows[at]], sifted)
         for at, unit in enumerate(block):
             if unit.problem:
                 yield reading.unreadable(unit, suspect=at in suspects)
@@ -371,20 +372,23 @@ class _Table:
                     f"say that it is to be left alone: columns=cf.Columns(id={self._columns.id!r}, references=[])"
                 )
 
-    def _left(self, units: Sequence[Unit]) -> Iterator[str | None]:
+    def _left(self, units: Sequence[Unit], sifted: Sifted) -> Iterator[str | None]:
         """What is left of some records, none of which is a header."""
         if not units:
             return
         assert self._names is not None
-        columns = self._columns
+        columns, said = self._columns, self._reading.form.said
+        flagged = Flagged(*sifted.flagged)
+        if sifted.odd:
+            flagged = _all_flagged([unit.value for unit in units], flagged, self._reading.erasures)
         table = pa.table({name: self._column(at, name, units) for name, at in self._at.items()})
         try:
-            found = masks(table, columns, self._erasures)
+            found = masks(table, self._without_lists(table), self._erasures)
         except IdError as error:
             line = units[error.row].line if error.row is not None else 0
             raise IdError(f"line {line:,}: {error}", column=error.column, row=error.row, value=error.value) from error
         for at, unit in enumerate(units):
-            if found.drop[at]:
+            if found.drop[at] or repeats_gone(dict(zip(self._at, unit.value, strict=True)), said, flagged):
                 yield None
                 continue
             which = {self._at[path] for path, cells in found.embedded.items() if cells[at]}
@@ -392,6 +396,16 @@ class _Table:
             if found.scrub[at]:
                 which |= {self._at[path] for path in columns.geo or ()}
             yield emptied(unit.text, self._reading.form.delimiter, which) if which else unit.text
+
+    def _without_lists(self, table: pa.Table) -> Columns:
+        """The columns without those of references that hold lists as text: whoever reads objects knows these."""
+        listed = {
+            name
+            for name in self._references
+            if any(text and text[:1] == "[" for text in table.column(name).to_pylist())
+        }
+        references = tuple(path for path in self._columns.references if path not in listed)
+        return dataclasses.replace(self._columns, references=references) if listed else self._columns
 
     def _column(self, at: int, name: str, units: Sequence[Unit]) -> Any:
         values = [unit.value[at] or None for unit in units]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -20,6 +19,7 @@ _EMBEDDED: Final = re.compile(
     r"((twitter_)?quoted|retweeted)_?(tweet|status)|tweets?|data|status(es)?|results", re.IGNORECASE
 )
 _REFERENCES: Final = frozenset(map(plain, REFERENCE_LISTS))
+_RETWEETS: Final = frozenset(map(plain, RETWEETS))
 _USERS: Final = ("users", "in_reply_to_user")
 
 
@@ -80,6 +80,15 @@ def is_other_tweet(name: str, told: Object, *, beside_id: bool) -> bool:
     return keys.whole or name in RETWEETS or name in QUOTES or _EMBEDDED.fullmatch(name) is not None
 
 
+def is_original(name: str) -> bool:
+    """Whether a key of a tweet is that of the tweet which it repeats, whole.
+
+    >>> is_original("retweetedStatus"), is_original("quoted_status")
+    (True, False)
+    """
+    return plain(name) in _RETWEETS
+
+
 def is_reference(name: str, told: Object) -> bool:
     """Whether an object says how a tweet stands to another.
 
@@ -106,10 +115,3 @@ def is_profile(name: str, told: Object) -> bool:
     """
     keys = keys_of(told)
     return keys.profile or (keys.person and name in _USERS)
-
-
-def references_in(tweet: Object) -> Iterator[Object]:
-    """What says how a tweet stands to others: elements of its lists of references, whole tweets among them."""
-    for name, value in tweet.items():
-        if plain(name) in _REFERENCES and isinstance(value, list):
-            yield from (each for each in value if isinstance(each, dict))

@@ -75,6 +75,16 @@ def _with_texts(frame: Pieces, columns: Columns, said: Told) -> Columns:
     return replace(columns, embedded=(*columns.embedded, *found)) if found else columns
 
 
+def named_in_table(table: pa.Table, columns: Columns, said: Told, types: frozenset[JobType]) -> Iterator[Named]:
+    """The same of a table that is in memory, whose columns are known.
+
+    >>> table = pa.table({"id": ["1"], "quoted_status_id": ["7"]})
+    >>> list(named_in_table(table, Columns("id"), Told(), frozenset({"tweets"})))
+    [('tweets', 'quoted', array([7]))]
+    """
+    yield from _named(table, _sought(table.schema, columns, said, types))
+
+
 def _of_dataset(path: Path, said: Told, types: frozenset[JobType]) -> Iterator[Named]:
     if not path.is_dir() and path.suffix.lower() not in _PARQUET:
         return

@@ -68,7 +68,7 @@ def spots(schema: pa.Schema, columns: Columns, said: Told | None = None) -> tupl
     """
     found = [*_in_references(schema, columns), *_in_embedded(schema, columns)]
     if said is None or not said.says_references or columns.references:
-        found += _by_name(schema, wrapper_of(schema, columns.id))
+        found += by_name(schema, wrapper_of(schema, columns.id))
     first: dict[tuple[str, str, Any], Spot] = {}
     for spot in found:
         first.setdefault((spot.type, spot.paths[0], spot.only), spot)
@@ -129,8 +129,12 @@ def _in_structs(kind: Kind, path: str, struct: Any, only: tuple[str, str] | None
             yield Spot(type, kind, path, inside, only)
 
 
-def _by_name(schema: pa.Schema, inside: str) -> Iterator[Spot]:
-    """Quoted tweets and those replied to, where no more of them is there than an ID."""
+def by_name(schema: pa.Schema, inside: str) -> Iterator[Spot]:
+    """Quoted tweets and those replied to, where no more of them is there than an ID.
+
+    >>> [(spot.kind, spot.column) for spot in by_name(pa.schema({"id": pa.int64(), "to_tweetid": pa.int64()}), "")]
+    [('replied_to', 'to_tweetid')]
+    """
     names = Names(schema)
     for flat in _BY_NAME:
         kind: Kind = "replied_to" if flat in REPLIED else "quoted"

@@ -16,9 +16,11 @@ from compliance_frames.proof.cells import ids_in, place_columns
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.group import Sought
+from compliance_frames.proof.rawnamed import looks_like_retweet
 from compliance_frames.proof.rawpieces import Piece, batches, pieces
 from compliance_frames.proof.rawvalues import number as id_of
-from compliance_frames.proof.rawvalues import records_of, stands_in
+from compliance_frames.proof.rawvalues import records_of, repeats_of, stands_in
+from compliance_frames.proof.references import is_pair
 from compliance_frames.proof.rescan import ids_of, pairs
 from compliance_frames.proof.roles import Layout, Role, whose
 from compliance_frames.proof.texts import held_in_json
@@ -26,6 +28,7 @@ from compliance_frames.proof.texts import held_in_json
 _HELD: Final = {
     "embedded tweet": "hold a tweet that had to go",
     "embedded author": "hold a tweet of an author who had to go",
+    "account": "hold the account of an author who had to go",
     "retweet": "repeat a tweet that had to go",
 }
 
@@ -153,16 +156,16 @@ class _Raw:
         told = list(stands_in(value, self._columns))
         for each in told:
             row = self.records + max(each.record, 0)
-            spot = Spot(self._record.path, None, each.column, each.role, each.places, each.own)
+            spot = Spot(self._record.path, None, each.column, each.role, each.places, each.own, each.unsaid)
             bits = np.array([(1 << len(each.places)) - 1])
             self._add(spot, each.role, (each.column,), [each.id], np.array([row]), bits)
-        named = sorted(numbers_in(value) - {each.id for each in told})
+        named = sorted(numbers_in(value) - {each.id for each in told if not each.unsaid})
         spot = Spot(self._record.path, None, "", "mention")
         for path in (("id",), ("user_id",)) if named else ():  # nobody knows whom a bare number names
             self._add(spot, "mention", path, named, np.full(len(named), self.records), None)
 
     def _add(self, spot: Spot, role: Role, path: tuple[str, ...], ids: list[int], rows: Any, places: Any) -> None:
-        if role != "tweet" and path != ("user_id",):
+        if role != "tweet" and path != ("user_id",) and not spot.unsaid:
             self.findings.counted[role] += len(ids)
         self.findings.cells.append(Cells(spot, whose(role, path), pa.array(ids, pa.int64()), rows, places))
 
@@ -176,7 +179,18 @@ class _Raw:
                 suspects += [len(rows) - 1] * hit
         for own in self._own_table(rows):
             self._batch(own, suspects)
+        for at in suspects:
+            self._repeated(dict(zip(self._header or [], rows[at], strict=True)), self.records + at)
         self.records += len(rows)
+
+    def _repeated(self, fields: dict[str, Any], row: int) -> None:
+        """What a record repeats, by all that its fields say: those beside each other, lists and JSON in them."""
+        for each in repeats_of(fields, 0):
+            if each.unsaid and is_pair(each.column):  # told of already
+                continue
+            spot = Spot(self._record.path, None, each.column, each.role, unsaid=each.unsaid)
+            named = whose(each.role, (each.column,))
+            self.findings.cells.append(Cells(spot, named, pa.array([each.id], pa.int64()), np.array([row]), None))
 
     def _own_table(self, rows: list[list[str]]) -> Iterator[pa.RecordBatch]:
         if rows and self._header:
@@ -205,11 +219,15 @@ class _Raw:
     def _texts(self, piece: Piece) -> None:
         """Texts with other tweets in them as JSON."""
         values = piece.value if isinstance(piece.value, list) and self._record.raw == "csv" else None
-        named = zip(self._header or [], values, strict=False) if values is not None else texts_in(piece.value)
+        named = list(zip(self._header or [], values, strict=False) if values is not None else texts_in(piece.value))
+        look = values is not None and looks_like_retweet(dict(named))
         for name, text in named:
             if isinstance(text, str) and text.lstrip()[:1] in ("{", "["):
-                what = held_in_json(text, self._sought.erased, name.rpartition(".")[2])
-                if what is not None:
+                what = held_in_json(text, self._sought.erased, name.rpartition(".")[2], look=look)
+                if what == "unsaid":
+                    self.findings.counted["unsaid"] += 1
+                    self.findings.unsaid.add(name)
+                elif what is not None:
                     self.tell(f"a text of JSON in {name!r} seems to {_HELD[what]}")
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from compliance_frames.corpus.manifest import ColumnPaths
 from compliance_frames.ids.naming import TWEETS, plain
+from compliance_frames.proof.rawnamed import repeated_by
 from compliance_frames.proof.roles import Layout, Role, is_place
 
 _TWEET: Final = tuple(map(plain, TWEETS))
@@ -40,6 +41,7 @@ class Stands:
         record: the number of the record that it stands in; -1 beside all of them.
         places: what stands beside it that is a place.
         own: whether it is the record's own tweet's.
+        unsaid: whether it is not known if the record repeats what this names.
     """
 
     role: Role
@@ -48,6 +50,7 @@ class Stands:
     record: int
     places: tuple[str, ...] = ()
     own: bool = False
+    unsaid: bool = False
 
 
 def records_of(value: Any, columns: ColumnPaths) -> list[dict[str, Any]]:
@@ -146,8 +149,10 @@ def _of_record(record: dict[str, Any], at: int, columns: ColumnPaths) -> Iterato
         if found is not None and _names_tweet(key):
             yield Stands("author" if person else "tweet", found, key, at, places, own=not person and named is None)
         elif found is not None:
-            yield from _flat(tweet, key, found, at, columns, places)
+            yield from _flat(tweet, key, found, at, places)
     yield from (Stands("author", found, name, at, places) for name, found in _authors(tweet))
+    for each in [tweet] if tweet is record else [tweet, record]:
+        yield from repeats_of(each, at)
     seen = {id(tweet), id(record)}
     for told in [tweet] if tweet is record else [tweet, record]:
         for key, each in told.items():
@@ -164,25 +169,27 @@ def _dug(record: Any, path: str | None) -> Any:
     return _dug(record.get(head), rest) if rest else None
 
 
-def _flat(
-    tweet: dict[str, Any], key: str, found: int, at: int, columns: ColumnPaths, places: tuple[str, ...]
-) -> Iterator[Stands]:
-    layout = Layout(columns)
+def _flat(tweet: dict[str, Any], key: str, found: int, at: int, places: tuple[str, ...]) -> Iterator[Stands]:
     if _AUTHOR.fullmatch(key):
         yield Stands("author", found, key, at, places)
-    elif layout.role((key,), None) == "retweet":
-        yield Stands("retweet", found, key, at)
-    for name, role, how, says in layout.repeated(list(tweet)):
-        if name == key and (how is None or tweet.get(how) == says):
-            yield Stands(role, found, key, at)
     texts = tuple(name for name in tweet if name.rpartition("_")[2].rpartition(".")[2] in _TEXTS and tweet[name])
     quoted = Layout(ColumnPaths("id", embedded=texts)).quoted(list(tweet)) if texts else []
-    for _, name in quoted:
-        repeats = any(
-            other == name and tweet.get(how or "") == says for other, _, how, says in layout.repeated(list(tweet))
-        )
-        if name == key and not repeats:
-            yield Stands("embedded tweet", found, key, at)
+    if any(name == key for _, name in quoted) and found not in {each.id for each in repeats_of(tweet, at)}:
+        yield Stands("embedded tweet", found, key, at)
+
+
+def repeats_of(tweet: dict[str, Any], at: int) -> Iterator[Stands]:
+    """The tweets that one repeats, and their authors; and those of which nobody knows whether it does.
+
+    >>> [(each.role, each.id) for each in repeats_of({"id": 7, "retweeted_id": "8"}, 0)]
+    [('retweet', 8)]
+    """
+    for each in repeated_by(tweet):
+        found = number(each.value)
+        if found is not None and each.known:
+            yield Stands("embedded author" if each.author else "retweet", found, each.key, at)
+        elif found is not None:
+            yield Stands("mention", found, each.key, at, unsaid=True)
 
 
 def _authors(tweet: dict[str, Any]) -> Iterator[tuple[str, int]]:
@@ -208,16 +215,16 @@ def _inside(
     told = own_id(value)
     whole = bool(_TEXTS & value.keys())
     if told is not None and _REFERENCES.fullmatch(name):
-        repeats: Role | None = "retweet" if value.get("type") == "retweeted" and top else None
-        repeats = repeats or ("embedded tweet" if whole else None)
-        if repeats:
-            yield Stands(repeats, told, f"{name}.id", at)
+        if whole:
+            yield Stands("embedded tweet", told, f"{name}.id", at)
             yield from (Stands("embedded author", found, f"{name}.{key}", at) for key, found in _written(value))
+            yield from repeats_of(value, at)
     elif told is not None and not _is_person(value) and _is_tweet(value, name, top):
         places = _places(value, ColumnPaths("id", geo=() if columns.geo == () else None))
         ids = {number(value[key]) for key in value if _names_tweet(key)} - {None}
         yield from (Stands("embedded tweet", found, f"{name}.id", at, places) for found in ids if found is not None)
         yield from (Stands("embedded author", found, f"{name}.{key}", at, places) for key, found in _written(value))
+        yield from repeats_of(value, at)
     elif told is not None and _is_person(value) and name in {"users", "in_reply_to_user"}:
         yield Stands("embedded author", told, f"{name}.id", at)
     for key, each in value.items():

@@ -118,4 +118,4 @@ def test_what_rows_name_is_asked_and_counted(run: Any, online: Emulator, tmp_pat
     assert (ran.json["new"], ran.json["answered"]) == ({"tweets": 1, "users": 1}, {"tweets": 2, "users": 2})
     assert "1 retweeted; 1 in no row" in ran.err
     assert run("plan", corpus, "--ledger", "l", "--reference", "original_no").code == 0
-    assert run("check", "ids.csv", "--reference", "original_no", *options).code == 2
+    assert run("check", "ids.txt", "--reference", "original_no", *options).code == 2

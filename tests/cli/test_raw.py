@@ -87,3 +87,13 @@ def test_bad_lines_can_be_told(run: Any, online: Emulator, tmp_path: Path) -> No
     assert "--bad-lines keep" in ran.error
     assert run("run", "raw", "clean", "--bad-lines", "keep", *QUICK).code == 0
     assert (tmp_path / "clean" / "a.jsonl").read_text().endswith('{"id": 21, \n')
+
+
+def test_keys_of_raw_files_can_be_named(run: Any, online: Emulator, tmp_path: Path) -> None:
+    """Of a folder and of one file, whose other keys are found: what the keys hold is asked about."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "a.jsonl").write_text('{"id": 20, "text": "x", "of": 21}\n')
+    for number, source in enumerate(("raw", "raw/a.jsonl")):
+        ran = run("check", source, "--reference", "of", "--ledger", f"{number}.ledger", "--json", *QUICK)
+        assert ran.code == 0, ran.err
+        assert cf.Ledger.read(tmp_path / f"{number}.ledger").asked("tweets").tolist() == [20, 21]

@@ -215,3 +215,50 @@ def test_a_bound_is_the_last_of_all(pairs: list[tuple[int, int]], number: int, w
     parts = [(np.array([a], np.int64), np.array([b], np.int64)) for a, b in pairs]
     (covered,) = Until.of(parts).covers(pa.array([number]), pa.array([whose]))
     assert covered == any(a == whose and number <= b for a, b in pairs)
+
+
+def as_raw(kind: str, rows: list[dict[str, Any]]) -> str:
+    """Rows as lines, as an indented list, or as a table without what they quote."""
+    if kind == "csv":
+        lines = [f"{row['id']},{row['user']['id']},{row['place'] or ''}" for row in rows]
+        return "\n".join(["id,user_id,place", *lines, ""])
+    return "".join(json.dumps(row) + "\n" for row in rows) if kind == "jsonl" else json.dumps(rows, indent=1)
+
+
+@given(NUMBERS, USERS, st.sampled_from(["jsonl", "json", "csv"]))
+@settings(max_examples=10)
+def test_raw_files_lose_the_places_that_a_plain_loop_finds(
+    tmp_path_factory: pytest.TempPathFactory, numbers: list[int], users: list[tuple[int, int | None]], kind: str
+) -> None:
+    """Records and quoted tweets, in files of their own; the copy is proven by the same results."""
+    folder = tmp_path_factory.mktemp("until")
+    rows, results = corpus_of(sorted(numbers)), bounded(*users)
+    (folder / "raw").mkdir()
+    for at, part in enumerate((rows[::2], rows[1::2] or rows[:1])):
+        (folder / "raw" / f"{at}.{kind}").write_text(as_raw(kind, part))
+    cf.clean(cf.plan(folder / "raw", results), folder / "clean")
+    assert cf.verify(folder / "clean", results, source=folder / "raw").verified
+    for at, part in enumerate((rows[::2], rows[1::2] or rows[:1])):
+        left = plainly(part, users)
+        if kind == "csv":
+            assert (folder / "clean" / f"{at}.csv").read_text() == as_raw("csv", left)
+        else:
+            text = (folder / "clean" / f"{at}.{kind}").read_text()
+            assert (json.loads(text) if kind == "json" else list(map(json.loads, text.splitlines()))) == left
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv"])
+def test_the_proof_finds_a_place_that_stayed_in_a_raw_file(tmp_path: Path, kind: str) -> None:
+    """A newer event reaches further than what was cleaned; a policy that drops, drops up to the tweet."""
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / f"a.{kind}").write_text(as_raw(kind, corpus_of([2, 3, 6, 9])))
+    cf.clean(cf.plan(tmp_path / "raw", bounded((11, 5))), tmp_path / "clean")
+    assert cf.verify(tmp_path / "clean", bounded((11, 5))).verified
+    with pytest.raises(VerificationError, match="place"):
+        cf.verify(tmp_path / "clean", bounded((11, 6)))
+    dropping = cf.Policy.default().treat(scrub_geo="drop")
+    report = cf.clean(cf.plan(tmp_path / "raw", bounded((11, 6)), policy=dropping), tmp_path / "dropped")
+    assert report.rows_dropped == 2
+    assert cf.verify(tmp_path / "dropped", bounded((11, 6)), source=tmp_path / "raw").verified
+    with pytest.raises(VerificationError):
+        cf.verify(tmp_path / "dropped", bounded((11, 9)))
