@@ -102,7 +102,7 @@ def clean(
     done = _glimpsed(plan, target, update)
     if done is not None and not stage_path(target).exists():
         return CleanReport.of(done, target)
-    planned = plan.digest if zstd_level is None else f"{plan.digest} zstd {zstd_level}"  # files of one level only
+    planned = plan.staged_as if zstd_level is None else f"{plan.staged_as} zstd {zstd_level}"  # files of one level only
     with Stage(target, planned, wait=_teller(target, progress) if wait else None) as stage:
         settle(stage.base, target)
         done, old = _there(plan, target, update)  # once more: the lock's last holder may have made it

@@ -196,13 +196,19 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over files, erasures and policy: equal for equal plans, in every process."""
+        """SHA-256 over files, erasures and policy: equal for equal plans, in every process, of a moved dataset too."""
         told = {
             "files": [_told(file) for file in self.files],
             "policy": dict(self.policy.treatments),
             "erasures": self.erasures.digest,
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def staged_as(self) -> str:
+        """The digest, and one of when anything of the files last changed: what is staged is of these very files."""
+        changes = hashlib.sha256(json.dumps([file.ctime_ns for file in self.files]).encode())
+        return f"{self.digest} {changes.hexdigest()}"
 
     def to_arrow(self) -> pa.Table:
         """One row per file (``schemas.FILES``); ``rows_unchecked`` is null where nobody knows.
@@ -231,7 +237,7 @@ class Plan:
 
 def _told(file: FilePlan) -> dict[str, object]:
     """What decides about a file, as JSON has it."""
-    return {name: value for name, value in vars(file).items() if name != "marked"} | {
+    return {name: value for name, value in vars(file).items() if name not in ("marked", "ctime_ns")} | {
         "columns": file.columns and vars(file.columns),
         "kinds": vars(file.kinds),
         "raw": file.raw and file.raw.to_dict(),
