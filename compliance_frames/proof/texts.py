@@ -73,12 +73,22 @@ def ids_inside(values: Any, needles: Needles) -> tuple[IdArray, NDArray[np.int64
         return ids_inside(values.cast(pa.string()), needles)
     if not is_text(values.type) or not len(values):
         return nothing
+    text, ends = joined(values)
+    found, places = needles.where(text)
+    return found, np.searchsorted(ends, places, side="right")
+
+
+def joined(values: Any) -> tuple[Any, NDArray[np.int64]]:
+    """Texts one after the other in one buffer, a line for each; and where each of them ends.
+
+    >>> text, ends = joined(pa.array(["ab", None, "c"]))
+    >>> bytes(text), ends.tolist()
+    (b'ab\\n\\nc', [3, 4, 6])
+    """
     text = pc.fill_null(_text(values), "")
     ends = np.cumsum(np.asarray(pc.binary_length(text)).astype(np.int64) + 1)
     whole = pa.ListArray.from_arrays(pa.array([0, len(text)], pa.int32()), text)
-    joined = pc.binary_join(whole, pa.scalar("\n", pa.large_string()))
-    found, places = needles.where(joined[0].as_buffer())
-    return found, np.searchsorted(ends, places, side="right")
+    return pc.binary_join(whole, pa.scalar("\n", pa.large_string()))[0].as_buffer(), ends
 
 
 def whole_ids(values: Any, needles: Needles) -> IdArray | None:
