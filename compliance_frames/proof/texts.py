@@ -43,7 +43,7 @@ _ONLY_NAMES: Final = _TWEETS | _AUTHORS | {"type"}
 #: How JSON begins that was cut off, and what Python shows of its objects.
 _BROKEN: Final = re.compile(r"[\ufeff\s]*\"?(\{\s*\\*[\"'}]|\[\s*[\[{]|\[?\w*(Tweet|Status)\w*\()")
 _NAMED: Final = re.compile(
-    r"(?<!\w)((tweet|status|author|(from_?)?user)_?)?id(_?str)?\\*[\"']?\s*[:=]\s*\\*[\"']?"
+    r"(?<!\w)((tweet|status|author|rest|(from_?)?user)_?)?id(_?str)?\\*[\"']?\s*[:=]\s*\\*[\"']?"
     r"(?:tag:search\.twitter\.com,2005:)?(?P<id>[0-9]+)",
     re.ASCII | re.IGNORECASE,
 )
@@ -200,12 +200,13 @@ def _tweets_in(told: Any, name: str, *, root: bool = False, depth: int = 0) -> I
     """The objects that are tweets, and neither accounts nor names of others."""
     for fields in _flat(told) if depth < 60 else ():
         if isinstance(fields, _Fields):
+            inner, fields = fields.pairs, fields.unfolded()
             whole = bool(_TEXTS & fields.keys)
             named = _REFERENCES.fullmatch(name) or any(says(word) is not None for word in fields.all("type"))
             tweet = whole or (not named and (root or _EMBEDDED.fullmatch(name)))
             if tweet and not is_account(name, fields.keys):
                 yield fields
-            for key, value in fields.pairs:
+            for key, value in inner:
                 yield from _tweets_in(value, key, depth=depth + 1)
 
 
@@ -219,6 +220,14 @@ class _Fields:
     def all(self, *keys: str) -> list[Any]:
         """What stands under some keys, in lists and in JSON in strings, too."""
         return [each for key, value in self.pairs if key in keys for each in _flat(value)]
+
+    def unfolded(self) -> _Fields:
+        """What X's pages are told of a tweet or a user, whose fields stand one level below its ID; else the object."""
+        ids, legacy = self.all("restid"), [each for each in self.all("legacy") if isinstance(each, _Fields)]
+        if not (ids and legacy):
+            return self
+        within = (pair for each in legacy for pair in each.pairs)
+        return _Fields([*self.pairs, *within, *(("id", each) for each in ids)])
 
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_Fields)
@@ -298,6 +307,7 @@ def _roles(
     for fields in _flat(told):
         if not isinstance(fields, _Fields):
             continue
+        inner, fields = fields.pairs, fields.unfolded()
         whole = bool(_TEXTS & fields.keys)
         account = is_account(name, fields.keys)
         if account:
@@ -322,6 +332,7 @@ def _roles(
             elif pair is not None:
                 words = [says(word) for word in fields.all(f"{pair[1]}type{pair[2]}")]
                 yield from _of_references(value, True in words if words else None, look=likely)
+        for key, value in inner:
             yield from _roles(value, key, look=likely, depth=depth + 1)
 
 
