@@ -86,10 +86,13 @@ def _as_json(told: Any) -> Any:
 def objects(told: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """Every object in what was parsed, the outermost first, with the keys that lead there; lists have none.
 
-    JSON in a string is looked into as well, to some depth.
+    JSON in a string is looked into as well, to some depth. What X's pages are told of a tweet or a user, its ID in
+    ``rest_id`` and all else in ``legacy``, comes as one object, too.
 
     >>> list(objects({"raw": '{"id": 7}'}))
     [((), {'raw': '{"id": 7}'}), (('raw',), {'id': 7})]
+    >>> [fields for _, fields in objects({"rest_id": "7", "legacy": {"full_text": "…"}})][1]
+    {'rest_id': '7', 'legacy': {'full_text': '…'}, 'full_text': '…', 'id': '7'}
     """
     waiting: list[tuple[tuple[str, ...], Any, int]] = [((), told, 0)]
     while waiting:
@@ -98,6 +101,10 @@ def objects(told: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
             value, depth = parsed(value), depth + 1
         if isinstance(value, dict):
             yield way, value
+            ids = all_of(value, "restid") if "legacy" in value else []
+            told = (each for each in each_in(value.get("legacy")) if ids and isinstance(each, dict))
+            named = [("id", id) for id in ids]
+            yield from ((way, _with_all([*value.items(), *each.items(), *named])) for each in told)
             waiting.extend(((*way, str(key)), each, depth) for key, each in value.items())
         elif isinstance(value, list | tuple):
             waiting.extend((way, each, depth) for each in value)

@@ -66,7 +66,7 @@ _MOST_DIGITS: Final = 19
 #: How texts begin that may hold objects; as Arrow searches for them.
 _OBJECT: Final = r"^[\x{FEFF}\x1e \t\r\n]*(?:[\[{\"]|[A-Za-z_]+\()"
 _TELLING: Final = re.compile(r"[\ufeff\x1e \t\r\n]*\"?(\{\s*\\*[\"']|\[\s*\{|\[?\w*(Tweet|Status)\w*\()")
-_LABEL: Final = "(?:(?:tweet|status|author|(?:from_?)?user)_?)?id(?:_?str)?"
+_LABEL: Final = "(?:(?:tweet|status|author|rest|(?:from_?)?user)_?)?id(?:_?str)?"
 _LABELLED: Final = re.compile(
     rf"(?<!\w){_LABEL}\\*[\"']?\s*[:=]\s*\\*[\"']?(?:tag:search\.twitter\.com,2005:)?0*([1-9][0-9]*)",
     re.ASCII | re.IGNORECASE,
@@ -279,7 +279,7 @@ def _verdict(text: str, path: str, own: int | None, flagged: _Flagged, look: boo
         found = "holds" if bare or (gone and (repeated or _is_whole(fields))) else found
     for way, fields in objects(told):
         here = way[-1] if way else name
-        if plain(here) in _REFERENCE_KEYS or _is_reference(fields):
+        if _is_reference(fields) or (plain(here) in _REFERENCE_KEYS and not _is_whole(fields)):
             continue
         if holds_account(here, map(str, fields)):
             someone = {_number(value) for value in all_of(fields, "id", "idstr")}

@@ -139,7 +139,8 @@ def _edited(values: Any, names: list[str], edit: Edit) -> Any:
         return edit(values)[0]
     children = [values.field(at) for at in range(kind.num_fields)]
     at = kind.get_field_index(names[0])
-    children[at] = _edited(children[at], names[1:], edit)
+    inside: Any = pc.struct_field(values, [at])  # what lies below a null may be anything
+    children[at] = _edited(inside, names[1:], edit)
     return pa.StructArray.from_arrays(children, mask=values.is_null(), type=kind)
 
 

@@ -11,6 +11,7 @@ from compliance_frames.proof.erased import IdArray
 from compliance_frames.proof.footer import Bounds, Chunk, Span
 from compliance_frames.proof.pages import Page, PageError, pages
 from compliance_frames.proof.search import Needles, Search
+from compliance_frames.proof.short import ShortIds
 from compliance_frames.proof.thrift import ThriftError, parsed
 
 PLAIN: Final = 0
@@ -31,6 +32,7 @@ class ChunkFacts:
         values: how many its data pages say they have.
         hits: erased IDs that stand somewhere in its pages or their headers.
         bounds: all statistics about it: the chunk's, the pages', the column index's.
+        named: whether a key of an object in its pages names an erased ID of few digits.
         sought: bounds of text that stand in no PLAIN page, as far as was looked.
         searched: bytes of pages.
         problems: what is wrong by itself.
@@ -41,6 +43,7 @@ class ChunkFacts:
     encodings: set[int] = field(default_factory=set)
     values: int = 0
     hits: IdArray = field(default_factory=lambda: np.empty(0, np.int64))
+    named: bool = False
     bounds: list[Bounds] = field(default_factory=list)
     sought: set[bytes] = field(default_factory=set)
     searched: int = 0
@@ -62,13 +65,14 @@ class ChunkFacts:
         return self.dictionary is not None and self.encodings <= set(_DICTIONARY_ENCODINGS)
 
 
-def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles) -> ChunkFacts:
+def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles, short: ShortIds) -> ChunkFacts:
     """Read every page of a column chunk, and its page indexes.
 
     Args:
         file: the open file.
         chunk: as its footer has it.
         needles: what is looked for.
+        short: what is looked for in text, under keys.
     """
     facts = ChunkFacts(chunk, bounds=list(chunk.bounds))
     search = Search(needles)
@@ -80,6 +84,7 @@ def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles) -> ChunkFacts:
             search.add(page.raw_header)
             search.add(page.data)
             facts.searched += len(page.data)
+            facts.named = facts.named or (chunk.physical == _TEXTS and short.named_in(page.data))
             _take(facts, page, starts)
             del page  # the next one takes its place in memory
         _offset_index(file, chunk, starts, facts)

@@ -23,6 +23,7 @@ from compliance_frames.proof.pages import PageError
 from compliance_frames.proof.rescan import ids_of
 from compliance_frames.proof.roles import Layout, Path, Role, whose
 from compliance_frames.proof.search import Likely, Needles
+from compliance_frames.proof.short import ShortIds
 from compliance_frames.proof.texts import held_in_json, ids_inside, is_text, placed_in_json, whole_ids
 from compliance_frames.proof.values import LeafValues, bound_texts
 
@@ -47,6 +48,8 @@ class Sought:
         asked: the tweets that were asked about, sorted; None where nobody knows.
         must_erase: whether anything had to go.
         bare: what had to lose its places, to be found in texts that hold tweets.
+        short: what had to go and has few digits, to be found in texts under keys.
+        short_bare: the same of what had to lose its places.
     """
 
     erased: Erased
@@ -55,6 +58,8 @@ class Sought:
     asked: IdArray | None
     must_erase: bool
     bare: Needles
+    short: ShortIds
+    short_bare: ShortIds
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +103,8 @@ class GroupLook:
         if len(self._columns) != len(group.chunks):
             self._tell("its columns are not those that its schema says; its pages were not looked at")
             return self.findings
-        facts = [look_at_chunk(self._file, chunk, self._sought.needles) for chunk in group.chunks]
+        needles, short = self._sought.needles, self._sought.short
+        facts = [look_at_chunk(self._file, chunk, needles, short) for chunk in group.chunks]
         for (path, _), fact in zip(self._columns, facts, strict=True):
             self.findings.counted["bytes"] += fact.searched
             for problem in fact.problems:
@@ -125,7 +131,7 @@ class GroupLook:
                 values.add(leaf)
                 if at in placed:
                     self._placed(at, leaf)
-                if len(facts[at].hits) or facts[at].shared:
+                if len(facts[at].hits) or facts[at].shared or facts[at].named:
                     self._inside(at, leaf, facts[at], look)
             rows += batch.num_rows
         if wanted and rows != self._opened.footer.groups[self._group].rows:
@@ -149,6 +155,7 @@ class GroupLook:
             and fact.chunk.physical == "BYTE_ARRAY"
             and fact.chunk.bloom is None
             and not len(fact.hits)
+            and not fact.named
             and not (fact.sought and self._sought.must_erase)
             for (path, role), fact in zip(self._columns, facts, strict=True)
         ]
@@ -208,7 +215,8 @@ class GroupLook:
         name = ".".join(path)
         if path[:-1] not in ((), self._opened.layout.inside):
             look = look[:0]  # what it says is said of another tweet
-        held = self._held(leaf, np.unique(places), path[-1], look)
+        short = self._sought.short.where(leaf) if facts.named or facts.shared else places
+        held = self._held(leaf, np.union1d(places, short), path[-1], look)
         if "unsaid" in held:
             self.findings.counted["unsaid"] += held.pop("unsaid")
             self.findings.unsaid.add(name)
@@ -222,14 +230,16 @@ class GroupLook:
         """The stored columns of text that hold tweets, where some of those had to lose their places."""
         layout = self._opened.layout
         texts = (at for at, fact in enumerate(facts) if fact.chunk.physical == "BYTE_ARRAY")
-        return {at for at in texts if layout.holds_tweets(self._columns[at][0])} if len(self._sought.bare) else set()
+        sought = len(self._sought.bare) or len(self._sought.short_bare)
+        return {at for at in texts if layout.holds_tweets(self._columns[at][0])} if sought else set()
 
     def _placed(self, at: int, leaf: Any) -> None:
         """Look for places in JSON."""
         name = ".".join(self._columns[at][0])
         _, places = ids_inside(leaf, self._sought.bare)
+        places = np.union1d(places, self._sought.short_bare.where(leaf))
         leaf = leaf.dictionary.take(leaf.indices) if pa.types.is_dictionary(leaf.type) else leaf
-        texts = leaf.take(pa.array(np.unique(places))).to_pylist() if is_text(leaf.type) else []
+        texts = leaf.take(pa.array(places)).to_pylist() if is_text(leaf.type) else []
         plain = (text.decode(errors="replace") if isinstance(text, bytes) else text for text in texts)
         found = sum(placed_in_json(text, self._sought.erased, name.rpartition(".")[2]) for text in plain)
         self.findings.counted["places in texts"] += len(leaf) - leaf.null_count

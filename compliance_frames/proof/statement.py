@@ -83,8 +83,8 @@ def not_checked(
         rest = _number(sample.of - sample.groups, "row group")
         yield f"the rows and pages of {rest}: this is a sample of {sample}"
     yield (
-        "IDs of less than 11 digits, as many users have, outside of columns of IDs: in JSON and other texts, in "
-        "metadata, in files that are not Parquet, and in names, unless a key there says that they are IDs"
+        "IDs of less than 11 digits, as many users have, outside of columns of IDs: in texts and in names, unless a "
+        "key there says that they are IDs, in metadata, and in files that are not Parquet"
     )
     if survey.unsaid:
         rows, named = counted["unsaid"], ", ".join(map(repr, sorted(survey.unsaid)))

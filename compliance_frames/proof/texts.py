@@ -43,7 +43,7 @@ _ONLY_NAMES: Final = _TWEETS | _AUTHORS | {"type"}
 #: How JSON begins that was cut off, and what Python shows of its objects.
 _BROKEN: Final = re.compile(r"[\ufeff\s]*\"?(\{\s*\\*[\"'}]|\[\s*[\[{]|\[?\w*(Tweet|Status)\w*\()")
 _NAMED: Final = re.compile(
-    r"(?<!\w)((tweet|status|author|(from_?)?user)_?)?id(_?str)?\\*[\"']?\s*[:=]\s*\\*[\"']?"
+    r"(?<!\w)((tweet|status|author|rest|(from_?)?user)_?)?id(_?str)?\\*[\"']?\s*[:=]\s*\\*[\"']?"
     r"(?:tag:search\.twitter\.com,2005:)?(?P<id>[0-9]+)",
     re.ASCII | re.IGNORECASE,
 )
@@ -73,12 +73,22 @@ def ids_inside(values: Any, needles: Needles) -> tuple[IdArray, NDArray[np.int64
         return ids_inside(values.cast(pa.string()), needles)
     if not is_text(values.type) or not len(values):
         return nothing
+    text, ends = joined(values)
+    found, places = needles.where(text)
+    return found, np.searchsorted(ends, places, side="right")
+
+
+def joined(values: Any) -> tuple[Any, NDArray[np.int64]]:
+    """Texts one after the other in one buffer, a line for each; and where each of them ends.
+
+    >>> text, ends = joined(pa.array(["ab", None, "c"]))
+    >>> bytes(text), ends.tolist()
+    (b'ab\\n\\nc', [3, 4, 6])
+    """
     text = pc.fill_null(_text(values), "")
     ends = np.cumsum(np.asarray(pc.binary_length(text)).astype(np.int64) + 1)
     whole = pa.ListArray.from_arrays(pa.array([0, len(text)], pa.int32()), text)
-    joined = pc.binary_join(whole, pa.scalar("\n", pa.large_string()))
-    found, places = needles.where(joined[0].as_buffer())
-    return found, np.searchsorted(ends, places, side="right")
+    return pc.binary_join(whole, pa.scalar("\n", pa.large_string()))[0].as_buffer(), ends
 
 
 def whole_ids(values: Any, needles: Needles) -> IdArray | None:
@@ -190,12 +200,13 @@ def _tweets_in(told: Any, name: str, *, root: bool = False, depth: int = 0) -> I
     """The objects that are tweets, and neither accounts nor names of others."""
     for fields in _flat(told) if depth < 60 else ():
         if isinstance(fields, _Fields):
+            inner, fields = fields.pairs, fields.unfolded()
             whole = bool(_TEXTS & fields.keys)
             named = _REFERENCES.fullmatch(name) or any(says(word) is not None for word in fields.all("type"))
             tweet = whole or (not named and (root or _EMBEDDED.fullmatch(name)))
             if tweet and not is_account(name, fields.keys):
                 yield fields
-            for key, value in fields.pairs:
+            for key, value in inner:
                 yield from _tweets_in(value, key, depth=depth + 1)
 
 
@@ -209,6 +220,14 @@ class _Fields:
     def all(self, *keys: str) -> list[Any]:
         """What stands under some keys, in lists and in JSON in strings, too."""
         return [each for key, value in self.pairs if key in keys for each in _flat(value)]
+
+    def unfolded(self) -> _Fields:
+        """What X's pages are told of a tweet or a user, whose fields stand one level below its ID; else the object."""
+        ids, legacy = self.all("restid"), [each for each in self.all("legacy") if isinstance(each, _Fields)]
+        if not (ids and legacy):
+            return self
+        within = (pair for each in legacy for pair in each.pairs)
+        return _Fields([*self.pairs, *within, *(("id", each) for each in ids)])
 
 
 _DECODER: Final = json.JSONDecoder(object_pairs_hook=_Fields)
@@ -288,6 +307,7 @@ def _roles(
     for fields in _flat(told):
         if not isinstance(fields, _Fields):
             continue
+        inner, fields = fields.pairs, fields.unfolded()
         whole = bool(_TEXTS & fields.keys)
         account = is_account(name, fields.keys)
         if account:
@@ -312,6 +332,7 @@ def _roles(
             elif pair is not None:
                 words = [says(word) for word in fields.all(f"{pair[1]}type{pair[2]}")]
                 yield from _of_references(value, True in words if words else None, look=likely)
+        for key, value in inner:
             yield from _roles(value, key, look=likely, depth=depth + 1)
 
 

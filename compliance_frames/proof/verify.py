@@ -26,6 +26,7 @@ from compliance_frames.proof.proof import Proof as Proof
 from compliance_frames.proof.rescan import Found, rescan
 from compliance_frames.proof.sampling import Sample
 from compliance_frames.proof.search import Likely, Needles
+from compliance_frames.proof.short import ShortIds
 from compliance_frames.proof.source import source_problems, tweets_of_authors
 from compliance_frames.proof.survey import Survey
 from compliance_frames.proof.until import UNLOOKED, until, with_tweets
@@ -151,7 +152,8 @@ def _survey(
     must_erase = len(erased) > 0 or any(record.rows_dropped for record in manifest.files)
     asked = answers.asked.get("tweets") if answers.asked else None
     needles, scrubbed = Needles.of(gone), Needles(np.concatenate([gone.scrub_tweets, gone.scrub_authors]))
-    sought = Sought(gone, needles, Likely.of(gone), asked, must_erase, scrubbed)
+    short, bare = ShortIds(gone.drop_tweets, gone.drop_authors), ShortIds(gone.scrub_tweets, gone.scrub_authors)
+    sought = Sought(gone, needles, Likely.of(gone), asked, must_erase, scrubbed, short, bare)
     same = None if problems.count else source
     return Survey(root, manifest, sought=sought, sample=sample, source=same, problems=problems, progress=progress)
 

@@ -20,7 +20,7 @@ from compliance_frames.corpus.erase import erase
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.errors import PlanError, VerificationError
 from compliance_frames.proof.erased import Erased
-from compliance_frames.proof.texts import held_in_json
+from compliance_frames.proof.texts import held_in_json, placed_in_json
 
 Flag = Callable[..., pa.Table]
 Write = Callable[..., Path]
@@ -45,6 +45,11 @@ def tweet(id: int = STAYS, author: int = AUTHOR_STAYS, **more: Any) -> dict[str,
     return {"id": id, "id_str": str(id), "text": "…", "user": {"id": author}, **more}
 
 
+def on_page(id: int, **more: Any) -> dict[str, Any]:
+    """A tweet as X's own pages are told of it."""
+    return {"__typename": "Tweet", "rest_id": str(id), "legacy": {"full_text": "…", **more}}
+
+
 NULLED = {
     "a tweet": tweet(GONE),
     "its ID as text": {"id_str": str(GONE)},
@@ -57,6 +62,7 @@ NULLED = {
     "an activity": {"id": f"tag:search.twitter.com,2005:{GONE}", "body": "…"},
     "a reference of another row's": {"id": STAYS, "referenced_tweets": [{"type": "retweeted", "id": str(GONE)}]},
     "a reference that holds all of it": {"referenced_tweets": [{"type": "quoted", "id": str(GONE), "text": "…"}]},
+    "a reference that holds all but its ID": {"referenced_tweets": [{"text": "…", "author_id": AUTHOR_GONE}]},
     "a place": tweet(BARE, place={"name": "Oslo"}),
     "JSON in JSON": tweet(raw=json.dumps(tweet(quoted=json.dumps(tweet(GONE))))),
     "JSON in a list": {"tweets": [json.dumps(tweet(GONE))]},
@@ -73,6 +79,8 @@ NULLED = {
     "places beside": {"data": {"id": str(BARE)}, "includes": {"places": [{"id": "x"}]}},
 }
 KEPT = {
+    "on a page": on_page(STAYS, in_reply_to_status_id_str=str(GONE), quoted_status_id_str=str(GONE)),
+    "a place that is none, on a page": {"result": on_page(BARE, place=None)},
     "a reply": tweet(in_reply_to_status_id=GONE, conversation_id=str(GONE)),
     "a mention": tweet(entities={"user_mentions": [{"id": AUTHOR_GONE}]}),
     "a mention by name": tweet(entities={"mentions": [{"id": AUTHOR_GONE, "username": "x", "start": 3}]}),
@@ -91,6 +99,25 @@ def test_a_cell_that_holds_what_has_to_go_is_nulled(case: str, spelled: Callable
     """Tweets, authors and places at any depth, as JSON writes them or Python: the cell goes, the row stays."""
     assert erased(spelled(NULLED[case])) == "nulled"
     assert erased(spelled(NULLED[case]).encode()) == "nulled"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"quoted_status_result": {"result": on_page(GONE)}},
+        {"result": on_page(STAYS, user_id_str=str(AUTHOR_GONE))},
+        {"result": on_page(STAYS, retweeted_status_result={"result": on_page(GONE)})},
+        {"result": {"rest_id": str(AUTHOR_GONE), "legacy": {"screen_name": "x", "description": "…"}}},
+        {"result": on_page(BARE, place={"name": "Oslo"})},
+    ],
+    ids=["a quote", "an author", "a retweet", "an account", "a place"],
+)
+def test_what_pages_are_told_is_read_with_the_id_above_it(told: Any) -> None:
+    """A tweet's fields stand one level below its ID there: by cleaning and proof they are taken for one object."""
+    gone = Erased(drop_tweets=ERASURES.drop_tweets, drop_authors=ERASURES.drop_authors)
+    for text in (json.dumps(told), repr(told), json.dumps({"id": 5, "text": "…", "raw": json.dumps(told)})):
+        assert erased(text) == "nulled"
+        assert held_in_json(text, gone) or placed_in_json(text, Erased(scrub_tweets=ERASURES.scrub_tweets))
 
 
 @pytest.mark.parametrize("spelled", [json.dumps, repr], ids=["JSON", "Python"])
@@ -240,6 +267,8 @@ KEYS = st.sampled_from(
             "users",
             "entities",
             "in_reply_to_status_id",
+            "rest_id",
+            "legacy",
         ),
     ]
 )

@@ -83,6 +83,15 @@ def test_a_tweet_in_a_map_is_taken_out(write: Write, flag: Flag) -> None:
     assert cf.verify(report.destination, flag("deleted", [GONE]), source=root).verified
 
 
+def test_what_lies_below_a_null_is_not_looked_at(flag: Flag) -> None:
+    """Arrow fills it with empty texts, which are no IDs."""
+    inner = [None, {"id": "5", "text": "…", "held": {"quoted_status": {"id": str(GONE), "text": "…"}}}]
+    frame = pa.table({"id": [OWN, OWN + 1], "thread": pa.array(inner)})
+    assert frame["thread"].chunk(0).field(2).field(0).field(0).to_pylist() == ["", str(GONE)]
+    left = cf.apply(frame, flag("deleted", [GONE]))["thread"].to_pylist()
+    assert left == [None, {"id": "5", "text": "…", "held": {"quoted_status": None}}]
+
+
 #: Two texts, the first of which goes: the path to them, how they are stored, and what is left of that.
 BELOW: dict[str, Any] = {
     "items": (lambda gone, stays: [gone, stays], lambda stays: [stays]),
