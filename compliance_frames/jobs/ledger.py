@@ -296,7 +296,9 @@ class Ledger:
         with trouble_told(self.path):
             self._files.write_results(chunk.id, results)
         self.download_file(chunk).unlink(missing_ok=True)
-        return self.advance(chunk, "done", flagged=results.num_rows, checked_at=checked_at, error=None)
+        return self.advance(
+            chunk, "done", flagged=pc.count_distinct(results.column("id")).as_py(), checked_at=checked_at, error=None
+        )
 
     def halve(self, chunk: ChunkRow, error: str) -> None:
         """Put two chunks of half the size in a chunk's place."""

@@ -52,7 +52,7 @@ class Asked:
     """What the service was asked, and what it said.
 
     Attributes:
-        results: one row per flagged ID (:data:`compliance_frames.schemas.RESULTS`).
+        results: as ``check`` gives them (:data:`compliance_frames.schemas.RESULTS`).
         ids: how many IDs were answered, by type; empty where no ledger says.
     """
 

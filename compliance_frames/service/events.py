@@ -21,7 +21,7 @@ from compliance_frames.errors import ResultsError
 from compliance_frames.schemas import BOUNDED, TREATMENTS
 from compliance_frames.service.event_lines import KINDS, Event, event_in
 from compliance_frames.service.kept_files import changed_at, files_of, in_utc, named, opened
-from compliance_frames.service.settled import in_order
+from compliance_frames.service.results import one_per_reason
 
 #: A line may be a tweet among events, with another one in it.
 _LONGEST: Final = 1 << 20
@@ -191,7 +191,7 @@ class _State:
             "withheld_in_countries": pa.array(countries, BOUNDED.field("withheld_in_countries").type),
         }
         arrays = [columns[field.name].cast(field.type) for field in BOUNDED]
-        return in_order(pa.Table.from_arrays(arrays, schema=BOUNDED))
+        return one_per_reason([pa.Table.from_arrays(arrays, schema=BOUNDED)], schema=BOUNDED)
 
 
 def _known(values: Any) -> Any:

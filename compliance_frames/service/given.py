@@ -53,8 +53,8 @@ def read_results(
 
     Returns:
         A table of schema :data:`compliance_frames.schemas.RESULTS`, sorted by type and ID. Of several results for one
-        ID the strictest stays, beside those of reasons that no policy knows yet: they hide nothing. ``job_id`` is null
-        where a file does not say it. Where one says how far a user's places go, there is a column ``up_to``
+        ID there is one row for each reason, so that none hides what another asks for under some policy. ``job_id`` is
+        null where a file does not say it. Where one says how far a user's places go, there is a column ``up_to``
         (:func:`read_events`).
 
     Raises:
