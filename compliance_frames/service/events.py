@@ -60,7 +60,7 @@ def read_events(
 
     Args:
         sources: paths, patterns (``"stream/*.jsonl.gz"``) or folders, of which every file that is not hidden is read:
-            JSON lines, plain or packed with gzip.
+            JSON lines, plain or packed with gzip, zstd or bzip2.
         ignore: names of events to pass over: those that no result can express (``user_profile_modification``,
             ``favorite_delete``, ``limit``; ``tweet`` for tweets among the events). Any that stands in the files and is
             neither known nor named here is an error, so that nothing is passed over in silence.

@@ -45,7 +45,7 @@ def read_results(
 
     Args:
         sources: paths, patterns (``"results/*.jsonl.gz"``) or folders, of which every file that is not hidden is read.
-            By what they hold they are JSON lines, CSV, either of them packed with gzip, or Parquet.
+            By what they hold they are JSON lines, CSV, either of them packed with gzip, zstd or bzip2, or Parquet.
         type: what the IDs are. Found when None: by the column ``type`` of a table, or by how the service spells
             ``created_at``: ``…00.000Z`` of tweets, ``…00+00:00`` of users.
         checked_at: when the answers were given, where a file does not say so for each. The time at which it was

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -97,6 +99,26 @@ def test_paths_patterns_and_folders_lead_to_the_same_rows(tmp_path: Path) -> Non
         found = read_results(*way)
         assert found.column("type").to_pylist() == ["tweets", "users"], way
         assert found.column("id").to_pylist() == [1500000000000000001, 829985394590629888]
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "zstd": lambda data: bytes(pa.Codec("zstd").compress(data)),
+    "bz2": bz2.compress,
+}
+
+
+@pytest.mark.parametrize("packing", PACKED)
+def test_what_results_and_events_are_packed_with_does_not_matter(tmp_path: Path, packing: str) -> None:
+    """One after the other in a file, too, as tools append them; by the first bytes, whatever the name."""
+    pack = PACKED[packing]
+    event = '{"data":{"delete":{"tweet":{"id":"1"},"event_at":"2024-05-01T00:00:00Z"}}}'
+    csv = "type,id,action,reason\ntweets,20,delete,deleted\n"
+    folder = written(tmp_path, a__jsonl=pack(f"{TWEET}\n".encode()) + pack(USER.replace("+00:00", ".000Z").encode()))
+    assert read_results(folder / "a.jsonl").column("id").to_pylist() == [829985394590629888, 1500000000000000001]
+    written(tmp_path, a__csv=pack(csv.encode()), events=pack(event.encode()))
+    assert read_results(folder / "a.csv").column("id").to_pylist() == [20]
+    assert read_events(folder / "events").column("id").to_pylist() == [1]
 
 
 def test_when_it_was_checked_is_told_or_the_files_own_time(tmp_path: Path) -> None:
@@ -196,7 +218,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "l.jsonl": (f"{TWEET}\n{TWEET[:-9]}", "Line 2 .* was cut off"),
     "m.jsonl": ("[1]", "not a JSON object"),
     "n.jsonl.gz": (gzip.compress(TWEET.encode() * 100)[:-9], "not whole"),
-    "o.jsonl.zst": (b"\x28\xb5\x2f\xfd" + bytes(9), "packed with zstd"),
+    "o.jsonl.zst": (b"\x28\xb5\x2f\xfd" + bytes(9), "packed with zstd, and is not whole"),
+    "o.jsonl.bz2": (bz2.compress(TWEET.encode() * 100)[:-9], "packed with bz2, and is not whole"),
+    "cut.jsonl.zst": (
+        bytes(pa.Codec("zstd").compress(TWEET.encode() * 100))[:-9],
+        "packed with zstd, and is not whole",
+    ),
+    "o.jsonl.xz": (lzma.compress(TWEET.encode()), "packed with xz; unpack it, or pack it with gzip, zstd or bzip2"),
     "p.parquet": (b"PAR1" + bytes(40), "cannot be read as Parquet"),
     "q.jsonl": (b"\x00\x01\x02", "Line 1"),
     "r.csv": (b'"type","id"\xff\n', "no column"),
@@ -310,9 +338,10 @@ def test_results_and_events_are_told_apart(tmp_path: Path) -> None:
         read_results([folder / "results.jsonl"])  # type: ignore[arg-type]
 
 
-def test_a_packed_file_without_end_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packing", PACKED)
+def test_a_packed_file_without_end_is_refused(tmp_path: Path, packing: str) -> None:
     """A small file that unpacks to gigabytes takes neither the memory nor the day."""
-    path = written(tmp_path, a__jsonl__gz=gzip.compress(b"\n" * (1 << 26))) / "a.jsonl.gz"
+    path = written(tmp_path, a__jsonl=PACKED[packing](b"\n" * (1 << 26))) / "a.jsonl"
     with pytest.raises(ResultsError, match="times its size"):
         read_results(path)
 
