@@ -145,13 +145,14 @@ class _Answers:
 
     def of(self, small: pa.Table, columns: Columns) -> pa.Table:
         """The columns to add to a frame of these rows."""
-        row = self._first("tweets", small, columns.id)
+        row = self._first(self._of_type("tweets"), small, columns.id)
         users = self._of_type("users")
         _require_author(columns, len(users))
         if len(users) and columns.author_id is not None:
-            user = self._first("users", small, columns.author_id)
             tweets = ids_at(small, columns.id).fill_null(_ALL).to_numpy(zero_copy_only=False)
-            row = self._strictest(row, np.where(tweets <= self.up_to[user], user, -1) if len(self.up_to) else user)
+            for mildness in np.unique(self.mildness[users]):  # the strictest may reach less far than a milder one
+                user = self._first(users[self.mildness[users] == mildness], small, columns.author_id)
+                row = self._strictest(row, np.where(tweets <= self.up_to[user], user, -1))
         rows: Any = pa.array(row, mask=row < 0)
         return self.table.select(MATCHED.names).take(rows)
 
@@ -159,9 +160,8 @@ class _Answers:
         types = self.table.column("compliance_type")
         return np.flatnonzero(pc.equal(types, pa.scalar(job_type)).to_numpy())
 
-    def _first(self, job_type: str, small: pa.Table, path: str) -> IdArray:
-        """For each row of the frame the first result of its ID, or -1."""
-        mine = self._of_type(job_type)
+    def _first(self, mine: IdArray, small: pa.Table, path: str) -> IdArray:
+        """For each row of the frame the first of some results that is of its ID, or -1."""
         ids, first = np.unique(self.table.column("id").to_numpy()[mine], return_index=True)
         asked = ids_at(small, path)
         if not len(ids):
