@@ -19,6 +19,7 @@ from compliance_frames.corpus.mounts import Change, is_lazy, mounted, unwrapped
 from compliance_frames.corpus.plan import as_results
 from compliance_frames.corpus.polars_frames import with_open_words
 from compliance_frames.corpus.policy import Policy
+from compliance_frames.corpus.sampled import beside_texts
 from compliance_frames.corpus.told import told
 from compliance_frames.corpus.within import head_of
 from compliance_frames.errors import PlanError
@@ -95,8 +96,8 @@ def apply(
         id_column: path of the tweet IDs; found when None.
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
-        columns: all of these at once, and where other tweets are. Text that holds them as JSON is found by its name
-            only; of another name it is told: ``Columns(id=…, embedded=["raw"])``.
+        columns: all of these at once, and where other tweets are. Text that holds them as JSON is found by its name, or
+            by the first rows; else it is told: ``Columns(id=…, embedded=["raw"])``.
 
     Raises:
         PlanError: this is no frame, or a column is not there.
@@ -121,6 +122,7 @@ def apply(
         there = find_columns(
             small.schema, id_column=id_column, author_column=author_column, geo=geo, columns=said.columns
         )
+        there = there if said.says("embedded") else beside_texts(there, small)
         _require_author(there, sum(map(len, (erasures.drop_authors, erasures.scrub_authors, drop, scrub))))
         more = erasures.with_dropped([tweets_in(small, there, drop)])
         more = more.with_scrubbed([tweets_in(small, there, scrub)])
