@@ -270,7 +270,10 @@ def _verdict(text: str, path: str, own: int | None, flagged: _Flagged, look: boo
         found = "holds" if bare or (gone and (repeated or _is_whole(fields))) else found
     for way, fields in objects(told):
         here = way[-1] if way else name
-        if plain(here) in _REFERENCE_KEYS or _is_reference(fields):
+        nameless = _is_whole(fields) and not _TWEET_KEYS & set(
+            map(plain, map(str, fields))
+        )  # known by its author alone
+        if (plain(here) in _REFERENCE_KEYS and not nameless) or _is_reference(fields):
             continue
         if holds_account(here, map(str, fields)):
             someone = {_number(value) for value in all_of(fields, "id", "idstr")}
