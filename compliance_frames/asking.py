@@ -78,7 +78,8 @@ def check(
         progress: told of uploads, waits and downloads.
 
     Returns:
-        One row per flagged ID of the source (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
+        One row per flagged ID of the source (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID; of one
+        that was flagged for several reasons, one for each.
         An ID that is no row was clear when it was asked, unless ``Ledger.failed_ids`` has it.
 
     Raises:

@@ -48,7 +48,8 @@ KINDS: Final = {
 _TIME: Final = pa.timestamp("ms", tz="UTC")
 _WORD: Final = pa.dictionary(pa.int32(), pa.string())
 
-#: One row per flagged ID, sorted by (type, id), unique in (type, id). What came from files knows no job.
+#: One row per flagged ID; of one that was flagged for several reasons, one for each: which of them counts is for the
+#: policy to say. Sorted by (type, id, reason), and unique in them. What came from files knows no job.
 RESULTS: Final = pa.schema(
     [
         pa.field("type", _WORD, nullable=False),

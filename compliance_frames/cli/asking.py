@@ -127,7 +127,7 @@ class Answer:
     """What the service was asked, and what it said.
 
     Attributes:
-        results: one row for each flagged ID of the source.
+        results: of the flagged IDs of the source.
         submission: how many IDs of each kind were asked about.
     """
 
@@ -270,7 +270,8 @@ def check(
     if write:
         write(results)
     asked, back = asked_of(ledger), came_back(ledger)
-    display.show(heading(f"{counted(results.num_rows, 'ID')} of {source} flagged"), tables.results_table(results))
+    flagged = tables.ids_in(results)
+    display.show(heading(f"{counted(flagged, 'ID')} of {source} flagged"), tables.results_table(results))
     tables.say_returned(display, back)
     display.say(f"next: compliance-frames plan CORPUS --ledger {shlex.quote(str(ledger))}", style="dim")
     display.answer(
@@ -282,7 +283,7 @@ def check(
             "ledger": str(ledger),
             "asked": asked,
             **answer.counts,
-            "flagged": results.num_rows,
+            "flagged": flagged,
             "reasons": tables.by_type(results),
             "came_back": tables.returned(back),
             "output": None if output is None else str(output),

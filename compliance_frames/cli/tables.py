@@ -47,6 +47,16 @@ def by_type(results: pa.Table) -> dict[str, dict[str, int]]:
     return found
 
 
+def ids_in(results: pa.Table) -> int:
+    """How many IDs were flagged; one may have been for several reasons.
+
+    >>> import pyarrow as pa
+    >>> ids_in(pa.table({"type": ["tweets", "tweets"], "id": [7, 7], "reason": ["deleted", "suspended"]}))
+    1
+    """
+    return int(results.group_by(["type", "id"]).aggregate([]).num_rows)
+
+
 def results_table(results: pa.Table) -> Table:
     """Flagged IDs by reason and type."""
     counts = by_type(results)

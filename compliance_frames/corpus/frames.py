@@ -21,6 +21,7 @@ from compliance_frames.corpus.mounts import Change, is_lazy, mounted, unwrapped
 from compliance_frames.corpus.plan import as_results
 from compliance_frames.corpus.polars_frames import with_open_words
 from compliance_frames.corpus.policy import Policy
+from compliance_frames.corpus.sampled import beside_texts
 from compliance_frames.corpus.told import told
 from compliance_frames.corpus.within import head_of
 from compliance_frames.errors import PlanError
@@ -97,8 +98,8 @@ def apply(
         id_column: path of the tweet IDs; found when None.
         author_column: path of the author IDs; found when None.
         geo: paths of the columns that hold places; found when None; ``[]`` says that there are none.
-        columns: all of these at once, and where other tweets are. Text that holds them as JSON is found by its name
-            only; of another name it is told: ``Columns(id=…, embedded=["raw"])``.
+        columns: all of these at once, and where other tweets are. Text that holds them as JSON is found by its name, or
+            by the first rows; else it is told: ``Columns(id=…, embedded=["raw"])``.
 
     Raises:
         PlanError: this is no frame, or a column is not there.
@@ -123,6 +124,7 @@ def apply(
         there = find_columns(
             small.schema, id_column=id_column, author_column=author_column, geo=geo, columns=said.columns
         )
+        there = there if said.says("embedded") else beside_texts(there, small)
         _require_author(there, sum(map(len, (erasures.drop_authors, erasures.scrub_authors, drop, scrub))))
         more = erasures.with_dropped([tweets_in(small, there, drop)])
         more = more.with_scrubbed([tweets_in(small, there, scrub)])
@@ -147,13 +149,14 @@ class _Answers:
 
     def of(self, small: pa.Table, columns: Columns) -> pa.Table:
         """The columns to add to a frame of these rows."""
-        row = self._first("tweets", small, columns.id)
+        row = self._first(self._of_type("tweets"), small, columns.id)
         users = self._of_type("users")
         _require_author(columns, len(users))
         if len(users) and columns.author_id is not None:
-            user = self._first("users", small, columns.author_id)
             tweets = ids_at(small, columns.id).fill_null(_ALL).to_numpy(zero_copy_only=False)
-            row = self._strictest(row, np.where(tweets <= self.up_to[user], user, -1) if len(self.up_to) else user)
+            for mildness in np.unique(self.mildness[users]):  # the strictest may reach less far than a milder one
+                user = self._first(users[self.mildness[users] == mildness], small, columns.author_id)
+                row = self._strictest(row, np.where(tweets <= self.up_to[user], user, -1))
         rows: Any = pa.array(row, mask=row < 0)
         return self.table.select(MATCHED.names).take(rows)
 
@@ -161,9 +164,8 @@ class _Answers:
         types = self.table.column("compliance_type")
         return np.flatnonzero(pc.equal(types, pa.scalar(job_type)).to_numpy())
 
-    def _first(self, job_type: str, small: pa.Table, path: str) -> IdArray:
-        """For each row of the frame the first result of its ID, or -1."""
-        mine = self._of_type(job_type)
+    def _first(self, mine: IdArray, small: pa.Table, path: str) -> IdArray:
+        """For each row of the frame the first of some results that is of its ID, or -1."""
         ids, first = np.unique(self.table.column("id").to_numpy()[mine], return_index=True)
         asked = ids_at(small, path)
         if not len(ids):

@@ -68,7 +68,7 @@ class Pieces:
     def _of_polars(cls, frame: pl.LazyFrame) -> Pieces:
         with running(frame):
             schema = {name: kind for name, kind in frame.collect_schema().items() if kind != pl.Object}
-        empty = polars_to_arrow(pl.DataFrame(schema=schema))
+            empty = polars_to_arrow(pl.DataFrame(schema=schema))
         return cls(empty.schema, lambda names, most: _collected(frame, names, most))
 
     def tables(self, names: Sequence[str]) -> Iterator[pa.Table]:

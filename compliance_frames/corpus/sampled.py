@@ -81,6 +81,16 @@ def texts_with_tweets(file: pq.ParquetFile, columns: Columns) -> tuple[str, ...]
     return ()
 
 
+def beside_texts(columns: Columns, rows: pa.Table) -> Columns:
+    """The columns, and the text that by its first rows holds tweets.
+
+    >>> beside_texts(Columns("id"), pa.table({"id": [1], "raw": ['{"id": 1, "text": "…"}']})).embedded
+    ('raw',)
+    """
+    more = with_tweets(rows.slice(0, ROWS), unknown_texts(rows.schema, columns))
+    return dataclasses.replace(columns, embedded=(*columns.embedded, *more)) if more else columns
+
+
 def unknown_texts(schema: pa.Schema, columns: Columns) -> list[str]:
     """The columns of text of which nothing is known: tweets may lie in them, below lists and maps and in tweets, too.
 

@@ -9,6 +9,7 @@ import errno
 import os
 import tempfile
 import weakref
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,12 +17,15 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from compliance_frames.errors import IdError
-from compliance_frames.ids.sets import IdArray, sorted_unique
+from compliance_frames.ids.sets import IdArray, is_in, sorted_unique
 
 #: So many IDs are in memory at a time: 128 MB of them, and as much again while pieces become one array.
 HELD = 1 << 24
+#: So many are read at a time where some are looked up.
+_NEAR = 1 << 20
 
 
 class Run(Protocol):
@@ -218,6 +222,22 @@ class _Head:
         cut = int(np.searchsorted(self.ids, last, side="right"))
         taken, self.ids = self.ids[:cut], self.ids[cut:]
         return taken
+
+
+def is_among(values: IdArray, ids: SortedIds) -> NDArray[np.bool_]:
+    """Which of some sorted values are among IDs, of which only those near the values are read.
+
+    >>> is_among(np.array([1, 4]), InMemory(np.arange(2, 9))).tolist()
+    [False, True]
+    """
+    found = np.zeros(len(values), bool)
+    if not len(values):
+        return found
+    start = bisect_left(range(len(ids)), int(values[0]), key=lambda at: int(ids.read(at, 1)[0]))
+    while len(part := ids.read(start, _NEAR)) and part[0] <= values[-1]:
+        found |= is_in(values, part)
+        start += len(part)
+    return found
 
 
 def merged(runs: Iterable[Run], size: int) -> Iterator[IdArray]:

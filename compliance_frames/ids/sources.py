@@ -154,11 +154,14 @@ def polars_to_arrow(frame: pl.DataFrame) -> pa.Table:
     """A polars frame in Arrow, which has no integers of 128 bits: those go as text.
 
     Raises:
-        IdError: they lie in lists or structs.
+        IdError: they lie in lists or structs; or decimals are wider than polars itself bears.
 
     >>> polars_to_arrow(pl.DataFrame({"id": [20]}, schema={"id": pl.Int128}))["id"].to_pylist()
     ['20']
     """
+    wide = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal) and (kind.precision or 0) > 38]
+    if wide:  # they come from Arrow, and whatever polars does with them ends in a panic
+        raise IdError(f"Column {wide[0]!r} is of type {frame.schema[wide[0]]}, wider than 38 digits: write it as text.")
     with running(frame):
         return frame.with_columns(pl.col(pl.Int128, pl.UInt128).cast(pl.String)).to_arrow()
 

@@ -32,9 +32,9 @@ from compliance_frames.jobs.database import DATABASE, check_version, damage_told
 from compliance_frames.jobs.files import Files, trouble_told
 from compliance_frames.jobs.returned import came_back
 from compliance_frames.jobs.states import FINAL, FOLLOWS, State
-from compliance_frames.jobs.words import with_sorted_words
+from compliance_frames.jobs.words import in_one, with_sorted_words
 from compliance_frames.lock import Lock, OnWait, holder
-from compliance_frames.schemas import CAME_BACK, JOBS, RESULTS, JobType
+from compliance_frames.schemas import CAME_BACK, JOBS, JobType
 
 
 class Ledger:
@@ -193,12 +193,7 @@ class Ledger:
 
         For each ID its newest answer holds: one that was flagged once and is clear now is no row.
         """
-        parts = list(self.result_batches(type))
-        if not parts:
-            return RESULTS.empty_table()
-        table = with_sorted_words(pa.concat_tables(parts))
-        is_users = pc.equal(table.column("type"), "users").to_numpy()
-        return table.take(pa.array(np.lexsort((table.column("id").to_numpy(), is_users))))
+        return in_one(self.result_batches(type))
 
     def result_batches(self, type: JobType | None = None) -> Iterator[pa.Table]:
         """The same rows as of :meth:`results`, some of them at a time, so that all of them need not be in memory.
@@ -296,7 +291,9 @@ class Ledger:
         with trouble_told(self.path):
             self._files.write_results(chunk.id, results)
         self.download_file(chunk).unlink(missing_ok=True)
-        return self.advance(chunk, "done", flagged=results.num_rows, checked_at=checked_at, error=None)
+        return self.advance(
+            chunk, "done", flagged=pc.count_distinct(results.column("id")).as_py(), checked_at=checked_at, error=None
+        )
 
     def halve(self, chunk: ChunkRow, error: str) -> None:
         """Put two chunks of half the size in a chunk's place."""

@@ -12,20 +12,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from compliance_frames.errors import IdError
 from compliance_frames.ids.intake import Ids, joined, read_ids
-from compliance_frames.ids.sets import IdArray, is_in, without
+from compliance_frames.ids.runs import is_among
+from compliance_frames.ids.sets import IdArray, without
 from compliance_frames.ids.sources import author_column_of
 from compliance_frames.jobs.database import is_ledger
 from compliance_frames.jobs.lane import WITH_THE_SERVICE, Lane
 from compliance_frames.jobs.ledger import Ledger, lock_path
 from compliance_frames.jobs.patience import Patience, Stopped
 from compliance_frames.jobs.states import FINAL, State
-from compliance_frames.jobs.words import with_sorted_words
+from compliance_frames.jobs.words import in_one
 from compliance_frames.lock import must_be_free
 from compliance_frames.progress import GLANCE, Progress, ProgressCallback, silent
 from compliance_frames.raw.ids import raw_ids
@@ -127,7 +126,8 @@ def check(
         progress: told of uploads, waits and downloads.
 
     Returns:
-        One row per flagged ID of the source (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID.
+        One row per flagged ID of the source (:data:`compliance_frames.schemas.RESULTS`), sorted by type and ID; of one
+        that was flagged for several reasons, one for each.
         An ID that is no row was clear when it was asked, unless ``Ledger.failed_ids`` has it.
 
     Raises:
@@ -158,8 +158,7 @@ def check(
         if since is not None and any(submission.pending.values()):  # jobs of long ago, answered now: too old again
             _plan(session, questions, chunk_size, since.replace(microsecond=0))  # jobs are dated to the second
             session.work(tuple(questions), FINAL)
-        results = session.ledger.results()
-    return _of_source(results, questions)
+        return _of_source(session.ledger, questions)
 
 
 def submit(
@@ -434,15 +433,14 @@ def _not_asked(
         yield pa.array(new)
 
 
-def _of_source(results: pa.Table, questions: dict[JobType, Ids]) -> pa.Table:
-    """The results of the IDs that were asked about."""
-    ids = results.column("id").to_numpy()
-    keep = np.zeros(len(ids), bool)
+def _of_source(ledger: Ledger, questions: dict[JobType, Ids]) -> pa.Table:
+    """The results of the IDs that were asked about: a ledger may have many others."""
+    return in_one(_parts_of_source(ledger, questions))
+
+
+def _parts_of_source(ledger: Ledger, questions: dict[JobType, Ids]) -> Iterator[pa.Table]:
     for type, asked in questions.items():
-        rows = np.flatnonzero(pc.equal(results.column("type"), type).to_numpy())
-        found = ids[rows]  # sorted
-        for part in asked.sorted.slices(_SLICE):
-            values = part.to_numpy()
-            start, stop = np.searchsorted(found, values[0]), np.searchsorted(found, values[-1], side="right")
-            keep[rows[start:stop]] = is_in(found[start:stop], values)
-    return with_sorted_words(results.filter(pa.array(keep)))
+        for part in ledger.result_batches(type):
+            keep = is_among(part.column("id").to_numpy(), asked.sorted)
+            if keep.any():
+                yield part if keep.all() else part.filter(pa.array(keep))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from compliance_frames.corpus.manifest import Decision, FileRecord, Manifest, manifest_path
 from compliance_frames.durable import write_private
@@ -52,36 +53,43 @@ class Asked:
     """What the service was asked, and what it said.
 
     Attributes:
-        results: one row per flagged ID (:data:`compliance_frames.schemas.RESULTS`).
+        flagged: how many IDs were flagged, by (reason, type).
         ids: how many IDs were answered, by type; empty where no ledger says.
+        span: when the oldest and the newest answer came; None where there is none.
     """
 
-    results: pa.Table
+    flagged: Mapping[tuple[str, str], int] = field(default_factory=dict)
     ids: Mapping[str, int] = field(default_factory=dict)
+    span: tuple[datetime, datetime] | None = None
 
     @classmethod
     def of(cls, *results: pa.Table, ledger: str | os.PathLike[str] | None = None) -> Self | None:
         """From tables of results, from a ledger, or from both; None where there is neither."""
         if ledger is None:
-            return cls(pa.concat_tables(results).unify_dictionaries()) if results else None
+            return cls.counted(results) if results else None
         from compliance_frames.jobs.ledger import Ledger
 
         book = Ledger.read(Path(ledger))
-        table = pa.concat_tables(results).unify_dictionaries() if results else book.results()
-        return cls(table, {"tweets": len(book.asked("tweets")), "users": len(book.asked("users"))})
+        ids = {"tweets": len(book.asked("tweets")), "users": len(book.asked("users"))}
+        return cls.counted(results or book.result_batches(), ids)
 
-    def flagged(self) -> dict[tuple[str, str], int]:
-        """How many IDs were flagged, by (reason, type)."""
-        counts = self._frame().group_by("reason", "type").len()
-        return {(reason, kind): count for reason, kind, count in counts.iter_rows()}
+    @classmethod
+    def counted(cls, results: Iterable[pa.Table], ids: Mapping[str, int] | None = None) -> Self:
+        """From tables of results, which are gone through one at a time."""
+        flagged: Counter[tuple[str, str]] = Counter()
+        times: list[datetime] = []
+        for table in results:
+            frame = cast("pl.DataFrame", pl.from_arrow(table.select(["reason", "type"])))
+            flagged.update(
+                {(reason, kind): n for reason, kind, n in frame.group_by("reason", "type").len().iter_rows()}
+            )
+            times += pc.unique(table.column("checked_at")).drop_null().to_pylist() if _is_dated(table) else ()
+            times = [min(times), max(times)] if times else []
+        return cls(flagged, ids or {}, (times[0], times[1]) if times else None)
 
-    def span(self) -> tuple[datetime, datetime] | None:
-        """When the oldest and the newest answer came."""
-        times = self._frame()["checked_at"]
-        return None if times.is_empty() else cast("tuple[datetime, datetime]", (times.min(), times.max()))
 
-    def _frame(self) -> pl.DataFrame:
-        return cast("pl.DataFrame", pl.from_arrow(self.results))
+def _is_dated(table: pa.Table) -> bool:
+    return "checked_at" in table.column_names
 
 
 def report(
@@ -235,7 +243,7 @@ def _answers(manifest: Manifest, asked: Asked | None) -> str:
     title = "<h2>What the service answered</h2>"
     if asked is None:
         return f"{title}<p>No results were at hand for this page; the manifest names the jobs they came from.</p>"
-    flagged = asked.flagged()
+    flagged = asked.flagged
     types = sorted({kind for _, kind in flagged} | set(asked.ids))
     reasons = sorted({reason for reason, _ in flagged}, key=lambda r: -sum(flagged.get((r, t), 0) for t in types))
     rows = [[reason, *(flagged.get((reason, kind), 0) for kind in types)] for reason in reasons]
@@ -244,7 +252,7 @@ def _answers(manifest: Manifest, asked: Asked | None) -> str:
     picture = _picture(
         flagged, types, charts.across, "Flagged IDs by reason", f"{len(reasons)} reasons, {sum(flagged.values()):,} IDs"
     )
-    span = manifest.checked_at or asked.span()
+    span = manifest.checked_at or asked.span
     when = f"<p>Answers of {elements.when(span[0])}{elements.until(span)}.</p>" if span else ""
     return (
         title + when + picture + elements.table("Flagged IDs", ["Reason", *(f"#{kind}" for kind in types)], rows, foot)

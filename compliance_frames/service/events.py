@@ -21,7 +21,7 @@ from compliance_frames.errors import ResultsError
 from compliance_frames.schemas import BOUNDED, TREATMENTS
 from compliance_frames.service.event_lines import KINDS, Event, event_in
 from compliance_frames.service.kept_files import changed_at, files_of, in_utc, named, opened
-from compliance_frames.service.settled import in_order
+from compliance_frames.service.results import one_per_reason
 
 #: A line may be a tweet among events, with another one in it.
 _LONGEST: Final = 1 << 20
@@ -60,7 +60,7 @@ def read_events(
 
     Args:
         sources: paths, patterns (``"stream/*.jsonl.gz"``) or folders, of which every file that is not hidden is read:
-            JSON lines, plain or packed with gzip.
+            JSON lines, plain or packed with gzip, zstd or bzip2.
         ignore: names of events to pass over: those that no result can express (``user_profile_modification``,
             ``favorite_delete``, ``limit``; ``tweet`` for tweets among the events). Any that stands in the files and is
             neither known nor named here is an error, so that nothing is passed over in silence.
@@ -191,7 +191,7 @@ class _State:
             "withheld_in_countries": pa.array(countries, BOUNDED.field("withheld_in_countries").type),
         }
         arrays = [columns[field.name].cast(field.type) for field in BOUNDED]
-        return in_order(pa.Table.from_arrays(arrays, schema=BOUNDED))
+        return one_per_reason([pa.Table.from_arrays(arrays, schema=BOUNDED)], schema=BOUNDED)
 
 
 def _known(values: Any) -> Any:

@@ -45,7 +45,7 @@ def read_results(
 
     Args:
         sources: paths, patterns (``"results/*.jsonl.gz"``) or folders, of which every file that is not hidden is read.
-            By what they hold they are JSON lines, CSV, either of them packed with gzip, or Parquet.
+            By what they hold they are JSON lines, CSV, either of them packed with gzip, zstd or bzip2, or Parquet.
         type: what the IDs are. Found when None: by the column ``type`` of a table, or by how the service spells
             ``created_at``: ``…00.000Z`` of tweets, ``…00+00:00`` of users.
         checked_at: when the answers were given, where a file does not say so for each. The time at which it was
@@ -53,8 +53,8 @@ def read_results(
 
     Returns:
         A table of schema :data:`compliance_frames.schemas.RESULTS`, sorted by type and ID. Of several results for one
-        ID the strictest stays, beside those of reasons that no policy knows yet: they hide nothing. ``job_id`` is null
-        where a file does not say it. Where one says how far a user's places go, there is a column ``up_to``
+        ID there is one row for each reason, so that none hides what another asks for under some policy. ``job_id`` is
+        null where a file does not say it. Where one says how far a user's places go, there is a column ``up_to``
         (:func:`read_events`).
 
     Raises:

@@ -11,6 +11,8 @@ from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, cast
 
+import pyarrow as pa
+
 from compliance_frames.errors import ChecksumError, ResultsError, TransferError
 from compliance_frames.names import shown
 from compliance_frames.service.bounded import BLOCK, MOST_UNPACKED, inflated
@@ -18,9 +20,10 @@ from compliance_frames.service.bounded import BLOCK, MOST_UNPACKED, inflated
 #: What a file holds, by its first bytes.
 Kind = Literal["parquet", "lines", "csv", "nothing"]
 
-_GZIP: Final = b"\x1f\x8b"
+_PACKED: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
+_SKIPPABLE: Final = b"\x2a\x4d\x18"  # after a byte from 50 to 5F: a frame of zstd that holds no content
 _PARQUET: Final = b"PAR1"
-_OTHERS: Final = {b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bzip2", b"PK\x03\x04": "a ZIP archive", b"\xfd7zXZ": "xz"}
+_OTHERS: Final = {b"PK\x03\x04": "a ZIP archive", b"\xfd7zXZ": "xz"}
 #: Even a file of some bytes may unpack to this.
 _SLACK: Final = 1 << 20
 #: So much of a file tells what it is.
@@ -93,7 +96,7 @@ def in_utc(checked_at: datetime) -> datetime:
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file's content, unpacked where it is packed with gzip; what goes wrong is told by its name.
+    """A file's content, unpacked where it is packed with gzip, zstd or bzip2; what goes wrong is told by its name.
 
     Raises:
         ResultsError: it cannot be read, is not whole, is packed otherwise, or unpacks to more than it should.
@@ -101,25 +104,51 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
             head = file.read(8)
-            packing = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), None)
-            if packing is not None:
-                raise ResultsError(f"{named(path)} is packed with {packing}; unpack it, or pack it with gzip")
+            other = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), None)
+            if other is not None:
+                raise ResultsError(
+                    f"{named(path)} is packed with {other}; unpack it, or pack it with gzip, zstd or bzip2"
+                )
             file.seek(0)
-            if not head.startswith(_GZIP):
+            packing = _packing(head)
+            if packing is None:
                 yield file
                 return
-            most = MOST_UNPACKED * path.stat().st_size + _SLACK
-            blocks = inflated(iter(lambda: file.read(BLOCK), b""), most=most)
+            blocks = _unpacked(file, packing, most=MOST_UNPACKED * path.stat().st_size + _SLACK)
             with BufferedReader(_Blocks(blocks), 1 << 20) as unpacked:
                 yield unpacked
     except ChecksumError:
-        raise ResultsError(f"{named(path)} is packed with gzip, and is not whole: fetch or copy it again") from None
+        raise ResultsError(
+            f"{named(path)} is packed with {packing}, and is not whole: fetch or copy it again"
+        ) from None
     except TransferError:
         raise ResultsError(
             f"{named(path)} unpacks to more than {MOST_UNPACKED} times its size; it is refused"
         ) from None
     except OSError as error:
         raise ResultsError(f"{named(path)} cannot be read: {error.strerror or error}") from error
+
+
+def _packing(head: bytes) -> str | None:
+    if head[1:4] == _SKIPPABLE and 0x50 <= head[0] <= 0x5F:
+        return "zstd"
+    return next((packing for magic, packing in _PACKED.items() if head.startswith(magic)), None)
+
+
+def _unpacked(file: BinaryIO, packing: str, *, most: int) -> Iterator[bytes]:
+    """What a packed file holds, a little at a time, and no more than so many bytes."""
+    if packing == "gzip":
+        yield from inflated(iter(lambda: file.read(BLOCK), b""), most=most)
+        return
+    stream, size = pa.CompressedInputStream(file, packing), 0
+    try:
+        while block := stream.read(BLOCK):
+            size += len(block)
+            if size > most:
+                raise TransferError("The file unpacks to more than any result file would; it is refused.")
+            yield block
+    except (OSError, pa.ArrowException):
+        raise ChecksumError(f"The file begins as {packing} does, and is not whole.") from None
 
 
 def kind_of(path: Path) -> Kind:

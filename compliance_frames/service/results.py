@@ -11,13 +11,13 @@ import io
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from compliance_frames.schemas import RESULTS, TREATMENTS, JobType
+from compliance_frames.schemas import RESULTS, JobType
 from compliance_frames.service.blocks import Shapes, blocks_of
 from compliance_frames.service.columns import NEVER, Booleans, Codes, Columns, Integers
 from compliance_frames.service.lines import Row, refuse, strict
@@ -41,7 +41,7 @@ def parse(source: bytes | Path, *, type: JobType, job_id: int, checked_at: datet
 
     Returns:
         A table of schema :data:`compliance_frames.schemas.RESULTS`: one row per flagged ID, sorted by ID; of
-        several results for one ID the strictest.
+        several results for one ID one for each reason.
 
     Raises:
         ResultsError: any line is not what the service writes; the first such is named, and nothing of the file is
@@ -57,7 +57,7 @@ def parse(source: bytes | Path, *, type: JobType, job_id: int, checked_at: datet
 
 
 def read_rows(stream: BinaryIO) -> pa.Table:
-    """What the lines of a result file say by themselves: one row per ID, sorted, without type, job and time of asking.
+    """What the lines of a result file say by themselves, without type, job and time of asking: sorted, once by reason.
 
     Raises:
         ResultsError: any line is not what the service writes.
@@ -78,20 +78,22 @@ def answered(rows: pa.Table, *, type: JobType, job_id: int | None, checked_at: d
     return pa.Table.from_arrays([columns[name] for name in RESULTS.names], schema=RESULTS)
 
 
-def strictest(tables: Iterable[pa.Table], *, schema: pa.Schema = RESULTS) -> pa.Table:
-    """Many tables of results as one: one row per type and ID, the strictest (to drop before to scrub), sorted.
+def one_per_reason(tables: Iterable[pa.Table], *, schema: pa.Schema = RESULTS) -> pa.Table:
+    """Many tables of results as one, sorted: one row for each type, ID and reason, that which reaches farthest.
 
-    >>> strictest([]).num_rows
+    Another reason's row is never left out, however strict this one's is: what becomes of each is for a policy to say.
+
+    >>> one_per_reason([]).num_rows
     0
     """
     parts = [table.cast(schema) for table in tables]
-    return _one_per_id(pa.concat_tables(parts)) if parts else schema.empty_table()
+    return _once_each(pa.concat_tables(parts)) if parts else schema.empty_table()
 
 
-def _one_per_id(table: pa.Table) -> pa.Table:
-    """The strictest row of each type and ID, in their order; words in the order in which they occur."""
+def _once_each(table: pa.Table) -> pa.Table:
+    """One row of each type, ID and reason, in their order; words in the order in which they occur."""
     table = table.unify_dictionaries().combine_chunks()
-    table = table.take(_plain(_strictest_first(table), pa.int64()))
+    table = table.take(_plain(_order_of_one_each(table), pa.int64()))
     columns = [
         _by_occurrence(column) if pa.types.is_dictionary(column.type) else column
         for column in (column.combine_chunks() for column in table.columns)
@@ -99,48 +101,37 @@ def _one_per_id(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=table.schema)
 
 
-def _strictest_first(table: pa.Table) -> Integers:
+def _order_of_one_each(table: pa.Table) -> Integers:
     """Where the rows stand that are kept, sorted."""
     ids, types = _integers(table.column("id")), _types(table)
     order = np.lexsort((ids, types)) if types.any() else np.argsort(ids)
-    ids, types = ids[order], types[order]
+    sorted_ids, sorted_types = ids[order], types[order]
     repeats = np.zeros(len(ids) + 1, bool)  # whether a row has the type and ID of the row before
-    repeats[1:-1] = (ids[1:] == ids[:-1]) & (types[1:] == types[:-1])
+    repeats[1:-1] = (sorted_ids[1:] == sorted_ids[:-1]) & (sorted_types[1:] == sorted_types[:-1])
     if not repeats.any():
         return order
-    is_first, is_alone = ~repeats[:-1], ~(repeats[:-1] | repeats[1:])
-    order[is_first & ~is_alone] = _strictest_of(table, order[~is_alone])
-    return order[is_first]
+    is_alone = ~(repeats[:-1] | repeats[1:])
+    kept = np.concatenate([order[is_alone], _of_each_reason(table, order[~is_alone])])
+    return kept[np.lexsort((ids[kept], types[kept]))]  # reasons of one ID stay in their order
 
 
-def _strictest_of(table: pa.Table, rows: Integers) -> Integers:
-    """Of rows whose IDs all have several: the strictest of each ID, sorted."""
+def _of_each_reason(table: pa.Table, rows: Integers) -> Integers:
+    """Of rows whose IDs all have several: one for each reason of an ID, sorted."""
     few = table.take(_plain(rows, pa.int64()))
     words = [name for name in few.column_names if pa.types.is_dictionary(few.schema.field(name).type)]
     few = few.cast(pa.schema([f.with_type(pa.string()) if f.name in words else f for f in few.schema]))
-    few = few.append_column("_mild", _mildness(few.column("reason")))
     few = few.append_column("_row", _plain(rows, pa.int64()))
-    if "up_to" in few.column_names:  # all of a user's places are more than those up to a tweet
+    if "up_to" in few.column_names:  # all of a user's tweets are more than those up to one
         few = few.append_column("_reach", pc.negate(pc.fill_null(few.column("up_to"), 2**63 - 1)))
-    # The last keys only make the choice between equally strict results the same every time.
-    last = ("reason", "action", "redacted_at", "created_at", "checked_at", "job_id")
-    keys = ("type", "id", "_mild", "_reach", *last)
+    # The last keys only make the choice between results that ask for the same, the same every time.
+    keys = ("type", "id", "reason", "_reach", "action", "redacted_at", "created_at", "checked_at", "job_id")
     known = [(key, "ascending") for key in keys if key in few.column_names]
     few = few.take(pc.sort_indices(few, sort_keys=known))
-    ids, types = _integers(few.column("id")), _types(few)
+    ids, types, reasons = _integers(few.column("id")), _types(few), few.column("reason").combine_chunks()
     is_first = np.ones(len(rows), bool)
-    is_first[1:] = (ids[1:] != ids[:-1]) | (types[1:] != types[:-1])
+    others = np.asarray(pc.not_equal(reasons[1:], reasons[:-1]).to_numpy(zero_copy_only=False))
+    is_first[1:] = (ids[1:] != ids[:-1]) | (types[1:] != types[:-1]) | others
     return _integers(few.column("_row"))[is_first]
-
-
-def _mildness(reasons: Any) -> Any:
-    """0 where a reason drops rows, 2 where it asks for less; 1 where nobody knows yet, so that it hides no drop."""
-    drop, less = (
-        _texts([reason for reason, treatment in TREATMENTS.items() if (treatment == "drop") == drops])
-        for drops in (True, False)
-    )
-    milder = pc.if_else(pc.is_in(reasons, less), pa.scalar(2, pa.int8()), pa.scalar(1, pa.int8()))
-    return pc.if_else(pc.is_in(reasons, drop), pa.scalar(0, pa.int8()), milder)
 
 
 def _types(table: pa.Table) -> Booleans:
@@ -209,8 +200,8 @@ def _gathered(parts: Iterable[Columns]) -> Iterator[list[Columns]]:
 
 
 def _sorted(rows: Columns) -> Columns:
-    """The strictest row of each ID, sorted; words in the order in which they occur."""
-    order = _strictest_first(_table(rows))
+    """One row of each ID and reason, sorted; words in the order in which they occur."""
+    order = _order_of_one_each(_table(rows))
     codes = _plain(rows.codes.take(order), pa.int32()).dictionary_encode()
     return Columns(
         ids=rows.ids.take(order),

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.frames import apply, match
 from compliance_frames.corpus.policy import Policy
 from compliance_frames.errors import IdError, PlanError, PolicyError
@@ -280,3 +281,14 @@ def test_a_pandas_column_of_mixed_values_is_named(flag: Flag) -> None:
     frame = pd.DataFrame({"id": [1, 2], "geo": [{"place_id": "x"}, "text"]})
     with pytest.raises(PlanError, match="'geo' mixes values"):
         apply(frame, flag("scrub_geo", [1]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_that_holds_a_tweet_loses_it_whatever_its_name(flag: Flag, kind: str) -> None:
+    """As in a dataset: the first values tell; where somebody said that there is none, that is believed."""
+    table = pa.table(
+        {"id": ["1", "2"], "raw": ['{"id": 1, "text": "…", "quoted_status": {"id": 7, "text": "x"}}', None]}
+    )
+    assert rows(apply(KINDS[kind](table), flag("deleted", [7])))[0]["raw"] is None
+    told = Columns("id", embedded=[])
+    assert rows(apply(KINDS[kind](table), flag("deleted", [7]), columns=told)) == table.to_pylist()

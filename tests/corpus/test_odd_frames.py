@@ -138,6 +138,7 @@ FRAMES: dict[str, Callable[[], Any]] = {
     "wide integers in lists": lambda: pl.DataFrame(
         {"id": [7], "raw": [[7]]}, schema={"id": int, "raw": pl.List(pl.Int128)}
     ),
+    "wide decimals": lambda: pl.from_arrow(pa.table({"id": pa.array([], pa.decimal256(60, 0))})),
     "an array of structs": lambda: np.array([(7, 9)], dtype=[("id", "i8"), ("author_id", "i8")]),
 }
 

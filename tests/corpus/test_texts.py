@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import compliance_frames as cf
@@ -318,6 +318,7 @@ COLUMN = st.sampled_from(["quoted_tweet", "retweeted_status", "referenced_tweets
 
 @settings(max_examples=25, deadline=None)
 @given(texts=st.lists(WRITTEN, min_size=1, max_size=12), column=COLUMN)
+@example(texts=[json.dumps([{"author_id": AUTHOR_GONE, "text": "…"}])], column="referenced_tweets")
 def test_what_was_cleaned_verifies_and_what_was_not_does_not(
     tmp_path_factory: pytest.TempPathFactory, flag: Flag, texts: list[str], column: str
 ) -> None:

@@ -111,6 +111,26 @@ def test_an_unbounded_result_of_the_same_user_is_the_stricter(tmp_path: Path) ->
         assert cf.match(frame, *results).column("compliance_reason").null_count == 0
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["suspended", "withheld", "scrub_geo"]), st.none() | st.integers(0, 9)), max_size=5
+    )
+)
+def test_a_frame_is_matched_by_the_strictest_that_reaches_a_tweet(said: list[tuple[str, int | None]]) -> None:
+    """One that is stricter, and for earlier tweets only, hides no other."""
+    frame = pa.table({"id": [FIRST + n for n in range(10)], "author_id": [7] * 10})
+    tables = [bounded((7, last), reason=reason) for reason, last in said]
+    expected = [
+        min(
+            (reason for reason, last in said if last is None or n <= last),
+            key=["suspended", "withheld", "scrub_geo"].index,
+            default=None,
+        )
+        for n in range(10)
+    ]
+    assert cf.match(frame, *tables).column("compliance_reason").to_pylist() == expected
+
+
 def test_a_policy_that_drops_drops_up_to_the_tweet(tmp_path: Path) -> None:
     """The bound holds for whatever becomes of the rows."""
     (tmp_path / "corpus").mkdir()

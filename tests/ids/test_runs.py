@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compliance_frames.errors import IdError
+from compliance_frames.ids import runs
 from compliance_frames.ids.intake import read_ids
 from compliance_frames.ids.runs import Collector, OnDisk
 
@@ -101,3 +102,17 @@ def test_a_corpus_larger_than_the_memory_is_read_in_little_of_it(tmp_path: Path)
         for where in ("disk", "memory")
     }
     assert 2 * growth["disk"] < growth["memory"], growth
+
+
+@settings(max_examples=25)
+@given(st.lists(st.integers(0, 60)), st.lists(st.integers(0, 60)), st.booleans())
+def test_values_are_looked_up_among_ids_wherever_these_are(values: list[int], ids: list[int], on_disk: bool) -> None:
+    """As a set would; of the IDs a few at a time are read."""
+    sorted_ids = np.array(sorted(set(ids)), np.int64)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "_NEAR", 3)
+        among: runs.SortedIds = runs.OnDisk(Path(folder)) if on_disk else runs.InMemory(sorted_ids)
+        if isinstance(among, runs.OnDisk):
+            among.append(sorted_ids)
+        wanted = np.array(sorted(values), np.int64)
+        assert runs.is_among(wanted, among).tolist() == [value in set(ids) for value in wanted.tolist()]

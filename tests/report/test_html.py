@@ -118,7 +118,7 @@ def read(text: str) -> str:
 def everything() -> str:
     return page(
         manifest(record("date=2024-05-01/a.parquet", dropped=3), record("date=2024-05-02/a.parquet", scrubbed=1)),
-        asked=Asked(results(("tweets", 1, "deleted"), ("users", 2, "suspended")), {"tweets": 20, "users": 5}),
+        asked=Asked.counted([results(("tweets", 1, "deleted"), ("users", 2, "suspended"))], {"tweets": 20, "users": 5}),
         proof=PROOF,
         name="clean",
     )
@@ -149,7 +149,7 @@ def test_nothing_from_outside_becomes_markup() -> None:
         policy={evil: "drop"},
     )
     proof = {"statement": evil, "checks": [{"name": evil, "what": evil, "counted": evil}]}
-    asked = Asked(results(("tweets", 1, evil)), {"tweets": 1})
+    asked = Asked.counted([results(("tweets", 1, evil))], {"tweets": 1})
     for text in (
         page(made, asked=asked, proof=proof, name=evil),
         page(made, asked=asked, problems=[evil], name=evil),
@@ -327,7 +327,7 @@ def test_without_the_drawing_libraries_the_page_has_tables_and_says_so(tmp_path:
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_html import manifest, record, results\n"
         "text = page(manifest(record('date=2024-05-01/a', dropped=1)), name='x', "
-        "asked=Asked(results(('tweets', 1, 'deleted'))))\n"
+        "asked=Asked.counted([results(('tweets', 1, 'deleted'))]))\n"
         "print('<svg' in text, 'compliance-frames[report]' in text, '<td>deleted</td>' in text)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -398,7 +398,7 @@ def test_a_page_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
 def test_no_results_at_all_make_an_empty_table_and_no_picture() -> None:
     """A corpus in which everything is still there has a page too."""
-    text = page(manifest(record("date=2024-05-01/a")), asked=Asked(results(), {"tweets": 10}), name="clean")
+    text = page(manifest(record("date=2024-05-01/a")), asked=Asked.counted([results()], {"tweets": 10}), name="clean")
     assert "flagged in all 0" in read(text)
     assert "<svg" not in text
 
@@ -406,7 +406,7 @@ def test_no_results_at_all_make_an_empty_table_and_no_picture() -> None:
 def test_the_span_of_the_answers_is_told() -> None:
     """Old answers are seen to be old."""
     later = datetime(2024, 6, 3, 8, 0, tzinfo=UTC)
-    text = read(page(manifest(record("a"), checked_at=(NOW, later)), asked=Asked(results()), name="clean"))
+    text = read(page(manifest(record("a"), checked_at=(NOW, later)), asked=Asked.counted([results()]), name="clean"))
     assert "Answers of 2024-06-01 12:30 UTC to 2024-06-03 08:00 UTC" in text
     assert html.MOST_DATES > 31
 

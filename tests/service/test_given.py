@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,6 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compliance_frames.corpus.frames import apply
+from compliance_frames.corpus.policy import Policy
 from compliance_frames.errors import IdError, ResultsError
 from compliance_frames.schemas import RESULTS, TREATMENTS
 from compliance_frames.service.events import read_events
@@ -95,6 +99,26 @@ def test_paths_patterns_and_folders_lead_to_the_same_rows(tmp_path: Path) -> Non
         found = read_results(*way)
         assert found.column("type").to_pylist() == ["tweets", "users"], way
         assert found.column("id").to_pylist() == [1500000000000000001, 829985394590629888]
+
+
+PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "zstd": lambda data: bytes(pa.Codec("zstd").compress(data)),
+    "bz2": bz2.compress,
+}
+
+
+@pytest.mark.parametrize("packing", PACKED)
+def test_what_results_and_events_are_packed_with_does_not_matter(tmp_path: Path, packing: str) -> None:
+    """One after the other in a file, too, as tools append them; by the first bytes, whatever the name."""
+    pack = PACKED[packing]
+    event = '{"data":{"delete":{"tweet":{"id":"1"},"event_at":"2024-05-01T00:00:00Z"}}}'
+    csv = "type,id,action,reason\ntweets,20,delete,deleted\n"
+    folder = written(tmp_path, a__jsonl=pack(f"{TWEET}\n".encode()) + pack(USER.replace("+00:00", ".000Z").encode()))
+    assert read_results(folder / "a.jsonl").column("id").to_pylist() == [829985394590629888, 1500000000000000001]
+    written(tmp_path, a__csv=pack(csv.encode()), events=pack(event.encode()))
+    assert read_results(folder / "a.csv").column("id").to_pylist() == [20]
+    assert read_events(folder / "events").column("id").to_pylist() == [1]
 
 
 def test_when_it_was_checked_is_told_or_the_files_own_time(tmp_path: Path) -> None:
@@ -194,7 +218,13 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "l.jsonl": (f"{TWEET}\n{TWEET[:-9]}", "Line 2 .* was cut off"),
     "m.jsonl": ("[1]", "not a JSON object"),
     "n.jsonl.gz": (gzip.compress(TWEET.encode() * 100)[:-9], "not whole"),
-    "o.jsonl.zst": (b"\x28\xb5\x2f\xfd" + bytes(9), "packed with zstd"),
+    "o.jsonl.zst": (b"\x28\xb5\x2f\xfd" + bytes(9), "packed with zstd, and is not whole"),
+    "o.jsonl.bz2": (bz2.compress(TWEET.encode() * 100)[:-9], "packed with bz2, and is not whole"),
+    "cut.jsonl.zst": (
+        bytes(pa.Codec("zstd").compress(TWEET.encode() * 100))[:-9],
+        "packed with zstd, and is not whole",
+    ),
+    "o.jsonl.xz": (lzma.compress(TWEET.encode()), "packed with xz; unpack it, or pack it with gzip, zstd or bzip2"),
     "p.parquet": (b"PAR1" + bytes(40), "cannot be read as Parquet"),
     "q.jsonl": (b"\x00\x01\x02", "Line 1"),
     "r.csv": (b'"type","id"\xff\n', "no column"),
@@ -308,9 +338,10 @@ def test_results_and_events_are_told_apart(tmp_path: Path) -> None:
         read_results([folder / "results.jsonl"])  # type: ignore[arg-type]
 
 
-def test_a_packed_file_without_end_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("packing", PACKED)
+def test_a_packed_file_without_end_is_refused(tmp_path: Path, packing: str) -> None:
     """A small file that unpacks to gigabytes takes neither the memory nor the day."""
-    path = written(tmp_path, a__jsonl__gz=gzip.compress(b"\n" * (1 << 26))) / "a.jsonl.gz"
+    path = written(tmp_path, a__jsonl=PACKED[packing](b"\n" * (1 << 26))) / "a.jsonl"
     with pytest.raises(ResultsError, match="times its size"):
         read_results(path)
 
@@ -325,29 +356,67 @@ def test_a_table_of_far_more_rows_than_bytes_is_refused(tmp_path: Path) -> None:
         read_results(tmp_path / "a.parquet", type="tweets")
 
 
-REASONS = ["deleted", "suspended", "scrub_geo", "withheld", "aaa"]
-ROWS = st.lists(
-    st.tuples(st.sampled_from(["tweets", "users"]), st.integers(1, 4), st.sampled_from(REASONS)), max_size=12
+REASONS = ["deleted", "protected", "scrub_geo", "withheld", "aaa"]
+TOLD = st.tuples(
+    st.sampled_from(["tweets", "users"]),
+    st.integers(1, 3),
+    st.sampled_from(REASONS),
+    st.sampled_from([None, None, 5, 9]),
 )
+#: What somebody may make of the reasons: each of them counts for nothing in some policy, and for much in another.
+POLICIES = [
+    Policy.default().treat(withheld="keep", aaa="scrub_geo"),
+    Policy.default().treat(protected="keep", withheld="drop", aaa="keep"),
+    Policy.default().treat(deleted="keep", withheld="keep", aaa="drop"),
+    Policy.default().treat(deleted="scrub_geo", protected="scrub_geo", withheld="drop", aaa="drop"),
+]
 
 
-@given(st.lists(ROWS, max_size=3))
-def test_of_many_results_the_strictest_stay_and_none_hides_another(drawn: list[list[tuple[str, int, str]]]) -> None:
-    """A reference row by row: one row for what is known, and one for each reason that nobody has settled."""
-    found = settled([table(*rows) for rows in drawn])
-    said = {(row["type"], row["id"], row["reason"]) for row in found.to_pylist()}
-    assert len(said) == found.num_rows
-    given_rows = {row for rows in drawn for row in rows}
-    assert said <= given_rows
-    assert {row for row in said if row[2] not in TREATMENTS} == {row for row in given_rows if row[2] not in TREATMENTS}
-    for type, id, _ in given_rows:
-        reasons = {reason for a, b, reason in given_rows if (a, b) == (type, id) and reason in TREATMENTS}
-        kept = [reason for a, b, reason in said if (a, b) == (type, id) and reason in TREATMENTS]
-        assert len(kept) == bool(reasons)
-        if reasons - {"scrub_geo"}:
-            assert kept != ["scrub_geo"]
+def bounded(*rows: tuple[str, int, str, int | None]) -> pa.Table:
+    """Results, some of them for no more than a user's tweets up to one."""
+    up_to = [last if type == "users" else None for type, _, _, last in rows]
+    return table(*(row[:3] for row in rows)).append_column("up_to", pa.array(up_to, pa.int64()))
+
+
+def asked_for(results: pa.Table, policy: Policy) -> dict[tuple[str, int, int], str]:
+    """What results ask for, row by row: of each tweet, and of each user's tweets by their IDs."""
+    found: dict[tuple[str, int, int], set[str]] = {}
+    for row in results.to_pylist():
+        treatment = policy.treatment(row["type"], row["action"], row["reason"])
+        for tweet in range(1, 12) if row["type"] == "users" else [row["id"]]:
+            if row.get("up_to") is None or tweet <= row["up_to"]:
+                found.setdefault((row["type"], row["id"], tweet), set()).add(treatment)
+    return {key: min(said, key=["drop", "scrub_geo", "keep"].index) for key, said in found.items()}
+
+
+@given(st.lists(st.lists(TOLD, max_size=8), max_size=3))
+def test_of_many_results_none_hides_what_another_asks_for(drawn: list[list[tuple[str, int, str, int | None]]]) -> None:
+    """Whatever becomes of a reason, and however far it reaches: a row stands for others of its own reason alone."""
+    found = settled([bounded(*rows) for rows in drawn])
     keys = [(row["type"], row["id"], row["reason"]) for row in found.to_pylist()]
-    assert keys == sorted(keys)
+    assert keys == sorted(set(keys)) == sorted({row[:3] for rows in drawn for row in rows})
+    together = bounded(*(row for rows in drawn for row in rows))
+    for policy in POLICIES:
+        assert asked_for(found, policy) == asked_for(together, policy)
+
+
+def test_a_drop_up_to_some_tweet_hides_no_scrub_of_all(tmp_path: Path) -> None:
+    """Both have their effect: the tweets before go, and those after lose their places."""
+    pq.write_table(bounded(("users", 7, "suspended", 20)), tmp_path / "a.parquet")
+    pq.write_table(table(("users", 7, "scrub_geo")), tmp_path / "b.parquet")
+    frame = pa.table({"id": [10, 30], "author_id": [7, 7], "geo": ["x", "y"]})
+    assert apply(frame, read_results(tmp_path)).to_pylist() == [{"id": 30, "author_id": 7, "geo": None}]
+
+
+def test_what_is_kept_of_one_reason_goes_for_another(tmp_path: Path) -> None:
+    """Of an account that was protected and then suspended, a policy that keeps what is protected keeps nothing."""
+    lines = [USER.replace("deleted", reason) for reason in ("protected", "suspended")]
+    frame = pa.table({"id": [10], "author_id": [829985394590629888]})
+    policy = Policy.default().treat(protected="keep")
+    for name, content in (("a.jsonl", lines[:1]), ("b.jsonl", lines[1:]), ("c.jsonl", lines)):
+        (tmp_path / name).write_text("\n".join(content))
+    for sources in ([tmp_path / "a.jsonl", tmp_path / "b.jsonl"], [tmp_path / "c.jsonl"]):
+        assert apply(frame, read_results(*sources), policy=policy, geo=[]).num_rows == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**63 - 1), st.sampled_from(sorted(TREATMENTS))), max_size=10))
