@@ -17,7 +17,7 @@ from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.group import Sought
 from compliance_frames.proof.rawnamed import looks_like_retweet
-from compliance_frames.proof.rawpieces import Piece, batches, pieces
+from compliance_frames.proof.rawpieces import Piece, batches, is_ambiguous, pieces
 from compliance_frames.proof.rawvalues import Stands, own_in, records_of, repeats_of, stands_in
 from compliance_frames.proof.rawvalues import number as id_of
 from compliance_frames.proof.references import is_pair
@@ -57,18 +57,27 @@ def look_at_raw(path: Path, record: FileRecord, columns: ColumnPaths, sought: So
 
 
 def records_counted(
-    found: Iterator[Piece], record: FileRecord, columns: ColumnPaths, told: list[int]
-) -> Iterator[Piece]:
-    """The same pieces; how many records they are stands in a list once they came to their end."""
+    found: Iterator[tuple[Piece, bool]], record: FileRecord, columns: ColumnPaths, told: list[int]
+) -> Iterator[tuple[Piece, bool]]:
+    """The same pieces; how many records they are stands in a list once they came to their end.
+
+    Args:
+        found: pieces, and whether something stands in each that had to go: then it is none where readers differ in it.
+        record: what the manifest says of the file.
+        columns: where its IDs are.
+        told: the list.
+    """
     count, header = 0, None
-    for piece in found:
-        if record.raw != "csv":
+    for piece, suspect in found:
+        if suspect and is_ambiguous(piece, record):
+            pass
+        elif record.raw != "csv":
             count += len(records_of(piece.value, columns))
         elif header is None:
             header = piece.value or []
         else:
             count += is_record(piece.value, header, columns)
-        yield piece
+        yield piece, suspect
     told.append(count)
 
 
@@ -133,7 +142,8 @@ class _Raw:
             self._values(batch, hits)
         for piece in (piece for piece, hit in zip(batch, hits, strict=True) if hit):
             self._texts(piece)
-            if piece.value is None and len(self._sought.needles.in_bytes(_bytes(piece.text))):
+            unread = piece.value is None or is_ambiguous(piece, self._record)
+            if unread and len(self._sought.needles.in_bytes(_bytes(piece.text))):
                 self.tell("an ID of what had to go stands in a line that cannot be read")
         for (spot, named), cells in self._found.items():
             ids, rows, places = zip(*cells, strict=True)

@@ -143,6 +143,8 @@ def json_lines(stream: IO[bytes]) -> Iterator[Unit]:
                 unit.problem = f"is not JSON ({error.msg})"
             except RecursionError:
                 unit.problem = "is nested too deeply"
+            except ValueError:  # Python takes no number of thousands of digits
+                unit.problem = "holds a number of thousands of digits"
         yield unit
 
 
@@ -166,11 +168,13 @@ def csv_records(stream: IO[bytes], delimiter: str) -> Iterator[Unit]:
     [['id', 'text'], ['7', 'one\ntwo']]
     """
     read: list[Unit] = []
+    open_at_end: list[bool] = []
 
     def feed() -> Iterator[str]:
         for line in _lines(stream):
             read.append(line)
             yield line.text
+        open_at_end.append(bool(read))  # a record that wants more lines than there are
 
     reader = csv.reader(feed(), delimiter=delimiter)
     while True:
@@ -181,8 +185,10 @@ def csv_records(stream: IO[bytes], delimiter: str) -> Iterator[Unit]:
             break
         except csv.Error as error:
             problem = f"is no record ({error})"
+        if any(open_at_end) and not problem:
+            problem = "has a quote that is never closed: nobody knows how many records follow it"
         text = "".join(line.text for line in read)
-        yield Unit(text, read[0].line, read[0].before, value=fields or None, problem=problem)
+        yield Unit(text, read[0].line, read[0].before, value=None if problem else fields or None, problem=problem)
         read.clear()
 
 
@@ -275,6 +281,8 @@ class _Text:
                 problem = f"is not JSON ({error.msg})"
             except RecursionError:
                 raise self.failure("is nested too deeply") from None
+            except ValueError:
+                problem = "holds a number of thousands of digits"
             if len(self._held) - self._at > LONGEST:
                 raise self.failure(f"begins a value of more than {LONGEST:,} characters, or is not JSON ({problem})")
             if not self._more(size) and problem:
