@@ -23,7 +23,7 @@ from compliance_frames.ids.slices import IdSet, any_between, bounds, is_in
 _FEWEST: Final = 10**10
 #: Bytes that are read at once, and those that are looked at twice because an ID may lie across.
 _PIECE: Final = 1 << 20
-_OVERLAP: Final = 24
+_OVERLAP: Final = 80
 #: Of a file no more than this is looked into, unpacked: verifying looks into all of it.
 _MOST: Final = 1 << 28
 _DEEPEST: Final = 3
@@ -112,6 +112,8 @@ class _Look:
             at = self._digits(piece)
             if at is None and not text:
                 at = self._words(piece)
+            if at is None and not text and self._digits(piece.replace(b"\0", b"")) is not None:
+                at = 0  # digits of two or four bytes each, as spreadsheets write "Unicode text"
             if at is not None:
                 line = lines + piece.count(b"\n", 0, at)
                 return Named(f"line {line:,}" if text else f"byte {start + at:,}")

@@ -26,7 +26,7 @@ from compliance_frames.errors import IdError, PlanError
 from compliance_frames.ids.parse import looks_hashed
 from compliance_frames.ids.sets import IdArray
 from compliance_frames.ids.slices import IdSet, is_in
-from compliance_frames.raw.fields import emptied
+from compliance_frames.raw.fields import emptied, quoted_soundly
 from compliance_frames.raw.forms import seen_in, units_of
 from compliance_frames.raw.packed import opened, packed
 from compliance_frames.raw.records import (
@@ -313,9 +313,9 @@ class _Table:
     def texts(self, block: Sequence[Unit], sifted: Sifted) -> Iterator[str | None]:
         """What is left of each piece."""
         reading = self._reading
-        ids = np.array([self._id(unit) for unit in block], np.int64)
-        rows = ids > -2
         suspects = frozenset(sifted.lines.tolist())
+        ids = np.array([self._id(unit, at in suspects) for at, unit in enumerate(block)], np.int64)
+        rows = ids > -2
         unasked = reading.unasked(ids)
         left = self._left([unit for at, unit in enumerate(block) if at in suspects and rows[at]], sifted)
         for at, unit in enumerate(block):
@@ -332,7 +332,7 @@ class _Table:
                 reading.counts += Counts(1, int(not gone), int(gone), rows_unchecked=int(unchecked))
                 yield text
 
-    def _id(self, unit: Unit) -> int:
+    def _id(self, unit: Unit, suspect: bool) -> int:
         """The tweet ID of a record; -1 of a user, -2 where it is none."""
         fields = unit.value
         if fields is None:
@@ -344,6 +344,9 @@ class _Table:
         assert self._names is not None
         if len(fields) != len(self._names):
             unit.problem = f"has {len(fields):,} fields, and the header has {len(self._names):,}"
+            return -2
+        if suspect and '"' in unit.text and not quoted_soundly(unit.text, self._reading.form.delimiter):
+            unit.problem = "has quotes that make no sense, so that other records may lie in it"
             return -2
         self._must_know_references(unit)
         own = fields[self._at[self._columns.id]]

@@ -24,7 +24,7 @@ from compliance_frames.proof.footer import MAGIC
 from compliance_frames.proof.search import Needles
 
 _PIECE: Final = 1 << 20
-_OVERLAP: Final = 40
+_OVERLAP: Final = 80
 #: What is packed has one of these soon; a NUL alone a small file may lack.
 _NEVER_IN_TEXT: Final = bytes({*range(32)} - {*b"\b\t\n\v\f\r\x1b"})
 #: More than this is not unpacked: a small file can hold more zeros than there is patience.
@@ -79,6 +79,8 @@ class _Look:
         piece = head
         while piece:
             self.found.append(self.needles.in_bytes(piece, foreign=True))
+            if b"\0" in piece:  # digits of two or four bytes each, as spreadsheets write "Unicode text"
+                self.found.append(self.needles.in_bytes(piece.replace(b"\0", b"")))
             text = text and len(piece.translate(None, _NEVER_IN_TEXT)) == len(piece)
             fresh = file.read(_PIECE)
             self._unpacked += len(fresh) * (depth > 0)

@@ -17,12 +17,12 @@ from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.group import Sought
 from compliance_frames.proof.rawnamed import looks_like_retweet
-from compliance_frames.proof.rawpieces import Piece, batches, pieces
+from compliance_frames.proof.rawpieces import Piece, batches, is_ambiguous, pieces
+from compliance_frames.proof.rawvalues import Stands, own_in, records_of, repeats_of, stands_in
 from compliance_frames.proof.rawvalues import number as id_of
-from compliance_frames.proof.rawvalues import records_of, repeats_of, stands_in
 from compliance_frames.proof.references import is_pair
 from compliance_frames.proof.rescan import ids_of, pairs
-from compliance_frames.proof.roles import Layout, Role, whose
+from compliance_frames.proof.roles import Layout, Role, Whose, whose
 from compliance_frames.proof.texts import held_in_json
 
 _HELD: Final = {
@@ -57,18 +57,27 @@ def look_at_raw(path: Path, record: FileRecord, columns: ColumnPaths, sought: So
 
 
 def records_counted(
-    found: Iterator[Piece], record: FileRecord, columns: ColumnPaths, told: list[int]
-) -> Iterator[Piece]:
-    """The same pieces; how many records they are stands in a list once they came to their end."""
+    found: Iterator[tuple[Piece, bool]], record: FileRecord, columns: ColumnPaths, told: list[int]
+) -> Iterator[tuple[Piece, bool]]:
+    """The same pieces; how many records they are stands in a list once they came to their end.
+
+    Args:
+        found: pieces, and whether something stands in each that had to go: then it is none where readers differ in it.
+        record: what the manifest says of the file.
+        columns: where its IDs are.
+        told: the list.
+    """
     count, header = 0, None
-    for piece in found:
-        if record.raw != "csv":
+    for piece, suspect in found:
+        if suspect and is_ambiguous(piece, record):
+            pass
+        elif record.raw != "csv":
             count += len(records_of(piece.value, columns))
         elif header is None:
             header = piece.value or []
         else:
             count += is_record(piece.value, header, columns)
-        yield piece
+        yield piece, suspect
     told.append(count)
 
 
@@ -100,11 +109,13 @@ def authorship(path: Path, record: FileRecord, columns: ColumnPaths) -> Iterator
 
 
 def _written(value: Any, columns: ColumnPaths) -> list[tuple[int, int]]:
-    found: dict[int, tuple[set[int], set[int]]] = {}
-    for each in stands_in(value, columns):
-        if each.role in ("tweet", "author"):
-            found.setdefault(each.record, (set(), set()))[each.role == "author"].add(each.id)
-    return [(own, author) for tweets, authors in found.values() for own in tweets for author in authors]
+    found = []
+    for record in records_of(value, columns):
+        told = list(own_in(record, 0, columns))
+        tweets = {each.id for each in told if each.role == "tweet"}
+        authors = {each.id for each in told if each.role == "author"}
+        found += [(own, author) for own in tweets for author in authors]
+    return found
 
 
 class _Raw:
@@ -114,6 +125,7 @@ class _Raw:
         self._record, self._columns, self._sought = record, columns, sought
         self._sift = Sift(sought.erased)
         self._header: list[str] | None = None
+        self._found: dict[tuple[Spot, Whose], list[tuple[int, int, int]]] = {}
         self.findings = Findings()
         self.records = 0
 
@@ -130,8 +142,14 @@ class _Raw:
             self._values(batch, hits)
         for piece in (piece for piece, hit in zip(batch, hits, strict=True) if hit):
             self._texts(piece)
-            if piece.value is None and len(self._sought.needles.in_bytes(_bytes(piece.text))):
+            unread = piece.value is None or is_ambiguous(piece, self._record)
+            if unread and len(self._sought.needles.in_bytes(_bytes(piece.text))):
                 self.tell("an ID of what had to go stands in a line that cannot be read")
+        for (spot, named), cells in self._found.items():
+            ids, rows, places = zip(*cells, strict=True)
+            found = Cells(spot, named, pa.array(ids, pa.int64()), np.array(rows), np.array(places))
+            self.findings.cells.append(found)
+        self._found = {}
 
     def _values(self, batch: Sequence[Piece], hits: Sequence[bool]) -> None:
         asked: list[int] = []
@@ -146,7 +164,7 @@ class _Raw:
         self._unasked(np.array(asked, np.int64))
 
     def _asked(self, record: dict[str, Any]) -> int | None:
-        return next((each.id for each in stands_in(record, self._columns) if each.own), None)
+        return next((each.id for each in own_in(record, 0, self._columns) if each.own), None)
 
     def _unasked(self, ids: IdArray) -> None:
         if self._sought.asked is not None:
@@ -155,19 +173,21 @@ class _Raw:
     def _cells(self, value: Any) -> None:
         told = list(stands_in(value, self._columns))
         for each in told:
-            row = self.records + max(each.record, 0)
-            spot = Spot(self._record.path, None, each.column, each.role, each.places, each.own, each.unsaid)
-            bits = np.array([(1 << len(each.places)) - 1])
-            self._add(spot, each.role, (each.column,), [each.id], np.array([row]), bits)
+            if each.role != "tweet" and not each.unsaid:
+                self.findings.counted[each.role] += 1
+            self._add(each, self.records + max(each.record, 0))
         named = sorted(numbers_in(value) - {each.id for each in told if not each.unsaid})
+        self.findings.counted["mention"] += len(named)
         spot = Spot(self._record.path, None, "", "mention")
         for path in (("id",), ("user_id",)) if named else ():  # nobody knows whom a bare number names
-            self._add(spot, "mention", path, named, np.full(len(named), self.records), None)
+            cells = self._found.setdefault((spot, whose("mention", path)), [])
+            cells += [(each, self.records, 0) for each in named]
 
-    def _add(self, spot: Spot, role: Role, path: tuple[str, ...], ids: list[int], rows: Any, places: Any) -> None:
-        if role != "tweet" and path != ("user_id",) and not spot.unsaid:
-            self.findings.counted[role] += len(ids)
-        self.findings.cells.append(Cells(spot, whose(role, path), pa.array(ids, pa.int64()), rows, places))
+    def _add(self, each: Stands, row: int) -> None:
+        """One more ID to look up; those of one spot are told of together."""
+        spot = Spot(self._record.path, None, each.column, each.role, each.places, each.own, each.unsaid)
+        cells = self._found.setdefault((spot, whose(each.role, (each.column,))), [])
+        cells.append((each.id, row, (1 << len(each.places)) - 1))
 
     def _rows(self, batch: Sequence[Piece], hits: Sequence[bool]) -> None:
         rows, suspects = [], []
@@ -186,11 +206,8 @@ class _Raw:
     def _repeated(self, fields: dict[str, Any], row: int) -> None:
         """What a record repeats, by all that its fields say: those beside each other, lists and JSON in them."""
         for each in repeats_of(fields, 0):
-            if each.unsaid and is_pair(each.column):  # told of already
-                continue
-            spot = Spot(self._record.path, None, each.column, each.role, unsaid=each.unsaid)
-            named = whose(each.role, (each.column,))
-            self.findings.cells.append(Cells(spot, named, pa.array([each.id], pa.int64()), np.array([row]), None))
+            if not (each.unsaid and is_pair(each.column)):  # or it was told of already
+                self._add(each, row)
 
     def _own_table(self, rows: list[list[str]]) -> Iterator[pa.RecordBatch]:
         if rows and self._header:

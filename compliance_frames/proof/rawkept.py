@@ -40,11 +40,12 @@ def _compared(
     source: Path, cleaned: Path, record: FileRecord, manifest: Manifest, erased: Erased
 ) -> tuple[str | None, int]:
     rows: list[int] = []
-    counted = records_counted(pieces(source, record), record, manifest.columns_of(record), rows)
-    before = _suspected(counted, Sift(erased), everything=manifest.unchecked == "drop")
+    found = _suspected(pieces(source, record), Sift(erased))
+    before = records_counted(found, record, manifest.columns_of(record), rows)
+    everything = manifest.unchecked == "drop"
     number = 0
     for number, after in enumerate(pieces(cleaned, record), start=1):
-        if not any(_is_left_of(piece, after, suspect, record) for piece, suspect in before):
+        if not any(_is_left_of(piece, after, suspect or everything, record) for piece, suspect in before):
             return f"piece {number:,} of it is not one of the source's, in their order, or was changed in it", number
     for _ in before:  # to the end, where it is known how many records there are
         pass
@@ -53,10 +54,10 @@ def _compared(
     return None, number
 
 
-def _suspected(found: Iterator[Piece], sift: Sift, *, everything: bool) -> Iterator[tuple[Piece, bool]]:
+def _suspected(found: Iterator[Piece], sift: Sift) -> Iterator[tuple[Piece, bool]]:
     """Pieces, and whether something in each may have had to go."""
     for batch in batches(found):
-        yield from ((piece, hit or everything) for piece, hit in zip(batch, sift.hits(batch), strict=True))
+        yield from zip(batch, sift.hits(batch), strict=True)
 
 
 def _is_left_of(before: Piece, after: Piece, suspect: bool, record: FileRecord) -> bool:

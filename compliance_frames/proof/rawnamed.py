@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from compliance_frames.proof.references import looks_so, pairs_among, says
@@ -87,6 +88,7 @@ def looks_like_retweet(tweet: dict[str, Any]) -> bool:
     return any(str(value).lower() in ("true", "1", "t") for key, value in tweet.items() if _bare(key) == _FLAG)
 
 
+@lru_cache(maxsize=1 << 14)
 def _bare(key: str) -> str:
     begins = _WRAPPER.match(key)
     return key[begins.end() if begins else 0 :].lower().translate(_JOINTS)

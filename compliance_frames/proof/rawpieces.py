@@ -63,6 +63,26 @@ def pieces(path: Path, record: FileRecord) -> Iterator[Piece]:
             yield from (reader.piece(line) for line in text if not line.isspace())
 
 
+def is_ambiguous(piece: Piece, record: FileRecord) -> bool:
+    r"""Whether readers differ in what a piece holds: a key stands twice in an object, or quotes make no sense.
+
+    >>> record = FileRecord("a.jsonl", "copy", 0, 0, "", 0, "", 1, 1, raw="json lines")
+    >>> is_ambiguous(Piece('{"id": 7, "id": 8}', {"id": 8}), record)
+    True
+    """
+    try:
+        if record.raw == "csv":
+            lines = io.StringIO(piece.text, newline="\n")
+            return (
+                '"' in piece.text and len(list(csv.reader(lines, delimiter=record.delimiter or ",", strict=True))) > 1
+            )
+        twice: list[bool] = []
+        json.loads(piece.text, object_pairs_hook=lambda pairs: twice.append(len(dict(pairs)) < len(pairs)))
+        return any(twice)
+    except (ValueError, RecursionError, csv.Error):
+        return True
+
+
 def batches(found: Iterator[Piece]) -> Iterator[list[Piece]]:
     """Pieces in lists of some thousands, or of some megabytes.
 
@@ -120,7 +140,8 @@ class _Json:
 
     def __init__(self) -> None:
         self._exponents = 0
-        self.decoder = json.JSONDecoder(parse_float=self._float)
+        # what is no number of JSON, as NaN, stays a word: it would equal nothing, not even itself
+        self.decoder = json.JSONDecoder(parse_float=self._float, parse_constant=str)
 
     def _float(self, spelled: str) -> float:
         self._exponents += "e" in spelled or "E" in spelled
@@ -138,11 +159,13 @@ class _Json:
 
 def _records(text: io.TextIOWrapper, delimiter: str) -> Iterator[Piece]:
     read: list[str] = []
+    cut_off: list[bool] = []
 
     def lines() -> Iterator[str]:
         for line in text:
             read.append(line)
             yield line
+        cut_off.append(bool(read))  # within quotes
 
     reader = csv.reader(lines(), delimiter=delimiter)
     while True:
@@ -153,7 +176,7 @@ def _records(text: io.TextIOWrapper, delimiter: str) -> Iterator[Piece]:
         except csv.Error:
             fields = [""]
         if fields:
-            yield Piece("".join(read), fields if fields != [""] else None)
+            yield Piece("".join(read), None if fields == [""] or any(cut_off) else fields)
         read.clear()
 
 

@@ -127,10 +127,13 @@ def _every(value: Any, columns: ColumnPaths) -> Iterator[Stands]:
         yield from _inside(value, "", -1, seen, columns, top=True)
 
 
-def _of_record(record: dict[str, Any], at: int, columns: ColumnPaths) -> Iterator[Stands]:
-    tweet = record
-    if own_id(record) is None:
-        tweet = next((record[name] for name in _WRAPPERS if isinstance(record.get(name), dict)), record)
+def own_in(record: dict[str, Any], at: int, columns: ColumnPaths) -> Iterator[Stands]:
+    """The IDs of a record's own tweet and of whoever wrote it.
+
+    >>> sorted({(each.role, each.id) for each in own_in({"id": 7, "user": {"id": 8}}, 0, ColumnPaths("id"))})
+    [('author', 8), ('tweet', 7)]
+    """
+    tweet = _tweet_in(record)
     places = _places(tweet, columns)
     if tweet is not record:
         places += _places(record, columns)
@@ -148,9 +151,21 @@ def _of_record(record: dict[str, Any], at: int, columns: ColumnPaths) -> Iterato
         found = number(each)
         if found is not None and _names_tweet(key):
             yield Stands("author" if person else "tweet", found, key, at, places, own=not person and named is None)
-        elif found is not None:
-            yield from _flat(tweet, key, found, at, places)
+        elif found is not None and _AUTHOR.fullmatch(key):
+            yield Stands("author", found, key, at, places)
     yield from (Stands("author", found, name, at, places) for name, found in _authors(tweet))
+
+
+def _tweet_in(record: dict[str, Any]) -> dict[str, Any]:
+    if own_id(record) is None:
+        return next((record[name] for name in _WRAPPERS if isinstance(record.get(name), dict)), record)
+    return record
+
+
+def _of_record(record: dict[str, Any], at: int, columns: ColumnPaths) -> Iterator[Stands]:
+    yield from own_in(record, at, columns)
+    tweet = _tweet_in(record)
+    yield from _quoted(tweet, at)
     for each in [tweet] if tweet is record else [tweet, record]:
         yield from repeats_of(each, at)
     seen = {id(tweet), id(record)}
@@ -169,13 +184,15 @@ def _dug(record: Any, path: str | None) -> Any:
     return _dug(record.get(head), rest) if rest else None
 
 
-def _flat(tweet: dict[str, Any], key: str, found: int, at: int, places: tuple[str, ...]) -> Iterator[Stands]:
-    if _AUTHOR.fullmatch(key):
-        yield Stands("author", found, key, at, places)
+def _quoted(tweet: dict[str, Any], at: int) -> Iterator[Stands]:
+    """Tweets of which keys beside their ID hold what they say."""
     texts = tuple(name for name in tweet if name.rpartition("_")[2].rpartition(".")[2] in _TEXTS and tweet[name])
-    quoted = Layout(ColumnPaths("id", embedded=texts)).quoted(list(tweet)) if texts else []
-    if any(name == key for _, name in quoted) and found not in {each.id for each in repeats_of(tweet, at)}:
-        yield Stands("embedded tweet", found, key, at)
+    quoted = {name for _, name in Layout(ColumnPaths("id", embedded=texts)).quoted(list(tweet))} if texts else set()
+    repeated = {each.id for each in repeats_of(tweet, at)} if quoted else set()
+    for key in tweet:
+        found = number(tweet[key]) if key in quoted and not _names_tweet(key) else None
+        if found is not None and found not in repeated:
+            yield Stands("embedded tweet", found, key, at)
 
 
 def repeats_of(tweet: dict[str, Any], at: int) -> Iterator[Stands]:

@@ -36,6 +36,18 @@ def emptied(text: str, delimiter: str, which: Collection[int]) -> str:
     return result
 
 
+def quoted_soundly(text: str, delimiter: str) -> bool:
+    r"""Whether nothing stands beside the quotes of a record's fields: or else one was never closed, or never opened.
+
+    >>> quoted_soundly('7,"a ""b"" c"\n', ","), quoted_soundly('7,"a\n8,b\n9,"c"\n', ",")
+    (True, False)
+    """
+    try:
+        return len(list(csv.reader(StringIO(text, newline="\n"), delimiter=delimiter, strict=True))) <= 1
+    except csv.Error:
+        return False
+
+
 def _spans(text: str, delimiter: str) -> Iterator[tuple[int, int]]:
     """Where each field begins and ends, its quotes among it."""
     at = 0

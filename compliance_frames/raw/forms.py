@@ -14,7 +14,7 @@ from compliance_frames.raw.records import Object, dug, keys_of, looks_like_tweet
 from compliance_frames.raw.units import Unit, csv_records, first_of, json_lines, json_values
 from compliance_frames.schemas import RawKind
 
-_DELIMITERS: Final = (",", ";", "\t")
+_DELIMITERS: Final = (",", ";", "\t", "|")
 #: Pieces that are looked at, and lines that are tried.
 _SOME: Final = 256
 _TRIED: Final = 20

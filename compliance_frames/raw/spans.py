@@ -6,6 +6,7 @@ Nothing is written anew: the order of keys, the spelling of numbers and escapes,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from json import JSONDecoder
 from typing import Final
 
@@ -27,44 +28,47 @@ def without(text: str, nulled: Iterable[Way], removed: Iterable[Way]) -> str:
     >>> without('{"id": 7, "geo" :{"a":1e3}, "l": [1, 2,3]}', [("geo",)], [("l", 0), ("l", 2)])
     '{"id": 7, "geo" :null, "l": [2]}'
     """
-    gone: dict[Way, set[int]] = {}
-    for way in removed:
-        last = way[-1]
-        assert isinstance(last, int)
-        gone.setdefault(way[:-1], set()).add(last)
-    cuts = [(*_span(text, way), "null") for way in nulled]
-    for above, which in gone.items():
-        cuts += _taken_out(text, above, which)
-    made, at = [], 0
-    for start, end, instead in sorted(cuts):
-        if start >= at:  # or else it lies in something that is gone already
-            made += [text[at:start], instead]
-            at = end
-    return "".join([*made, text[at:]])
+    wanted = _Cuts()
+    for way, instead in [*((way, True) for way in nulled), *((way, False) for way in removed)]:
+        at = wanted
+        for step in way[:-1]:
+            at = at.below.setdefault(step, _Cuts())
+        (at.nulled if instead else at.removed).update(way[-1:])
+    made, done = [], 0
+    for start, end, put in _cuts(text, _past_space(text, 0), wanted) if wanted != _Cuts() else ():
+        made += [text[done:start], put]
+        done = end
+    return "".join([*made, text[done:]])
 
 
-def _taken_out(text: str, way: Way, which: set[int]) -> Iterator[tuple[int, int, str]]:
-    """What to cut for a list to lack some elements: each with the comma beside it."""
-    start, _ = _span(text, way)
-    spans = [(begin, end) for _, begin, end in _members(text, start)]
+@dataclass
+class _Cuts:
+    """What goes of an object or a list: members that become null, elements that are taken out; and below others."""
+
+    nulled: set[str | int] = field(default_factory=set)
+    removed: set[str | int] = field(default_factory=set)
+    below: dict[str | int, _Cuts] = field(default_factory=dict)
+
+
+def _cuts(text: str, start: int, wanted: _Cuts) -> Iterator[tuple[int, int, str]]:
+    """What to cut, in its order, and what to put there: each member of an object or a list is looked at once."""
+    every = list(_members(text, start))
+    last = {name: number for number, (name, _, _) in enumerate(every)}  # of a key that stands twice, that one counts
     kept_before = False
-    for at, (begin, end) in enumerate(spans):
-        if at not in which:
-            kept_before = True
-        elif kept_before:
-            yield spans[at - 1][1], end, ""
-        else:
-            yield begin, spans[at + 1][0] if at + 1 < len(spans) else end, ""
-
-
-def _span(text: str, way: Way) -> tuple[int, int]:
-    """Where the value at a way begins and ends; of a key that stands twice, the last one counts."""
-    start = _past_space(text, 0)
-    span = (start, 0)
-    for step in way:
-        span = [(begin, end) for name, begin, end in _members(text, start) if name == step][-1]
-        start = span[0]
-    return span if way else (start, _DECODER.raw_decode(text, start)[1])
+    for number, (name, begin, end) in enumerate(every):
+        if name in wanted.removed:
+            if kept_before:
+                yield every[number - 1][2], end, ""
+            else:
+                yield begin, every[number + 1][1] if number + 1 < len(every) else end, ""
+            continue
+        kept_before = True
+        if last[name] != number:
+            continue
+        if name in wanted.nulled:
+            yield begin, end, "null"
+        elif name in wanted.below:
+            yield from _cuts(text, begin, wanted.below[name])
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str | int, int, int]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -24,7 +25,10 @@ _MANY: Final = 4096
 _MUCH: Final = 1 << 22
 #: Characters that are read at first of a value whose end nobody knows.
 _READ: Final = 1 << 16
+#: Pieces of which the first are looked for that hold something.
+_TRIED: Final = 1 << 14
 _BOM: Final = "\ufeff"
+_SPACE: Final = re.compile(r"[ \t\r\n]*")
 _DECODER: Final = JSONDecoder()
 
 
@@ -143,6 +147,8 @@ def json_lines(stream: IO[bytes]) -> Iterator[Unit]:
                 unit.problem = f"is not JSON ({error.msg})"
             except RecursionError:
                 unit.problem = "is nested too deeply"
+            except ValueError:  # Python takes no number of thousands of digits
+                unit.problem = "holds a number of thousands of digits"
         yield unit
 
 
@@ -166,11 +172,13 @@ def csv_records(stream: IO[bytes], delimiter: str) -> Iterator[Unit]:
     [['id', 'text'], ['7', 'one\ntwo']]
     """
     read: list[Unit] = []
+    open_at_end: list[bool] = []
 
     def feed() -> Iterator[str]:
         for line in _lines(stream):
             read.append(line)
             yield line.text
+        open_at_end.append(bool(read))  # a record that wants more lines than there are
 
     reader = csv.reader(feed(), delimiter=delimiter)
     while True:
@@ -181,8 +189,10 @@ def csv_records(stream: IO[bytes], delimiter: str) -> Iterator[Unit]:
             break
         except csv.Error as error:
             problem = f"is no record ({error})"
+        if any(open_at_end) and not problem:
+            problem = "has a quote that is never closed: nobody knows how many records follow it"
         text = "".join(line.text for line in read)
-        yield Unit(text, read[0].line, read[0].before, value=fields or None, problem=problem)
+        yield Unit(text, read[0].line, read[0].before, value=None if problem else fields or None, problem=problem)
         read.clear()
 
 
@@ -199,6 +209,9 @@ def json_values(stream: IO[bytes]) -> Iterator[Unit]:
     text = _Text(stream)
     inside, before, opens, some = False, text.bom(), True, False
     while True:
+        if opens and len(before) > _READ:  # of lists with nothing in them there may be any number
+            yield Unit("", text.line, before)
+            before = ""
         before += text.space()
         sign = text.peek()
         if not sign:
@@ -257,10 +270,13 @@ class _Text:
 
     def space(self) -> str:
         """The next characters that are space."""
-        found = ""
-        while (sign := self.peek()) and sign in " \t\r\n":
-            found += self.take(1)
-        return found
+        found, length = list[str](), 0
+        while self.peek() and (end := _SPACE.match(self._held, self._at).end()) > self._at:  # type: ignore[union-attr]
+            length += end - self._at
+            if length > LONGEST:
+                raise self.failure(f"has more than {LONGEST:,} spaces in a row: it is damaged, or no file of tweets")
+            found.append(self.take(end - self._at))
+        return "".join(found)
 
     def value(self) -> tuple[Any, str]:
         """The next value, and how it is spelled."""
@@ -275,6 +291,8 @@ class _Text:
                 problem = f"is not JSON ({error.msg})"
             except RecursionError:
                 raise self.failure("is nested too deeply") from None
+            except ValueError:
+                problem = "holds a number of thousands of digits"
             if len(self._held) - self._at > LONGEST:
                 raise self.failure(f"begins a value of more than {LONGEST:,} characters, or is not JSON ({problem})")
             if not self._more(size) and problem:
@@ -299,9 +317,9 @@ def _failure(stream: Any, line: int, what: str) -> RawFileError:
 
 
 def first_of(units: Iterator[Unit], count: int) -> list[Unit]:
-    """The first pieces that hold something.
+    """The first pieces that hold something, where some do among the first thousands.
 
     >>> [unit.line for unit in first_of(iter([Unit("", 1), Unit("7", 2, value=7), Unit("8", 3, value=8)]), 1)]
     [2]
     """
-    return list(islice((unit for unit in units if unit.value is not None), count))
+    return list(islice((unit for unit in islice(units, _TRIED) if unit.value is not None), count))
