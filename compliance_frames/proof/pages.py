@@ -28,6 +28,8 @@ _LARGE_PAGE: Final = 1 << 27
 _MOST_UNPACKED: Final = 100
 #: What is read at once of a chunk whose pages are small.
 _WINDOW: Final = 1 << 20
+#: NumPy lets other threads go on while it looks into more than 500 texts, and not for one, however long.
+_UNHELD: Final = 512
 
 _DICTIONARY_PAGE: Final = 2
 _PLAIN_ENCODINGS: Final = (0, 2)  # PLAIN, and PLAIN_DICTIONARY, which version 1 calls it
@@ -93,7 +95,9 @@ class Page:
         if not value or not value[-1] or not len(self.data):  # NumPy takes zeros at the end for none
             return value in bytes(self.data)
         whole = np.frombuffer(self.data, f"S{len(self.data)}")  # Python finds nothing in memory that is not its own
-        return bool(strings.find(whole, value)[0] >= 0)
+        ends = np.zeros(_UNHELD, np.int64)
+        ends[0] = len(self.data)  # in all but the first nothing is looked into
+        return bool(strings.find(np.broadcast_to(whole, _UNHELD), value, 0, ends)[0] >= 0)
 
 
 def page_header(data: bytes) -> PageHeader:
