@@ -33,6 +33,7 @@ _UNHELD: Final = 512
 
 _DICTIONARY_PAGE: Final = 2
 _PLAIN_ENCODINGS: Final = (0, 2)  # PLAIN, and PLAIN_DICTIONARY, which version 1 calls it
+_RLE: Final = 3
 _FIXED: Final = {"INT32": "<i4", "INT64": "<i8", "FLOAT": "<f4", "DOUBLE": "<f8"}
 _INT96_BYTES: Final = 12
 
@@ -52,6 +53,7 @@ class PageHeader:
         values: of the page, or entries of a dictionary; None where it does not say.
         encoding: of the values; None where it does not say.
         length: of the header itself, in bytes.
+        level_encoding: of definition levels, with no other levels before them; None where it does not say.
         levels: bytes of a body of version 2 that are never compressed.
         compressed: whether the rest of a body of version 2 is.
         checksum: CRC-32 of the body in the file, or None.
@@ -64,6 +66,7 @@ class PageHeader:
     values: int | None
     encoding: int | None
     length: int
+    level_encoding: int | None = None
     levels: int = 0
     compressed: bool = True
     checksum: int | None = None
@@ -134,11 +137,19 @@ def page_header(data: bytes) -> PageHeader:
         _whole(about.get(1)),
         _whole(about.get(4 if second else 2)),
         end,
+        _level_encoding(about, kind),
         levels,
         about.get(7) is not False if second else True,
         _whole(told.get(4)),
         bounds_of(about.get(8 if second else 5)) if kind in (0, 3) else (),
     )
+
+
+def _level_encoding(about: dict[int, Any], kind: int) -> int | None:
+    """How definition levels are packed: in pages of version 2 always as run lengths, behind repetition levels."""
+    if kind == 3:
+        return None if about.get(6) else _RLE
+    return _whole(about.get(3)) if kind == 0 else None
 
 
 def pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
@@ -288,7 +299,7 @@ def _decompress(body: memoryview, size: int, codec: str) -> memoryview:
 
 
 def _codec_bytes(name: str, body: memoryview, size: int) -> memoryview:
-    return memoryview(pa.Codec(name).decompress(body, decompressed_size=size))
+    return memoryview(pa.Codec(name).decompress(body, decompressed_size=size)).cast("B")  # of Arrow they are signed
 
 
 def _hadoop_lz4(body: memoryview, size: int) -> memoryview:
