@@ -9,6 +9,7 @@ import numpy as np
 
 from compliance_frames.proof.erased import IdArray
 from compliance_frames.proof.footer import Bounds, Chunk, Span
+from compliance_frames.proof.idpages import IdPages
 from compliance_frames.proof.pages import Page, PageError, pages
 from compliance_frames.proof.search import Needles, Search
 from compliance_frames.proof.short import ShortIds
@@ -36,6 +37,7 @@ class ChunkFacts:
         sought: bounds of text that stand in no PLAIN page, as far as was looked.
         searched: bytes of pages.
         problems: what is wrong by itself.
+        ids: the IDs of all of its rows, where they could be read from its pages.
     """
 
     chunk: Chunk
@@ -48,6 +50,7 @@ class ChunkFacts:
     sought: set[bytes] = field(default_factory=set)
     searched: int = 0
     problems: list[str] = field(default_factory=list)
+    ids: IdPages | None = None
 
     @property
     def plain(self) -> bool:
@@ -65,7 +68,9 @@ class ChunkFacts:
         return self.dictionary is not None and self.encodings <= set(_DICTIONARY_ENCODINGS)
 
 
-def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles, short: ShortIds) -> ChunkFacts:
+def look_at_chunk(
+    file: BinaryIO, chunk: Chunk, needles: Needles, short: ShortIds, ids: IdPages | None = None
+) -> ChunkFacts:
     """Read every page of a column chunk, and its page indexes.
 
     Args:
@@ -73,6 +78,7 @@ def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles, short: ShortId
         chunk: as its footer has it.
         needles: what is looked for.
         short: what is looked for in text, under keys.
+        ids: takes the pages of a column of IDs, and understands them or not.
     """
     facts = ChunkFacts(chunk, bounds=list(chunk.bounds))
     search = Search(needles)
@@ -82,7 +88,7 @@ def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles, short: ShortId
         facts.sought = {value for each in facts.bounds for value in each if chunk.physical == _TEXTS}
         for page in pages(file, chunk):
             search.add(page.raw_header)
-            search.add(page.data)
+            _search(page, search, ids)
             facts.searched += len(page.data)
             facts.named = facts.named or (chunk.physical == _TEXTS and short.named_in(page.data))
             _take(facts, page, starts)
@@ -95,7 +101,19 @@ def look_at_chunk(file: BinaryIO, chunk: Chunk, needles: Needles, short: ShortId
             f"the pages of {{column}} have {facts.values:,} values, and {chunk.values:,} by the footer"
         )
     facts.hits = search.found()
+    facts.ids = ids if ids is not None and ids.whole and len(ids.rows()) == facts.values else None
     return facts
+
+
+def _search(page: Page, search: Search, ids: IdPages | None) -> None:
+    """Look at every byte of a page, at digits of IDs as the numbers that they are."""
+    taken = None if ids is None else ids.take(page)
+    if taken is None:
+        search.add(page.data)
+        return
+    numbers, others = taken
+    search.add_numbers(numbers)
+    search.add(others if len(others) == len(page.data) else bytes(others))  # a part would keep all of it in memory
 
 
 def _take(facts: ChunkFacts, page: Page, starts: list[int]) -> None:

@@ -18,14 +18,15 @@ from compliance_frames.proof.cells import Ids, by_look, ids_in, leaves, look_col
 from compliance_frames.proof.chunk import ChunkFacts, look_at_chunk
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
-from compliance_frames.proof.footer import Footer
+from compliance_frames.proof.footer import Chunk, Footer
+from compliance_frames.proof.idpages import IdPages
 from compliance_frames.proof.pages import PageError
 from compliance_frames.proof.rescan import ids_of
 from compliance_frames.proof.roles import Layout, Path, Role, whose
 from compliance_frames.proof.search import Likely, Needles
 from compliance_frames.proof.short import ShortIds
 from compliance_frames.proof.texts import held_in_json, ids_inside, is_text, placed_in_json, whole_ids
-from compliance_frames.proof.values import LeafValues, bound_texts
+from compliance_frames.proof.values import IdValues, LeafValues, bound_texts
 
 #: Rows that are held in memory at once.
 _ROWS: Final = 1 << 16
@@ -95,6 +96,7 @@ class GroupLook:
         self._file, self._opened, self._group, self._sought = file, opened, group, sought
         self._name = opened.record.path
         self._columns = stored_columns(opened.schema, opened.layout)
+        self._told_apart = len(set(opened.schema.names)) == len(opened.schema.names)
         self.findings = Findings()
 
     def look(self) -> Findings:
@@ -104,7 +106,10 @@ class GroupLook:
             self._tell("its columns are not those that its schema says; its pages were not looked at")
             return self.findings
         needles, short = self._sought.needles, self._sought.short
-        facts = [look_at_chunk(self._file, chunk, needles, short) for chunk in group.chunks]
+        facts = [
+            look_at_chunk(self._file, chunk, needles, short, self._id_pages(at, chunk))
+            for at, chunk in enumerate(group.chunks)
+        ]
         for (path, _), fact in zip(self._columns, facts, strict=True):
             self.findings.counted["bytes"] += fact.searched
             for problem in fact.problems:
@@ -112,6 +117,17 @@ class GroupLook:
         if not any(fact.problems for fact in facts):  # what is not in order is not given to a library to decode
             self._rows(facts)
         return self.findings
+
+    def _id_pages(self, at: int, chunk: Chunk) -> IdPages | None:
+        """What reads the IDs of a column from its pages: of flat ones of text, beside which no hashes lie."""
+        (name, *deeper), role = self._columns[at]
+        stored = self._opened.metadata.schema.column(at)
+        if not self._told_apart or deeper or role is None or chunk.bloom is not None or chunk.physical != "BYTE_ARRAY":
+            return None
+        flat = stored.max_repetition_level == 0 and stored.max_definition_level <= 1
+        if not flat or not is_text(self._opened.schema.field(name).type):
+            return None
+        return IdPages(optional=stored.max_definition_level == 1)
 
     def _tell(self, sentence: str) -> None:
         self.findings.problems.append(f"{self._name}: {sentence}")
@@ -141,7 +157,8 @@ class GroupLook:
 
     def _compared(self, facts: ChunkFacts) -> LeafValues:
         needed = facts.dictionary is not None or facts.chunk.bloom is not None or bool(facts.bounds)
-        return LeafValues(facts, compare=needed and self._sought.must_erase)
+        compare = needed and self._sought.must_erase
+        return LeafValues(facts, compare=compare) if facts.ids is None else IdValues(facts, facts.ids, compare=compare)
 
     def _wanted(self, facts: list[ChunkFacts]) -> list[int]:
         """The stored columns whose values have to be decoded: long texts of nobody, all seen in their pages, do not."""
@@ -169,11 +186,32 @@ class GroupLook:
         return [at for at, name in enumerate(names) if name in whole]
 
     def _batches(self, wanted: list[int], facts: list[ChunkFacts]) -> Iterator[pa.RecordBatch]:
-        texts = [".".join(each.chunk.path) for each in facts if each.chunk.physical == "BYTE_ARRAY" and each.indexed]
-        names = list(dict.fromkeys(self._columns[at][0][0] for at in wanted))
-        if not names:
+        """The columns that are wanted: IDs that are known from their pages, others as a library decodes them."""
+        wanted_names = dict.fromkeys(self._columns[at][0][0] for at in wanted)
+        known = {self._columns[at][0][0]: ids for at in wanted if (ids := facts[at].ids) is not None}
+        others = [name for name in wanted_names if name not in known]
+        if not known:
+            yield from self._decoded(others, facts) if others else ()
             return
-        everything = len(wanted) == len(facts)
+        names, first = [name for name in self._opened.schema.names if name in wanted_names], 0
+        for count, decoded in self._pieces(known, others, facts):
+            columns = [known[name].column(first, count) if name in known else decoded.column(name) for name in names]
+            yield pa.record_batch(columns, names)
+            first += count
+
+    def _pieces(
+        self, known: dict[str, IdPages], others: list[str], facts: list[ChunkFacts]
+    ) -> Iterator[tuple[int, Any]]:
+        """How many rows come together, and what a library decodes of them."""
+        if others:
+            yield from ((batch.num_rows, batch) for batch in self._decoded(others, facts))
+            return
+        rows = len(next(iter(known.values())).rows())
+        yield from ((min(_ROWS, rows - at), None) for at in range(0, rows, _ROWS))
+
+    def _decoded(self, names: list[str], facts: list[ChunkFacts]) -> Iterator[pa.RecordBatch]:
+        texts = [".".join(each.chunk.path) for each in facts if each.chunk.physical == "BYTE_ARRAY" and each.indexed]
+        everything = set(names) == set(self._opened.schema.names)
         with pq.ParquetFile(
             self._file, metadata=self._opened.metadata, read_dictionary=texts, pre_buffer=False
         ) as parquet:

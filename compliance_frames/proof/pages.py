@@ -28,9 +28,12 @@ _LARGE_PAGE: Final = 1 << 27
 _MOST_UNPACKED: Final = 100
 #: What is read at once of a chunk whose pages are small.
 _WINDOW: Final = 1 << 20
+#: NumPy lets other threads go on while it looks into more than 500 texts, and not for one, however long.
+_UNHELD: Final = 512
 
 _DICTIONARY_PAGE: Final = 2
 _PLAIN_ENCODINGS: Final = (0, 2)  # PLAIN, and PLAIN_DICTIONARY, which version 1 calls it
+_RLE: Final = 3
 _FIXED: Final = {"INT32": "<i4", "INT64": "<i8", "FLOAT": "<f4", "DOUBLE": "<f8"}
 _INT96_BYTES: Final = 12
 
@@ -50,6 +53,7 @@ class PageHeader:
         values: of the page, or entries of a dictionary; None where it does not say.
         encoding: of the values; None where it does not say.
         length: of the header itself, in bytes.
+        level_encoding: of definition levels, with no other levels before them; None where it does not say.
         levels: bytes of a body of version 2 that are never compressed.
         compressed: whether the rest of a body of version 2 is.
         checksum: CRC-32 of the body in the file, or None.
@@ -62,6 +66,7 @@ class PageHeader:
     values: int | None
     encoding: int | None
     length: int
+    level_encoding: int | None = None
     levels: int = 0
     compressed: bool = True
     checksum: int | None = None
@@ -93,7 +98,9 @@ class Page:
         if not value or not value[-1] or not len(self.data):  # NumPy takes zeros at the end for none
             return value in bytes(self.data)
         whole = np.frombuffer(self.data, f"S{len(self.data)}")  # Python finds nothing in memory that is not its own
-        return bool(strings.find(whole, value)[0] >= 0)
+        ends = np.zeros(_UNHELD, np.int64)
+        ends[0] = len(self.data)  # in all but the first nothing is looked into
+        return bool(strings.find(np.broadcast_to(whole, _UNHELD), value, 0, ends)[0] >= 0)
 
 
 def page_header(data: bytes) -> PageHeader:
@@ -130,11 +137,19 @@ def page_header(data: bytes) -> PageHeader:
         _whole(about.get(1)),
         _whole(about.get(4 if second else 2)),
         end,
+        _level_encoding(about, kind),
         levels,
         about.get(7) is not False if second else True,
         _whole(told.get(4)),
         bounds_of(about.get(8 if second else 5)) if kind in (0, 3) else (),
     )
+
+
+def _level_encoding(about: dict[int, Any], kind: int) -> int | None:
+    """How definition levels are packed: in pages of version 2 always as run lengths, behind repetition levels."""
+    if kind == 3:
+        return None if about.get(6) else _RLE
+    return _whole(about.get(3)) if kind == 0 else None
 
 
 def pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
@@ -284,7 +299,7 @@ def _decompress(body: memoryview, size: int, codec: str) -> memoryview:
 
 
 def _codec_bytes(name: str, body: memoryview, size: int) -> memoryview:
-    return memoryview(pa.Codec(name).decompress(body, decompressed_size=size))
+    return memoryview(pa.Codec(name).decompress(body, decompressed_size=size)).cast("B")  # of Arrow they are signed
 
 
 def _hadoop_lz4(body: memoryview, size: int) -> memoryview:

@@ -13,7 +13,7 @@ from compliance_frames.proof.erased import Erased, IdArray
 
 #: Shorter numbers are sizes and dates far more often than IDs. Tweets since 2010 have 11 digits.
 FEWEST_DIGITS: Final = 11
-_MOST_DIGITS: Final = 19
+MOST_DIGITS: Final = 19
 #: Bytes that are looked at in one go. A thread waits for the others each time that NumPy comes back to Python, so that
 #: few large blocks are better than many that fit into the processor's cache.
 _BLOCK: Final = 1 << 19
@@ -170,7 +170,7 @@ class Needles:
         starts, ends = _runs(block)
         if not len(ends):
             return
-        exact = ends - starts <= _MOST_DIGITS
+        exact = ends - starts <= MOST_DIGITS
         yield self._likely(block, starts[exact], ends[exact])
         if not exact.all():
             for length in self.lengths:
@@ -182,7 +182,7 @@ class Needles:
     ) -> tuple[IdArray, NDArray[np.int64]]:
         """The numbers that runs of digits are, and where each begins, if they may be IDs."""
         if len(ends):
-            kept = self._tails.mask(_eight_digits(_eights(block)[ends - 8]))
+            kept = self._tails.mask(eight_digits(_eights(block)[ends - 8]))
             starts, ends = starts[kept], ends[kept]
         return _numbers(block, starts, ends), starts
 
@@ -212,6 +212,10 @@ class Search:
         self._size += len(piece)
         if self._size >= _TOGETHER:
             self._look()
+
+    def add_numbers(self, values: IdArray) -> None:
+        """Look among numbers that were decoded from bytes, which then need no other look."""
+        self._found.append(self._needles.among(values))
 
     def found(self) -> IdArray:
         """The IDs that stand in any piece; sorted, each once."""
@@ -322,7 +326,7 @@ def _numbers(block: _Bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) 
         if not (foreign < 8).any():
             continue
         kept = np.where(foreign < 8, np.uint64(2**64 - 1) << (foreign & np.uint64(7)) * np.uint64(8), np.uint64(0))
-        value += _eight_digits(words[ends - back] & kept) * np.uint64(unit)
+        value += eight_digits(words[ends - back] & kept) * np.uint64(unit)
     return value.astype(np.int64)
 
 
@@ -337,9 +341,15 @@ def _tails(values: IdArray) -> IdArray:
     return values - values // _TAIL * _TAIL
 
 
-def _eight_digits(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def eight_digits(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The numbers that eight digits spell: neighbours are joined to pairs, pairs to fours, fours to eights."""
     words = words & np.uint64(0x0F0F0F0F0F0F0F0F)
-    words = (words * np.uint64(2561)) >> np.uint64(8) & np.uint64(0x00FF00FF00FF00FF)
-    words = (words * np.uint64(6553601)) >> np.uint64(16) & np.uint64(0x0000FFFF0000FFFF)
-    return (words * np.uint64(42949672960001)) >> np.uint64(32)
+    words *= np.uint64(2561)
+    words >>= np.uint64(8)
+    words &= np.uint64(0x00FF00FF00FF00FF)
+    words *= np.uint64(6553601)
+    words >>= np.uint64(16)
+    words &= np.uint64(0x0000FFFF0000FFFF)
+    words *= np.uint64(42949672960001)
+    words >>= np.uint64(32)
+    return words

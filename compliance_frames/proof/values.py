@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from compliance_frames.proof.bloom import hashes_of
 from compliance_frames.proof.chunk import ChunkFacts
 from compliance_frames.proof.footer import Bounds
+from compliance_frames.proof.idpages import IdPages
 from compliance_frames.proof.pages import dictionary_values
 from compliance_frames.proof.texts import is_text
 
@@ -154,6 +155,42 @@ class LeafValues:
     def bound_texts(self) -> pa.Array[Any]:
         """The statistics as IDs could be spelled in them."""
         return bound_texts(self.facts.bounds, self.facts.chunk.physical)
+
+
+class IdValues(LeafValues):
+    """The same of a chunk whose IDs are known already, from its pages; it has no Bloom filter.
+
+    Args:
+        facts: of the chunk.
+        ids: of all of its rows.
+        compare: whether what lies beside the rows has to be held against them.
+    """
+
+    def __init__(self, facts: ChunkFacts, ids: IdPages, *, compare: bool) -> None:
+        super().__init__(facts, compare=compare)
+        self._ids = ids
+
+    def add(self, leaf: Any) -> None:
+        """Nothing is to be taken of a batch: it is made of what is known."""
+
+    def _joined(self) -> Any:
+        numbers = self._ids.rows()
+        return _once(pa.array(numbers[numbers >= 0])).cast(pa.large_string())
+
+    def unused(self) -> int:
+        """How many entries of the dictionary page no row has."""
+        return self._ids.unused() if self._compare else 0
+
+    def entries(self) -> Any:
+        """The entries of the dictionary page."""
+        return pa.array(self._ids.entries)
+
+    def foreign_bounds(self) -> int:
+        """How many statistics are no value of any row, nor the beginning of one."""
+        numbers = self._ids.rows()
+        told = {value for each in self.facts.bounds for value in each}
+        known = (value.isdigit() and value[:1] != b"0" and len(value) < 20 and int(value) in numbers for value in told)
+        return 0 if all(known) else super().foreign_bounds()
 
 
 def bound_texts(bounds: list[Bounds], physical: str) -> pa.Array[Any]:

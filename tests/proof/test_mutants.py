@@ -196,19 +196,44 @@ def an_author_in_a_dictionary_page(into: Dataset) -> None:
     into.put(tweets(author_id=authors))
 
 
-@plant("a dictionary of 'conversation_id' lists 1 value that no row has")
-def a_number_in_a_dictionary_page(into: Dataset) -> None:
-    table = tweets(2, conversation_id=[FIRST, GONE])
-    into.put(table, compression="none", write_statistics=False)
-    with into.file.open("rb") as stream:
-        chunk = next(each for each in read_footer(stream).groups[0].chunks if each.path == ("conversation_id",))
-    data = bytearray(into.file.read_bytes())
-    at = data.index(struct.pack("<q", GONE), chunk.span.start)
-    bits = data.index(b"\x03", at + 8)  # the indices 0 and 1 in one byte of one-bit numbers
-    end = chunk.span.end
-    last = max(i for i in range(bits, end) if data[i] == 0b10)
-    data[last] = 0
-    into.bytes(bytes(data))
+def in_no_row(column: str, kept: Any, erased: Any, stored: bytes) -> Plant:
+    """A plant of an entry of a dictionary that the file's only other row has not any more."""
+
+    def planted(into: Dataset) -> None:
+        into.put(tweets(2, **{column: [kept, erased]}), compression="none", write_statistics=False)
+        chunk = next(each for each in into.footer().groups[0].chunks if each.path == (column,))
+        data = bytearray(into.file.read_bytes())
+        bits = data.index(b"\x03", data.index(stored, chunk.span.start) + len(stored))
+        last = max(at for at in range(bits, chunk.span.end) if data[at] == 0b10)  # the indices 0 and 1, of one bit each
+        data[last] = 0
+        into.bytes(bytes(data))
+
+    return planted
+
+
+PLANTS["a number in a dictionary page"] = (
+    in_no_row("conversation_id", FIRST, GONE, struct.pack("<q", GONE)),
+    "a dictionary of 'conversation_id' lists 1 value that no row has",
+)
+PLANTS["an ID in a dictionary page"] = (
+    in_no_row("author_id", str(FIRST), str(AUTHOR_GONE), str(AUTHOR_GONE).encode()),
+    "a dictionary of 'author_id' lists 1 value that no row has",
+)
+PLANTS["an ID that is no erased one in a dictionary page"] = (
+    in_no_row("in_reply_to_status_id", str(FIRST), str(FIRST + 1), str(FIRST + 1).encode()),
+    "a dictionary of 'in_reply_to_status_id' lists 1 value that no row has",
+)
+PLANTS["a mentioned ID in a dictionary page"] = (
+    in_no_row("in_reply_to_status_id", str(FIRST), str(GONE), str(GONE).encode()),
+    "1 ID of what had to go in the pages of 'in_reply_to_status_id', where no row has it",
+)
+
+
+@plant("1 ID of what had to go in the pages of 'in_reply_to_status_id', where no row has it")
+def an_id_in_the_bytes_of_indices(into: Dataset) -> None:
+    """Eight entries of a dictionary of 256 are named, one after the other, by the eight bytes of an ID."""
+    told = [str(FIRST + 2000 + number) for number in [*range(256), *struct.pack("<q", GONE)]]
+    into.put(tweets(len(told), in_reply_to_status_id=told), compression="none")
 
 
 @plant("its schema lists all categories of 'lang'")
@@ -244,6 +269,12 @@ def text_in_statistics_of_a_plain_column(into: Dataset) -> None:
 def an_id_in_statistics(into: Dataset) -> None:
     into.put(tweets())
     into.footer_replaced((str(FIRST + 1000).encode(), str(GONE).encode()))
+
+
+@plant("the statistics of 'author_id' have 1 value that no row has")
+def another_id_in_statistics(into: Dataset) -> None:
+    into.put(tweets())
+    into.footer_replaced((str(FIRST + 5000).encode(), str(FIRST - 10**9).encode()))
 
 
 def in_statistics(kind: Any, here: bytes, erased: bytes, value: Any, **options: Any) -> Plant:

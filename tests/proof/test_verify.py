@@ -315,6 +315,28 @@ def test_a_row_in_a_late_row_group_is_counted_from_the_file_s_beginning(cleaned:
     assert any("the first is row 4" in each for each in cleaned.problems())
 
 
+@pytest.mark.parametrize("beside", [{}, {"lang": "no"}, {"author_id": str(AUTHOR_KEPT), "lang": "no"}], ids=len)
+@pytest.mark.parametrize("dictionary", [True, False])
+def test_a_row_far_behind_in_a_row_group_is_counted_too(
+    beside: dict[str, str], dictionary: bool, cleaned: Cleaned
+) -> None:
+    """More rows than are looked at together are still counted in their order, by whatever their columns are read."""
+    ids = [None, *(str(KEPT + 2000 + number) for number in range(70_000)), str(GONE)]
+    columns = {name: pa.repeat(value, len(ids)) for name, value in beside.items()}
+    cleaned.write(pa.table({"id": ids, **columns}), use_dictionary=dictionary, write_statistics=False)
+    found = cleaned.problems()
+    assert found == (f"{FILE}: 1 row that had to go (column 'id', the first is row 70,001)",)
+
+
+def test_columns_whose_names_begin_alike_are_told_apart(cleaned: Cleaned) -> None:
+    """A flat column named like a part of another one is neither taken for it nor lost."""
+    ids = [str(KEPT + number) for number in range(3)]
+    table = pa.table({"id": ids, "user.id": [*ids[:2], str(AUTHOR_GONE)], "user": ["a", "b", "c"], "lang": ["no"] * 3})
+    cleaned.write(table, write_statistics=False)
+    found = cleaned.problems()
+    assert found == (f"{FILE}: 1 row by an author who had to go (column 'user.id', the first is row 2)",)
+
+
 @pytest.mark.parametrize(
     "kind",
     [pa.int64(), pa.uint64(), pa.large_string(), pa.string_view(), pa.binary(), pa.dictionary(pa.int32(), pa.string())],
