@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.bool_]
 Edit = Callable[[Any], Any]
+
+#: Bytes from which on it takes longer to copy them than to write them as an array of their own …
+_STRETCH: Final = 16 << 10
+#: … and what part of a column is to stay, so that little is held which nobody needs.
+_MOSTLY: Final = 0.875
 
 #: The functions that no stub lists yet.
 _arrow: Any = pa
@@ -37,6 +42,29 @@ def kept(column: pa.ChunkedArray[Any], keep: Mask) -> pa.ChunkedArray[Any]:
         for chunk, part in _by_chunk(column, keep)
     ]
     return pa.chunked_array(chunks, type=column.type)
+
+
+def kept_to_write(column: pa.ChunkedArray[Any], keep: Mask) -> pa.ChunkedArray[Any]:
+    """The same rows, for whoever writes at once what he sees, and nothing else: long text is left where it lies.
+
+    That is not worth the while where little is between two rows that go, or where they are most of it.
+
+    >>> words = pa.chunked_array([["long" * 10_000, "secret", "open"]])
+    >>> [len(chunk) for chunk in kept_to_write(words, np.array([True, False, True])).chunks]
+    [1, 1]
+    """
+    gone = np.flatnonzero(~keep)
+    if not _is_text(column.type) or column.nbytes < _STRETCH * (1 + len(gone)):
+        return kept(column, keep)
+    chunks, start = [], 0
+    for chunk in column.chunks:
+        inside = gone[np.searchsorted(gone, start) : np.searchsorted(gone, start + len(chunk))] - start
+        borders = np.concatenate([[-1], inside, [len(chunk)]])
+        begins, lengths = borders[:-1] + 1, np.diff(borders) - 1
+        chunks += [chunk.slice(at, rows) for at, rows in zip(begins.tolist(), lengths.tolist(), strict=True) if rows]
+        start += len(chunk)
+    made = pa.chunked_array(chunks, type=column.type)
+    return made if made.nbytes > _MOSTLY * column.nbytes else kept(column, keep)
 
 
 def nulled(column: pa.ChunkedArray[Any], steps: tuple[int, ...], where: Mask) -> pa.ChunkedArray[Any]:
@@ -163,6 +191,10 @@ def _taken_one_by_one(array: Any, rows: Any) -> Any:
     """For what can neither be selected from nor cast: a list view of views, a union of dictionaries."""
     values = array.to_pylist()
     return pa.array([None if row is None else values[row] for row in rows.to_pylist()], type=array.type)
+
+
+def _is_text(kind: Any) -> bool:
+    return any(is_it(kind) for is_it in (pt.is_string, pt.is_large_string, pt.is_binary, pt.is_large_binary))
 
 
 def _is_plain(kind: Any) -> bool:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from compliance_frames.corpus.arrays import Mask, kept, nulled
+from compliance_frames.corpus.arrays import Mask, kept, kept_to_write, nulled
 from compliance_frames.corpus.columns import Columns, column_at, is_retweet, steps_to
 from compliance_frames.corpus.embedded import (
     embedded_to_erase,
@@ -230,13 +230,17 @@ def erase(table: pa.Table, columns: Columns, erasures: Erasures) -> tuple[pa.Tab
     return erase_from([table], columns, erasures)
 
 
-def erase_from(held: list[pa.Table], columns: Columns, erasures: Erasures) -> tuple[pa.Table, Counts]:
+def erase_from(
+    held: list[pa.Table], columns: Columns, erasures: Erasures, *, to_write: bool = False
+) -> tuple[pa.Table, Counts]:
     """What :func:`erase` does with a table that nobody else needs: each column is freed when what stays is copied.
 
     Args:
         held: the table and nothing else; it is taken out of the list.
         columns: as for ``erase``.
         erasures: as for ``erase``.
+        to_write: whether all that happens to the table is that it is written: then long text that stays may lie where
+            it lay, with what goes in the same buffer.
 
     >>> held = [pa.table({"id": [1, 2]})]
     >>> erase_from(held, Columns("id"), Erasures(drop_tweets=np.array([2])))[0].to_pydict(), held
@@ -249,11 +253,11 @@ def erase_from(held: list[pa.Table], columns: Columns, erasures: Erasures) -> tu
         raise UncheckedIdsError(unchecked_message(counts.rows_unchecked, files=None))
     if not counts.touched:
         return table, counts
-    schema, left = table.schema, table.columns[::-1]
+    schema, left, stay = table.schema, table.columns[::-1], kept_to_write if to_write else kept
     del table
     staying: list[Any] = []
     while left:
-        staying.append(kept(left.pop(), ~found.drop) if counts.rows_dropped else left.pop())
+        staying.append(stay(left.pop(), ~found.drop) if counts.rows_dropped else left.pop())
     made = pa.Table.from_arrays(staying, schema=schema)
     if counts.rows_scrubbed:
         made = without_places(made, columns, found.scrub[~found.drop])

@@ -113,7 +113,7 @@ def _erased(
     for piece in _pieces(file, group, size, whole_bytes, piece_bytes):
         held = [piece]
         del piece  # what goes is not held while what stays is written
-        table, erased = erase_from(held, columns, erasures)
+        table, erased = erase_from(held, columns, erasures, to_write=True)
         waiting.append(table if erased.rows_dropped else compacted(table))
         del table
         counts += erased

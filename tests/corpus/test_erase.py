@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from compliance_frames.corpus.arrays import taken
+from compliance_frames.corpus.arrays import kept_to_write, taken
 from compliance_frames.corpus.columns import Columns, find_columns
 from compliance_frames.corpus.erase import Counts, Erasures, erase, masks
 from compliance_frames.corpus.policy import Policy
@@ -302,6 +302,21 @@ def test_slices_and_chunks_are_cut_where_they_are() -> None:
     table = pa.concat_tables([whole.slice(1, 3), whole.slice(6, 3)])
     made, _ = erase(table, Columns("id"), Erasures(drop_tweets=ids(2, 7)))
     assert made.to_pydict() == {"id": [1, 3, 6, 8], "text": [["1"], ["3"], ["6"], ["8"]]}
+
+
+def test_long_text_is_not_copied_where_it_is_written_at_once() -> None:
+    """It may lie where it lay then, unless most of what lies there goes, or it is of other kinds."""
+    long, keep = "long" * 20_000, np.array([True, False, True])
+    column = pa.chunked_array([[long, SECRET, long]])
+    made = kept_to_write(column, keep)
+    assert made.to_pylist() == [long, long]
+    assert {chunk.buffers()[2].address for chunk in made.chunks} == {column.chunk(0).buffers()[2].address}
+    others = [["a", SECRET, "b"], ["a", SECRET * 2_000, long], [[long], [SECRET], [long]]]
+    for other in (*map(pa.array, others), pa.array(column.to_pylist(), pa.string_view())):
+        made = kept_to_write(pa.chunked_array([other]), keep)
+        assert made.to_pylist() == [other[0].as_py(), other[2].as_py()]
+        assert SECRET.encode() not in bytes_of(pa.table([made], ["text"]))
+    assert kept_to_write(column, ~(keep | True)).to_pylist() == []
 
 
 def test_two_columns_of_one_name_come_through() -> None:

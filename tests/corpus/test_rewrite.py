@@ -169,6 +169,34 @@ def in_duckdb(path: Path) -> list[tuple[Any, ...]]:
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.sampled_from([0, 1, 5_000, 5_000, 5_000, None]), min_size=20, max_size=40),
+    st.sets(st.integers(0, 40), max_size=6),
+    st.sets(st.integers(0, 40), max_size=6),
+    st.sampled_from([pa.string(), pa.large_string(), pa.binary(), pa.string_view()]),
+    st.fixed_dictionaries(
+        {
+            "use_dictionary": st.booleans(),
+            "row_group_size": st.sampled_from([15, 1000]),
+            "data_page_version": st.sampled_from(["1.0", "2.0"]),
+            "write_page_index": st.booleans(),
+        }
+    ),
+)
+def test_long_texts_lose_the_rows_that_go_and_no_other(
+    tmp_path: Path, times: list[int | None], gone: set[int], scrubbed: set[int], kind: pa.DataType, options: Any
+) -> None:
+    """Long texts are written from where they lie, beside those that go: of these not a byte comes along."""
+    texts = [None if many is None else f"<{number:04}>" * many for number, many in enumerate(times)]
+    table = pa.table({"id": range(len(texts)), "text": pa.array(texts).cast(kind), "geo": pa.array(texts).cast(kind)})
+    source = written(table, tmp_path / "source.parquet", compression="none", **options)
+    target, _ = rewritten(source, Erasures(drop_tweets=np.array(sorted(gone)), scrub_tweets=np.array(sorted(scrubbed))))
+    rows = [row for row in table.to_pylist() if row["id"] not in gone]
+    assert pq.read_table(target).to_pylist() == [{**row, "geo": None} if row["id"] in scrubbed else row for row in rows]
+    assert not [number for number in gone if f"<{number:04}>".encode() in target.read_bytes()]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files(), st.sets(st.integers(0, 25)), st.sampled_from([PIECE_BYTES, 200, 0]))
 def test_a_rewritten_file_is_its_source_without_the_dropped_rows(
