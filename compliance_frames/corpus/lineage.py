@@ -82,7 +82,11 @@ def _is_as_it_was(root: Path, pairs: Iterable[_Pair]) -> bool:
 
 def _has_the_tweets(root: Path, destination: Path, pairs: Iterable[_Pair], old: Manifest) -> bool:
     """Whether one of the Parquet files has most of the tweets of its copy, as one that was written anew has."""
-    both = [(file, record) for file, record in pairs if file.parquet and record.raw is None and record.rows_kept]
+    both = [
+        (file, record)
+        for file, record in pairs
+        if file.parquet and record.columns is not None and record.raw is None and record.rows_kept
+    ]
     for file, record in both[:_LOOKED_INTO]:
         with suppress(OSError, PlanError, IdError):  # who cleans it says what is wrong with it
             path = old.columns_of(record).id
