@@ -234,9 +234,7 @@ def _staged(
             progress(Progress("clean", f"{name}: files", len(records), len(plan.files), "files", record.path))
 
     try:
-        if old is not None:
-            taken_over(plan, stage, destination, old, columns, finish)
-        taken = len(records)
+        taken = 0 if old is None else taken_over(plan, stage, destination, old, columns, finish)
         left = [file for file in plan.files if file.path not in records]
         tasks = _tasks(plan, left, columns, stage, destination, level, durable=executor is not None)
         if executor is not None:

@@ -59,19 +59,23 @@ def taken_over(
     old: Manifest,
     columns: list[Columns],
     finish: Callable[[Sequence[FileRecord]], None],
-) -> None:
+) -> int:
     """Give files of the old copy that need no work a name in the new one; ``finish`` is told of them.
 
     The source must be what the old copy was made from, byte by byte, and the old file what its manifest says.
+
+    Returns:
+        How many there are, with those that a run took over which was stopped.
     """
     records = {record.path: record for record in old.files}
     same = [
         (file, record)
         for file in plan.files
-        if file.path not in stage.journal
-        and (record := records.get(file.path)) is not None
-        and needs_no_work(file, record, old)
+        if (record := records.get(file.path)) is not None and needs_no_work(file, record, old)
     ]
+    before = {file.path: stage.journal[file.path] for file, _ in same if file.path in stage.journal}
+    same = [pair for pair in same if pair[0].path not in before]
+    taken = sum(record.sha256 == records[path].sha256 for path, record in before.items())
 
     def look(pair: tuple[FilePlan, FileRecord]) -> FileRecord | None:
         return _taken(plan, stage, destination, *pair)
@@ -81,10 +85,12 @@ def taken_over(
         if record is not None:
             at = None if file.columns is None else columns.index(file.columns)
             done.append(replace(record, columns=at, **said_of(file, file.counts)))  # for reasons of today
+            taken += 1
         if len(done) == _TOLD_AT_ONCE:
             finish(done)
             done = []
     finish(done)
+    return taken
 
 
 def needs_no_work(file: FilePlan, record: FileRecord, old: Manifest) -> bool:

@@ -426,11 +426,11 @@ class Somebody:
             os.chown(folder, NOBODY, NOBODY)
         self.updates(FIRST)
 
-    def updates(self, results: pa.Table) -> None:
+    def updates(self, results: pa.Table) -> cf.CleanReport:
         """Bring the copy up to date."""
         plan = cf.plan(self.corpus, results)
         with nobody():
-            cf.clean(plan, self.clean, update=True, workers=1)
+            return cf.clean(plan, self.clean, update=True, workers=1)
 
     def stops(self, results: pa.Table, step: str) -> None:
         """Bring the copy up to date as far as a step."""
@@ -475,6 +475,12 @@ def test_a_copy_that_its_owner_made_read_only_is_brought_up_to_date(somebody: So
         folder.chmod(0o555)
     somebody.updates(SECOND)
     assert somebody.left() == {"corpus", "clean", "clean.manifest.json"}
+
+
+def test_what_a_stopped_run_took_over_counts_as_taken_over(somebody: Somebody) -> None:
+    """A report is about the copy, however many runs it took."""
+    somebody.stops(SECOND, "vouched")
+    assert somebody.updates(SECOND).files_taken_over == len(TAKEN) + 3  # gone, grown and notes are as they were
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what somebody else may not remove")
