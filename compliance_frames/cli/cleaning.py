@@ -236,7 +236,7 @@ def run(
     else:
         given = replace(given, ledger=given.ledger or _beside(dest, ".ledger"))
     certificate = _beside(dest, ".certificate.json")
-    _refuse_early(corpus, dest, certificate)
+    _refuse_early(corpus, dest, certificate, update=update)
     key = signing_key(sign_key)
     _must_be_free(dest, wait)
     for path, option in ((given.ledger, "--ledger"), (output, "--output")):
@@ -309,15 +309,18 @@ def _beside(dest: Path, suffix: str) -> Path:
     return dest.with_name(f"{dest.name}{suffix}") if dest.name not in {"", ".."} else _beside(dest.resolve(), suffix)
 
 
-def _refuse_early(corpus: Path, dest: Path, certificate: Path) -> None:
+def _refuse_early(corpus: Path, dest: Path, certificate: Path, *, update: bool) -> None:
     """What ``clean`` would refuse in the end is better refused before an hour of waiting for answers."""
     from compliance_frames.corpus.manifest import manifest_path
+    from compliance_frames.corpus.update import must_be_of
     from compliance_frames.errors import DestinationError
 
     if leads_into(corpus, dest) or leads_into(dest, corpus):
         raise DestinationError(f"{dest} and {corpus} lie one in the other: give a destination outside of the corpus")
     if os.path.lexists(dest) and not manifest_path(dest).exists():
         raise DestinationError(f"{dest} exists and was not written by this tool: give another destination")
+    if update:
+        must_be_of(corpus, dest)
     if certificate.exists() and not dest.exists():
         raise DestinationError(
             f"{certificate} certifies a dataset that lay at {dest} once, and a certificate is never written over: "

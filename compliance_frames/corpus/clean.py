@@ -18,13 +18,14 @@ import pyarrow as pa
 import compliance_frames
 from compliance_frames.corpus.clean_report import CleanReport
 from compliance_frames.corpus.columns import Columns
-from compliance_frames.corpus.dataset import list_files
+from compliance_frames.corpus.dataset import Listing, SourceFile, list_files
 from compliance_frames.corpus.destination import explained, moved, must_exchange, resolved
+from compliance_frames.corpus.lineage import must_be_earlier
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.plan import FilePlan, Plan
 from compliance_frames.corpus.stage import EVENT, Stage, files_below, lock_path, stage_path
 from compliance_frames.corpus.task import Task, forget_erasures, hold_erasures, must_be_as_it_was, perform, stale
-from compliance_frames.corpus.update import is_pending, must_be_earlier, publish_over, settle, taken_over
+from compliance_frames.corpus.update import is_pending, publish_over, settle, taken_over
 from compliance_frames.durable import sync_directory
 from compliance_frames.errors import (
     ComplianceFramesError,
@@ -171,9 +172,15 @@ def _there(plan: Plan, destination: Path, update: bool) -> tuple[Manifest | None
             "its manifest, or choose another destination"
         )
     if not is_done:
-        must_be_earlier(plan, manifest, destination)
+        must_be_earlier(_listing(plan), manifest, destination, single_file=plan.single_file)
     _must_be_unchanged(manifest, destination)
     return (manifest, None) if is_done else (None, manifest)
+
+
+def _listing(plan: Plan) -> Listing:
+    """The files of a dataset as they were when the plan was made."""
+    files = (SourceFile(file.path, *file.stamp, file.rows is not None and file.raw is None) for file in plan.files)
+    return Listing(plan.root, tuple(files), plan.ignored)
 
 
 def _must_be_unchanged(manifest: Manifest, destination: Path) -> None:
@@ -227,9 +234,7 @@ def _staged(
             progress(Progress("clean", f"{name}: files", len(records), len(plan.files), "files", record.path))
 
     try:
-        if old is not None:
-            taken_over(plan, stage, destination, old, columns, finish)
-        taken = len(records)
+        taken = 0 if old is None else taken_over(plan, stage, destination, old, columns, finish)
         left = [file for file in plan.files if file.path not in records]
         tasks = _tasks(plan, left, columns, stage, destination, level, durable=executor is not None)
         if executor is not None:

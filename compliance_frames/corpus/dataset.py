@@ -172,6 +172,16 @@ class BySchema(Generic[_Found]):
         return found
 
 
+def listed(root: Path, path: str) -> SourceFile:
+    """One file of a directory as it is now.
+
+    Raises:
+        PlanError: it is a link, no file, or cannot be read.
+        OSError: there is none.
+    """
+    return _source(root / path, path)
+
+
 def is_ignored(name: str) -> bool:
     """Whether a file or directory of this name is hidden or temporary, and so no part of the data.
 

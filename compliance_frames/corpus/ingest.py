@@ -12,6 +12,7 @@ import glob
 import json
 import os
 import secrets
+import stat
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any, Final
 
+from compliance_frames.corpus.dataset import Stamp, stamp_of
 from compliance_frames.corpus.destination import explained, moved, resolved
 from compliance_frames.corpus.ingest_report import IngestedFile, IngestReport
 from compliance_frames.corpus.intake import FileIntake, must_agree
@@ -196,7 +198,8 @@ class _Run:
     ) -> None:
         self._paths, self._target, self._stage, self._id_column = paths, target, stage, id_column
         self._progress, self._done = progress, 0
-        self._sizes = {path: _size(path) for path in paths}
+        self._stamps = {path: _stamp(path) for path in paths}
+        self._sizes = {path: stamp[0] for path, stamp in self._stamps.items()}
         self._files: list[tuple[FileIntake, Form, str | None]] = []
         self._partitions = Partitions(stage.data, stage.parts)
         self._rejected = stage.root / "rejected.jsonl"
@@ -232,7 +235,7 @@ class _Run:
                         self._partitions.add(rows.table, rows.kind, days)
             intake.end()
         self._files.append((intake, *seen[0]))
-        if _size(path) != self._sizes[path]:
+        if _stamp(path) != self._stamps[path]:
             raise RawFileError(
                 f"{path} was changed while it was read: wait until it is whole, then run again", path=path
             )
@@ -304,9 +307,11 @@ class _Run:
             yield f"files without any content: {', '.join(nothing[:3])}" + ("…" if len(nothing) > 3 else "")
 
 
-def _size(path: Path) -> int:
+def _stamp(path: Path) -> Stamp:
+    """What a file is known by while nobody writes it; of a pipe, which is written while it is read, nothing."""
     try:
-        return path.stat().st_size
+        state = path.stat()
+        return stamp_of(state) if stat.S_ISREG(state.st_mode) else (0, 0, 0)
     except OSError as error:
         raise RawFileError(f"{path} cannot be read: {error.strerror}", path=path) from error
 

@@ -22,14 +22,16 @@ from typing import Final
 
 import compliance_frames
 from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.dataset import list_files
 from compliance_frames.corpus.destination import exchanged, explained
+from compliance_frames.corpus.lineage import must_be_earlier, must_be_no_link
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.planned import FilePlan, Plan
-from compliance_frames.corpus.stage import EVENT, NEXT, Stage
-from compliance_frames.corpus.task import begins, must_be_fresh, said_of
+from compliance_frames.corpus.stage import EVENT, NEXT, Stage, stage_path
+from compliance_frames.corpus.task import must_be_fresh, said_of
 from compliance_frames.corpus.threads import in_order
 from compliance_frames.durable import publish, sync_directory
-from compliance_frames.errors import DestinationError
+from compliance_frames.errors import DestinationError, VerificationError
 
 #: Bytes from which on hashing a file is worth a thread.
 _HEAVY: Final = 1 << 20
@@ -37,50 +39,17 @@ _HEAVY: Final = 1 << 20
 _TOLD_AT_ONCE: Final = 256
 
 
-def must_be_earlier(plan: Plan, old: Manifest, destination: Path) -> None:
-    """Refuse to bring a copy up to date that was made of another dataset.
-
-    A name is no evidence: many datasets are called the same, and so are the files in them. One file of tweets at
-    least must be what the copy was made from, or a raw one that has grown since.
+def must_be_of(dataset: Path, destination: Path) -> None:
+    """Refuse to bring the copy of another dataset up to date, where there is one, before any answers are there.
 
     Raises:
         DestinationError: naming what does not fit.
+        PlanError: the dataset cannot be listed.
     """
-    source = plan.files[0].path if plan.single_file else plan.root.name
-    if old.source != source:
-        raise DestinationError(
-            f"the destination {destination} was made from {old.source!r}, not from {source!r}: choose another"
-        )
-    _must_be_no_link(destination)
-    if not _has_in_common(plan, old):
-        raise DestinationError(
-            f"no file of tweets that the destination {destination} was made from is in {plan.root} as it was: it seems "
-            "to be the copy of another dataset; choose another destination. If all files of this one changed since, "
-            f"take the copy away together with its manifest ({manifest_path(destination)}), then run again"
-        )
-
-
-def _must_be_no_link(destination: Path) -> None:
-    if destination.is_symlink():
-        raise DestinationError(f"the destination {destination} is a link: give the directory that it leads to")
-
-
-def _has_in_common(plan: Plan, old: Manifest) -> bool:
-    """Whether a source file with tweets is as an old copy was made from, the smallest first, as most are."""
-    files = {file.path: file for file in plan.files if file.rows}
-    pairs = [(files[record.path], record) for record in old.files if record.rows_in and record.path in files]
-    return any(_is_what_it_was(plan.root, *pair) for pair in sorted(pairs, key=lambda pair: pair[1].source_bytes))
-
-
-def _is_what_it_was(root: Path, file: FilePlan, record: FileRecord) -> bool:
-    if file.bytes < record.source_bytes or (file.bytes > record.source_bytes and file.raw is None):
-        return False
-    with (
-        suppress(OSError),
-        (root / file.path).open("rb", buffering=0) as stream,
-    ):  # who cleans it says what is wrong with it
-        return begins(stream, record.source_bytes).hexdigest() == record.source_sha256
-    return False
+    with suppress(VerificationError):  # no manifest, or none that makes sense: who cleans says so
+        old = Manifest.read(manifest_path(destination))
+        if os.path.lexists(destination) and not is_pending(stage_path(destination)):
+            must_be_earlier(list_files(dataset), old, destination, single_file=not dataset.is_dir())
 
 
 def taken_over(
@@ -90,19 +59,23 @@ def taken_over(
     old: Manifest,
     columns: list[Columns],
     finish: Callable[[Sequence[FileRecord]], None],
-) -> None:
+) -> int:
     """Give files of the old copy that need no work a name in the new one; ``finish`` is told of them.
 
     The source must be what the old copy was made from, byte by byte, and the old file what its manifest says.
+
+    Returns:
+        How many there are, with those that a run took over which was stopped.
     """
     records = {record.path: record for record in old.files}
     same = [
         (file, record)
         for file in plan.files
-        if file.path not in stage.journal
-        and (record := records.get(file.path)) is not None
-        and needs_no_work(file, record, old)
+        if (record := records.get(file.path)) is not None and needs_no_work(file, record, old)
     ]
+    before = {file.path: stage.journal[file.path] for file, _ in same if file.path in stage.journal}
+    same = [pair for pair in same if pair[0].path not in before]
+    taken = sum(record.sha256 == records[path].sha256 for path, record in before.items())
 
     def look(pair: tuple[FilePlan, FileRecord]) -> FileRecord | None:
         return _taken(plan, stage, destination, *pair)
@@ -112,10 +85,12 @@ def taken_over(
         if record is not None:
             at = None if file.columns is None else columns.index(file.columns)
             done.append(replace(record, columns=at, **said_of(file, file.counts)))  # for reasons of today
+            taken += 1
         if len(done) == _TOLD_AT_ONCE:
             finish(done)
             done = []
     finish(done)
+    return taken
 
 
 def needs_no_work(file: FilePlan, record: FileRecord, old: Manifest) -> bool:
@@ -172,7 +147,7 @@ def publish_over(stage: Stage, destination: Path, manifest: Manifest) -> None:
     The manifest of what comes is on the disk before, beside the staging directory, under the number of the directory
     that it belongs to.
     """
-    _must_be_no_link(destination)  # any more: it would change places itself
+    must_be_no_link(destination)  # any more: it would change places itself
     waiting = stage.base / f"{NEXT}{stage.data.stat().st_ino}"
     manifest.write(waiting)
     sys.audit(EVENT, "written")

@@ -41,9 +41,13 @@ _WAYS: Final = (
         "ask about them (check), or plan with unchecked=…; then clean again, to another destination",
     ),
     (
+        re.compile(r"was left by a run"),
+        "run the same clean again, which takes up what was left and leaves nothing; or remove it, if no run is at work",
+    ),
+    (
         re.compile(
             r"by the manifest|the manifest does not know|file is missing|was changed|symbolic link|neither a file"
-            r"|stands twice in the manifest|left by a run"
+            r"|stands twice in the manifest"
         ),
         "somebody changed files after they were written: clean again, to another destination",
     ),

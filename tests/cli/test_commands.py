@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import compliance_frames as cf
 from compliance_frames.emulator import Emulator, Fates
 from compliance_frames.emulator.faults import Fault
 
@@ -488,6 +489,22 @@ def retweets_in(file: Path) -> list[int]:
     frame = pl.read_parquet(file, glob=False)
     kinds = frame["referenced_tweets"].list.first().struct.field("type")
     return frame.filter(kinds == "retweeted")["id"].cast(pl.Int64).to_list()
+
+
+def test_the_copy_of_another_dataset_is_seen_before_anybody_is_asked(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not after an hour of waiting for answers; here there is nobody who could give any."""
+    monkeypatch.delenv("X_BEARER_TOKEN", raising=False)
+    flagged = pa.table({"type": ["tweets"], "id": [21], "action": ["delete"], "reason": ["deleted"]})
+    for folder, first in (("a", 20), ("b", 40)):
+        (tmp_path / folder / "corpus").mkdir(parents=True)
+        pq.write_table(pa.table({"id": range(first, first + 9)}), f"{folder}/corpus/part-0.parquet")
+    cf.clean(cf.plan("a/corpus", flagged), "clean")
+    ran = run("run", "b/corpus", "clean", "--update")
+    assert ran.code == 2
+    assert "seems to be the copy of another dataset" in ran.error
+    assert rows_of(Path("clean")).height == 8
 
 
 def test_run_again_next_week_brings_the_copy_up_to_date(

@@ -484,6 +484,21 @@ def test_one_run_at_a_time(raw: Callable[..., Path]) -> None:
     assert {type(error) for error in refused} == {LedgerLockedError}
 
 
+def test_a_file_that_is_written_over_while_it_is_read_is_refused(raw: Callable[..., Path]) -> None:
+    """Also in place, at the same size, with its date set back: what was read may be half of each."""
+    folder = raw({"a.jsonl": [tweet(1)]})
+    file = folder / "a.jsonl"
+
+    def write(_: Any) -> None:
+        state = file.stat()
+        file.write_bytes(file.read_bytes().swapcase())
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+    with pytest.raises(RawFileError, match=r"a\.jsonl was changed while it was read"):
+        cf.ingest(folder, folder.parent / "corpus", progress=write)
+    assert beside(folder) == ["raw"]
+
+
 def test_a_run_that_was_stopped_leaves_nothing_and_can_be_made_again(raw: Callable[..., Path]) -> None:
     """No half of a dataset, no thread, no staged file."""
     folder = raw({"a.jsonl": [tweet(n) for n in range(3_000)]})

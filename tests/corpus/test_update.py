@@ -198,7 +198,7 @@ def test_the_copy_of_another_dataset_with_the_same_names_is_not_replaced(corpus:
         write(elsewhere / path.relative_to(corpus), range(ids[0], ids[-1] + 1) if ids else range(0))
     shutil.copy(corpus / "README.txt", elsewhere)
     plan = cf.plan(elsewhere, SECOND)
-    with pytest.raises(DestinationError, match=r"is in .* as it was: .* take the copy away together with"):
+    with pytest.raises(DestinationError, match=r"as it was, or with most of its tweets: .* take it away together with"):
         cf.clean(plan, target, update=True)
     assert content(target) == was
     shutil.copy(corpus / "week=1/other.parquet", elsewhere / "week=1/gone.parquet")  # under another name
@@ -220,6 +220,20 @@ def test_a_raw_file_that_grew_is_the_one_that_it_was(tmp_path: Path) -> None:
     source.write_text(source.read_text().replace("12", "16"))
     with pytest.raises(DestinationError, match="no file of tweets that"):
         cf.clean(cf.plan(source, FIRST), target, update=True)
+
+
+def test_a_file_that_was_written_anew_is_known_by_its_tweets(tmp_path: Path) -> None:
+    """A dataset of one Parquet file is another file every week; one that has few of its tweets is another dataset."""
+    source, target = tmp_path / "tweets.parquet", tmp_path / "clean"
+    write(source, range(10, 20))
+    cf.clean(cf.plan(source, FIRST), target)
+    write(source, range(12, 40))
+    assert cf.clean(cf.plan(source, SECOND), target, update=True).rows_kept == 26
+    write(source, range(29, 60))  # which has 11 of 26
+    was = content(target)
+    with pytest.raises(DestinationError, match="no file of tweets that"):
+        cf.clean(cf.plan(source, FIRST), target, update=True)
+    assert content(target) == was
 
 
 def test_what_is_taken_over_is_counted_by_the_reasons_of_today(tmp_path: Path) -> None:
@@ -412,11 +426,11 @@ class Somebody:
             os.chown(folder, NOBODY, NOBODY)
         self.updates(FIRST)
 
-    def updates(self, results: pa.Table) -> None:
+    def updates(self, results: pa.Table) -> cf.CleanReport:
         """Bring the copy up to date."""
         plan = cf.plan(self.corpus, results)
         with nobody():
-            cf.clean(plan, self.clean, update=True, workers=1)
+            return cf.clean(plan, self.clean, update=True, workers=1)
 
     def stops(self, results: pa.Table, step: str) -> None:
         """Bring the copy up to date as far as a step."""
@@ -463,6 +477,12 @@ def test_a_copy_that_its_owner_made_read_only_is_brought_up_to_date(somebody: So
     assert somebody.left() == {"corpus", "clean", "clean.manifest.json"}
 
 
+def test_what_a_stopped_run_took_over_counts_as_taken_over(somebody: Somebody) -> None:
+    """A report is about the copy, however many runs it took."""
+    somebody.stops(SECOND, "vouched")
+    assert somebody.updates(SECOND).files_taken_over == len(TAKEN) + 3  # gone, grown and notes are as they were
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what somebody else may not remove")
 def test_a_run_that_cannot_remove_the_old_copy_says_so_until_it_is_gone(somebody: Somebody) -> None:
     """Never that all is well while erased bytes lie there."""
@@ -470,7 +490,9 @@ def test_a_run_that_cannot_remove_the_old_copy_says_so_until_it_is_gone(somebody
     for later in (SECOND, SECOND, results((14, "deleted"))):
         with pytest.raises(DestinationError, match=rf"{stage_path(somebody.clean)}/\w+ cannot be removed: Perm.*inner"):
             somebody.updates(later)
-        with pytest.raises(VerificationError, match=f"{stage_path(somebody.clean).name}, beside the dataset, was left"):
+        with pytest.raises(
+            VerificationError, match=r"\.clean\.compliance-frames.* was left by.*; run the same clean again"
+        ):
             cf.verify(somebody.clean, SECOND)
     (theirs,) = stage_path(somebody.clean).glob("*/data/week=1/theirs")
     shutil.rmtree(theirs)
