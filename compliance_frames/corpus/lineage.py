@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from compliance_frames.corpus.dataset import Listing, SourceFile, listed, opened
-from compliance_frames.corpus.erase import ids_at
+from compliance_frames.corpus.idcolumns import ids_at
 from compliance_frames.corpus.manifest import FileRecord, Manifest, manifest_path
 from compliance_frames.corpus.task import begins
 from compliance_frames.errors import DestinationError, IdError, PlanError
