@@ -20,6 +20,7 @@ from compliance_frames.corpus.dataset import BySchema, list_files, opened
 from compliance_frames.corpus.ecosystems import QUOTED, QUOTED_BARELY, QUOTES, REPLIED, TEXTS
 from compliance_frames.corpus.flat import beside_reference
 from compliance_frames.corpus.leaves import leaves_below
+from compliance_frames.corpus.originals import originals_in
 from compliance_frames.corpus.paths import Names, column_at, holds_ids, is_list, is_text, wrapper_of
 from compliance_frames.corpus.references import beside, kind_of, named
 from compliance_frames.corpus.sampled import Samples, texts_with_tweets
@@ -63,6 +64,7 @@ class Spot:
         inside: path of the ID in these structs.
         only: another column, and what it says in rows that stand to them so; None where all do.
         shaped: whether the column names tweets in one of the shapes of references, and ``only`` how rows stand to each.
+        fields: where in these structs, tweets themselves, other tweets are named that they repeat.
     """
 
     type: JobType
@@ -71,10 +73,13 @@ class Spot:
     inside: str | None = None
     only: tuple[str, str] | None = None
     shaped: bool = False
+    fields: Spot | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Everything that must be read, lists adding no name."""
+        if self.fields is not None:
+            return tuple(f"{self.column}.{path}" for path in self.fields.paths)
         beside = () if self.only is None else self.only[:1]
         if self.inside is None:
             return (self.column, *beside)
@@ -193,6 +198,9 @@ def _in_embedded(schema: pa.Schema, columns: Columns) -> Iterator[Spot]:
         kind = bare_type(schema, path)
         if pt.is_struct(kind):
             yield from _in_structs(_kind_of(path), path, kind, _verb_of(names, path))
+            inner = Columns("", references=originals_in(path.rpartition(".")[2], kind).references)
+            fields = _in_references(pa.schema(list(kind)), inner)
+            yield from (Spot(each.type, "embedded", path, fields=each) for each in fields)
         elif is_read(schema, path):
             yield from (Spot(type, None, path) for type in _TYPES)
         if path.endswith("includes.tweets"):
@@ -248,7 +256,9 @@ _FLAT: Final[tuple[tuple[JobType, Any], ...]] = (
 
 def _named(table: pa.Table, sought: tuple[Spot, ...]) -> Iterator[Named]:
     for spot in sought:
-        if spot.shaped:
+        if spot.fields is not None:
+            yield from _in_fields(table, spot.column, spot.fields)
+        elif spot.shaped:
             yield from _in_shapes(table, spot)
         elif spot.only is not None:
             says = words(column_at(table, spot.only[0]))
@@ -257,6 +267,14 @@ def _named(table: pa.Table, sought: tuple[Spot, ...]) -> Iterator[Named]:
         else:
             for piece, _ in values_within(table, spot.column):
                 yield from _in_values(spot, piece)
+
+
+def _in_fields(table: pa.Table, path: str, spot: Spot) -> Iterator[Named]:
+    """What tweets inside of rows repeat, or may: what they do no more than name stays there, whatever becomes of it."""
+    for values, _ in values_within(table, path):
+        tweets = pa.Table.from_arrays(values.flatten(), schema=pa.schema(list(values.type)))
+        found = _named(tweets, (spot,))
+        yield from ((type, "embedded", ids) for type, kind, ids in found if kind in ("retweeted", "referenced"))
 
 
 def _in_values(spot: Spot, values: Any) -> Iterator[Named]:
