@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -45,6 +46,11 @@ def originals_in(name: str, kind: Any) -> Originals:
     >>> originals_in("quoted_status", quoted)
     Originals(references=('retweeted_id',), whole=('retweeted_status',), texts=())
     """
+    return _originals_in(name, kind)
+
+
+@lru_cache(maxsize=256)  # each row group asks again
+def _originals_in(name: str, kind: Any) -> Originals:
     if is_account(name, kind):
         return Originals()
     names = Names(pa.schema(list(kind)))
