@@ -5,8 +5,8 @@ A retweet has the words of its original: where that goes, it goes, also from ins
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +33,12 @@ class Originals:
     references: tuple[str, ...] = ()
     whole: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+
+    def with_texts(self, kind: Any, paths: Iterable[str]) -> Originals:
+        """The same, and fields of text that hold tweets, the struct's own perhaps, whatever they are called."""
+        fields = {child.name: child.type for child in kind}
+        more = [path for path in paths if path in fields and holds_text(fields[path]) and path not in self.texts]
+        return replace(self, texts=(*self.texts, *more)) if more else self
 
     def __bool__(self) -> bool:
         return bool(self.references or self.whole or self.texts)
