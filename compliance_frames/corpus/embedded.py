@@ -5,6 +5,7 @@ One goes that was flagged, and one that repeats another which goes: its words ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -34,8 +35,16 @@ from compliance_frames.errors import PlanError
 from compliance_frames.ids.slices import IdSet
 
 
-def embedded_to_erase(table: pa.Table, path: str, erasures: Erasures) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def embedded_to_erase(
+    table: pa.Table, path: str, erasures: Erasures, known: Sequence[str] = ()
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """For each row: how many embedded tweets go, and how many stay that have a place that goes.
+
+    Args:
+        table: of the rows.
+        path: of the embedded tweets.
+        erasures: what goes.
+        known: all columns of embedded tweets: text in one may say what that one repeats.
 
     Raises:
         PlanError: the column was told, and nobody knows whose words it holds.
@@ -61,7 +70,7 @@ def embedded_to_erase(table: pa.Table, path: str, erasures: Erasures) -> tuple[N
         return (where & valid(column_at(table, path))).astype(np.int64), nothing
     gone, bare = nothing.copy(), nothing.copy()
     for values, rows in values_within(table, path):
-        going, placed = _tweets_to_erase(values, erasures, path)
+        going, placed = _tweets_to_erase(values, erasures, path, known)
         gone += np.bincount(rows[going], minlength=len(table))
         bare += np.bincount(rows[placed], minlength=len(table))
     return gone, bare
@@ -93,10 +102,13 @@ def text_to_erase(
     return repeated, cells
 
 
-def without_embedded(table: pa.Table, path: str, erasures: Erasures, *, where: Mask | None = None) -> pa.Table:
+def without_embedded(
+    table: pa.Table, path: str, erasures: Erasures, known: Sequence[str] = (), *, where: Mask | None = None
+) -> pa.Table:
     """The table with the embedded tweets at ``path`` taken out that are to be dropped, and places of those to scrub.
 
     Of a flat column the tweet's ID lies in another one: there, ``where`` says in which rows it is to be nulled.
+    ``known`` is as for :func:`embedded_to_erase`.
 
     Raises:
         PlanError: a place inside of an embedded tweet is to be nulled where the schema allows no null.
@@ -115,7 +127,7 @@ def without_embedded(table: pa.Table, path: str, erasures: Erasures, *, where: M
         if text:
             gone = judged(values, path, pa.nulls(len(values), pa.int64()), erasures)[1] > 0
             return nulled(pa.chunked_array([values]), (), gone).chunk(0), ~gone
-        gone, placed = _tweets_to_erase(values, erasures, path)
+        gone, placed = _tweets_to_erase(values, erasures, path, known)
         for place in geo_in(values.type) if placed.any() else ():
             below = steps_to(pa.schema(list(values.type)), place)
             assert below is not None
@@ -169,9 +181,9 @@ def with_column(table: pa.Table, at: int, column: pa.ChunkedArray[Any]) -> pa.Ta
     return pa.Table.from_arrays(columns, schema=table.schema)
 
 
-def _tweets_to_erase(values: Any, erasures: Erasures, path: str) -> tuple[Mask, Mask]:
+def _tweets_to_erase(values: Any, erasures: Erasures, path: str, known: Sequence[str]) -> tuple[Mask, Mask]:
     """Of structs that hold tweets: which go, and which stay and have a place that goes."""
-    gone = _gone(values, erasures, path)
+    gone = _gone(values, erasures, path, known)
     bare = _flagged(values, erasures.scrub_tweets, erasures.scrub_authors, path) & ~gone
     if not bare.any():
         return gone, bare
@@ -180,23 +192,24 @@ def _tweets_to_erase(values: Any, erasures: Erasures, path: str) -> tuple[Mask, 
     return gone, bare & reduce(np.logical_or, some, np.zeros(len(values), bool))
 
 
-def _gone(values: Any, erasures: Erasures, path: str) -> Mask:
+def _gone(values: Any, erasures: Erasures, path: str, known: Sequence[str]) -> Mask:
     """Which structs hold a tweet that goes: it was flagged, or it repeats one that goes."""
     gone = _flagged(values, erasures.drop_tweets, erasures.drop_authors, path)
     told = originals_in(path.rpartition(".")[2], values.type)
+    told = told.with_texts(values.type, [each.removeprefix(f"{path}.") for each in known])
     if told and len(values) and (len(erasures.drop_tweets) or len(erasures.drop_authors)):
-        gone |= _repeating(values, told, erasures, path)
+        gone |= _repeating(values, told, erasures, path, known)
     return gone
 
 
-def _repeating(values: Any, told: Originals, erasures: Erasures, path: str) -> Mask:
+def _repeating(values: Any, told: Originals, erasures: Erasures, path: str, known: Sequence[str]) -> Mask:
     """Which structs hold a tweet that repeats one that goes, by its own fields."""
     tweets = pa.Table.from_arrays(values.flatten(), schema=pa.schema(list(values.type)))
     found = np.zeros(len(values), bool)
     for name in told.references:
         found |= repeat_what_goes(tweets, name, "", erasures, above=f"{path}.")
     for name in told.whole:
-        found |= _gone(tweets.column(name).chunk(0), erasures, f"{path}.{name}")
+        found |= _gone(tweets.column(name).chunk(0), erasures, f"{path}.{name}", known)
     for name in told.texts:
         id = ids_inside(path, values.type)[0]
         own = pa.nulls(len(values), pa.int64()) if id is None else ids_at(tweets, id, column=f"{path}.{id}")

@@ -172,7 +172,7 @@ def _others(
     """
     repeated, inside = np.zeros(len(table), bool), wrapper_of(table.schema, columns.id)
     paths = sorted(columns.embedded, key=len)
-    embedded = {path: embedded_to_erase(table, path, erasures) for path in paths}
+    embedded = {path: embedded_to_erase(table, path, erasures, paths) for path in paths}
     for path in paths:
         if is_read(table.schema, path):
             look = retweets_by_look(table, inside) if names_others(path) and is_beside(path) else None
@@ -263,7 +263,7 @@ def erase_from(
         made = without_places(made, columns, found.scrub[~found.drop])
     for path, cells in found.embedded.items():
         if cells[~found.drop].any():
-            made = without_embedded(made, path, erasures, where=cells[~found.drop] > 0)
+            made = without_embedded(made, path, erasures, columns.embedded, where=cells[~found.drop] > 0)
     return made, counts
 
 

@@ -240,7 +240,7 @@ def _changes(small: pa.Table, columns: Columns, erasures: Erasures, found: Masks
             rows[path] = found.scrub
     for path, cells in found.embedded.items():
         if cells.any():
-            work = without_embedded(work, path, erasures, where=cells > 0)
+            work = without_embedded(work, path, erasures, columns.embedded, where=cells > 0)
             rows[path] = cells > 0
     changed: dict[str, Change] = {}
     for path, where in rows.items():

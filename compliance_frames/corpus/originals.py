@@ -5,8 +5,9 @@ A retweet has the words of its original: where that goes, it goes, also from ins
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -33,6 +34,12 @@ class Originals:
     whole: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
 
+    def with_texts(self, kind: Any, paths: Iterable[str]) -> Originals:
+        """The same, and fields of text that hold tweets, the struct's own perhaps, whatever they are called."""
+        fields = {child.name: child.type for child in kind}
+        more = [path for path in paths if path in fields and holds_text(fields[path]) and path not in self.texts]
+        return replace(self, texts=(*self.texts, *more)) if more else self
+
     def __bool__(self) -> bool:
         return bool(self.references or self.whole or self.texts)
 
@@ -45,6 +52,11 @@ def originals_in(name: str, kind: Any) -> Originals:
     >>> originals_in("quoted_status", quoted)
     Originals(references=('retweeted_id',), whole=('retweeted_status',), texts=())
     """
+    return _originals_in(name, kind)
+
+
+@lru_cache(maxsize=256)  # each row group asks again
+def _originals_in(name: str, kind: Any) -> Originals:
     if is_account(name, kind):
         return Originals()
     names = Names(pa.schema(list(kind)))

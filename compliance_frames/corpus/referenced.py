@@ -164,7 +164,9 @@ def _heads(schema: pa.Schema, sought: tuple[Spot, ...]) -> list[str]:
 
 def _named(table: pa.Table, sought: tuple[Spot, ...]) -> Iterator[Named]:
     for spot in sought:
-        if spot.shaped:
+        if spot.fields is not None:
+            yield from _in_fields(table, spot.column, spot.fields)
+        elif spot.shaped:
             yield from _in_shapes(table, spot)
         elif spot.only is not None:
             says = words(column_at(table, spot.only[0]))
@@ -173,6 +175,14 @@ def _named(table: pa.Table, sought: tuple[Spot, ...]) -> Iterator[Named]:
         else:
             for piece, _ in values_within(table, spot.column):
                 yield from _in_values(spot, piece)
+
+
+def _in_fields(table: pa.Table, path: str, spot: Spot) -> Iterator[Named]:
+    """What tweets inside of rows repeat, or may: what they do no more than name stays there, whatever becomes of it."""
+    for values, _ in values_within(table, path):
+        tweets = pa.Table.from_arrays(values.flatten(), schema=pa.schema(list(values.type)))
+        found = _named(tweets, (spot,))
+        yield from ((type, "embedded", ids) for type, kind, ids in found if kind in ("retweeted", "referenced"))
 
 
 def _in_values(spot: Spot, values: Any) -> Iterator[Named]:

@@ -293,7 +293,7 @@ class _Splice:
             table = without_places(table, self.columns, found.scrub)
         for path, cells in found.embedded.items():
             if cells.any():
-                table = without_embedded(table, path, self.erasures, where=cells > 0)
+                table = without_embedded(table, path, self.erasures, self.columns.embedded, where=cells > 0)
         return compacted(table)
 
     def _described(self, at: int, rows: int) -> Struct:

@@ -12,6 +12,7 @@ import pyarrow.types as pt
 from compliance_frames.corpus.columns import Columns, author_in, id_in, is_retweet
 from compliance_frames.corpus.ecosystems import QUOTED, QUOTED_BARELY, QUOTES, REPLIED, TEXTS
 from compliance_frames.corpus.flat import beside_reference
+from compliance_frames.corpus.originals import originals_in
 from compliance_frames.corpus.paths import Names, holds_ids, is_list, wrapper_of
 from compliance_frames.corpus.texts import is_read
 from compliance_frames.corpus.told import Told
@@ -41,6 +42,7 @@ class Spot:
         inside: path of the ID in these structs.
         only: another column, and what it says in rows that stand to them so; None where all do.
         shaped: whether the column names tweets in one of the shapes of references, and ``only`` how rows stand to each.
+        fields: where in these structs, tweets themselves, other tweets are named that they repeat.
     """
 
     type: JobType
@@ -49,10 +51,13 @@ class Spot:
     inside: str | None = None
     only: tuple[str, str] | None = None
     shaped: bool = False
+    fields: Spot | None = None
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Everything that must be read, lists adding no name."""
+        if self.fields is not None:
+            return tuple(f"{self.column}.{path}" for path in self.fields.paths)
         beside = () if self.only is None else self.only[:1]
         if self.inside is None:
             return (self.column, *beside)
@@ -103,6 +108,9 @@ def _in_embedded(schema: pa.Schema, columns: Columns) -> Iterator[Spot]:
         kind = bare_type(schema, path)
         if pt.is_struct(kind):
             yield from _in_structs(kind_of_path(path), path, kind, _verb_of(names, path))
+            inner = Columns("", references=originals_in(path.rpartition(".")[2], kind).references)
+            fields = _in_references(pa.schema(list(kind)), inner)
+            yield from (Spot(each.type, "embedded", path, fields=each) for each in fields)
         elif is_read(schema, path):
             yield from (Spot(type, None, path) for type in get_args(JobType))
         if path.endswith("includes.tweets"):

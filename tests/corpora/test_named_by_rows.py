@@ -130,6 +130,25 @@ def test_tweets_in_text_below_lists_are_named(tmp_path: Path) -> None:
     }
 
 
+def test_what_tweets_inside_of_rows_repeat_is_named(tmp_path: Path) -> None:
+    """They go with it; what they quote or answer makes no difference to them."""
+    named = [{"type": type, "id": str(id)} for id, type in enumerate(("retweeted", "quoted", "replied_to"), start=50)]
+    held = {"id": "60", "text": "…", "referenced_tweets": named, "sourcetweet_id": "70", "sourcetweet_type": "quoted"}
+    table = {
+        "id": ["100"],
+        "includes": [{"tweets": [held, {**held, "id": "61", "sourcetweet_type": "retweeted"}]}],
+        "quoted_status": [{"id": "62", "text": "…", "retweeted_id": 71, "retweeted_user_id": 9}],
+    }
+    expected = {
+        ("tweets", "embedded"): {50, 60, 61, 70, 71},
+        ("tweets", "quoted"): {62},
+        ("users", "embedded"): {9},
+    }
+    pq.write_table(pa.table(table), tmp_path / "a.parquet")
+    assert named_in(tmp_path) == expected
+    assert named_in(pl.DataFrame(table)) == expected
+
+
 def test_what_is_read_once_or_is_no_table_of_tweets_names_nobody() -> None:
     """A stream is left whole for its own IDs; a list, a column, or a table of users has no references."""
     stream = V2.to_reader()

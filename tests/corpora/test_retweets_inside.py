@@ -99,6 +99,15 @@ def test_a_retweet_inside_goes_with_the_author_of_its_original(tmp_path: Path) -
     assert cf.verify(tmp_path / "clean", users, source=tmp_path / "corpus").verified
 
 
+def test_a_tweet_goes_whose_own_json_beside_it_says_that_it_repeats_what_goes(tmp_path: Path) -> None:
+    """Tools keep what they were given; JSON of another tweet than the one beside which it stands goes by itself."""
+    repeats, other = {"id": STAYS, "text": WORDS}, {"id": 9, "text": "words"}
+    raw = json.dumps({**repeats, "retweeted_status": ORIGINAL})
+    rows, proof = left(tmp_path, includes=[{"tweets": [{**repeats, "raw": raw}, {**other, "raw": raw}, other]}])
+    assert [row["includes"]["tweets"] for row in rows] == [[{**other, "raw": None}, {**other, "raw": None}]]
+    assert proof.verified
+
+
 def test_the_outer_tweet_is_looked_at_before_the_inner_one_is_taken_out() -> None:
     """In whichever order the columns were told: without its original a retweet looks like any other tweet."""
     frame = pa.table({"id": [OWN], "quoted_status": [{"id": STAYS, "text": WORDS, "retweeted_status": ORIGINAL}]})
