@@ -80,7 +80,7 @@ def _paths_of(field: pa.Field[Any], above: str, depth: int) -> Iterator[str]:
 def _cut(values: Any) -> Iterator[Any]:
     """A column in pieces, one at least: also a column without rows has a type that may be wrong."""
     if isinstance(values, pa.ChunkedArray):
-        for chunk in values.chunks or [pa.array([], values.type)]:
+        for chunk in values.chunks or [pa.nulls(0, values.type)]:
             yield from _cut(chunk)
     elif isinstance(values, Iterator):
         while piece := list(islice(values, _PIECE)):
