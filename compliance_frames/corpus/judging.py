@@ -340,18 +340,16 @@ class _Record:
 
     def _is_other_gone(self, value: Object) -> bool:
         """Whether another tweet has to go: it was flagged, or it repeats one that was."""
-        if self.flagged.gone(value, keys_of(value).ids) or self.flagged.repeated(named_by(value)):
-            return True
-        originals = ((name, each) for name, each in value.items() if rawobjects.is_original(name) and each)
-        return any(self._is_original_gone(name, each) for name, each in originals)
-
-    def _is_original_gone(self, name: str, value: Any) -> bool:
-        told = parsed(value) if isinstance(value, str) else value
-        return (
-            isinstance(told, dict)
-            and rawobjects.is_other_tweet(name, told, beside_id=True)
-            and self._is_other_gone(told)
-        )
+        waiting = [value]
+        while waiting:
+            each = waiting.pop()
+            if self.flagged.gone(each, keys_of(each).ids) or self.flagged.repeated(named_by(each)):
+                return True
+            for name, original in each.items():
+                told = parsed(original) if isinstance(original, str) and rawobjects.is_original(name) else original
+                if isinstance(told, dict) and rawobjects.is_original(name):
+                    waiting += [told] if rawobjects.is_other_tweet(name, told, beside_id=True) else []
+        return False
 
     def _is_row_s_original(self, way: Way) -> bool:
         return way[:-1] in (self.inside, self.way) and isinstance(way[-1], str) and rawobjects.is_original(way[-1])

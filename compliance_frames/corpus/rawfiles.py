@@ -32,6 +32,7 @@ from compliance_frames.raw.packed import opened, packed
 from compliance_frames.raw.records import (
     authors_of,
     dug,
+    is_deep,
     is_rounded,
     keys_of,
     must_be_clear,
@@ -241,6 +242,8 @@ class _Objects:
         if unit.value is None:
             return []
         try:
+            if suspect and is_deep(unit.value):
+                raise UnreadableError("is nested too deeply")
             if suspect:
                 json.loads(unit.text, object_pairs_hook=_no_key_twice)
             return own_ids(unit.value, self._said)
@@ -249,10 +252,7 @@ class _Objects:
             return []
 
     def _judged(self, unit: Unit, flagged: Flagged, unasked: Collection[int], drop: bool) -> str | None:
-        try:
-            found = look(unit.value, self._said, flagged, unasked, drop_unasked=drop)
-        except RecursionError:
-            raise PlanError(f"line {unit.line:,} is nested too deeply to be looked into: take it out") from None
+        found = look(unit.value, self._said, flagged, unasked, drop_unasked=drop)
         gone = sum(row.drop for row in found.rows)
         self._reading.counts += Counts(
             rows_in=len(found.rows),

@@ -317,17 +317,18 @@ def test_lists_of_ids_lose_tweets_whose_authors_others_tell(write: Write, flag: 
     assert cf.verify(report.destination, results, source=root).verified
 
 
-@pytest.mark.parametrize("depth", [200, 5_000])
-def test_what_is_nested_deeply_ends_nothing(write: Write, flag: Flag, depth: int) -> None:
-    """It is looked into as far as Python goes, or is a line that cannot be read."""
-    deep = f'{{"id":7,"text":"x","a":{"[" * depth}{GONE}{"]" * depth}}}\n'
-    root = write({"a.jsonl": f'{{"id":5,"text":"x"}}\n{deep}'.encode()})
-    if depth < 1_000:
-        report = cf.clean(cf.plan(root, flag("deleted", [GONE])), root.with_name("clean"))
-        assert cf.verify(report.destination, flag("deleted", [GONE]), source=root).verified
-    else:
+@pytest.mark.parametrize("depth", [200, 300, 980, 5_000])
+@pytest.mark.parametrize("opens", ["[", '{"quoted_status":', '{"id":9,"text":"","retweeted_status":'])
+def test_what_is_nested_deeply_ends_nothing(write: Write, flag: Flag, depth: int, opens: str) -> None:
+    """It is looked into as far as any tweet goes; a line that goes deeper cannot be read, and goes as told."""
+    deep = f'{{"id":7,"text":"x","a":{opens * depth}{GONE}{("]" if opens == "[" else "}") * depth}}}\n'
+    root, results = write({"a.jsonl": f'{{"id":5,"text":"x"}}\n{deep}'.encode()}), flag("deleted", [GONE])
+    if depth > 200:
         with pytest.raises(PlanError, match=r"a\.jsonl, line 2 is nested too deeply"):
-            cf.plan(root, flag("deleted", [GONE]))
+            cf.plan(root, results)
+    report = cf.clean(cf.plan(root, results, bad_lines="drop"), root.with_name("clean"))
+    assert report.rows_kept == (2 if depth == 200 else 1)
+    assert cf.verify(report.destination, results, source=root).verified
 
 
 def test_a_single_file_can_be_a_dataset(write: Write, flag: Flag) -> None:
