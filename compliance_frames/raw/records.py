@@ -199,6 +199,24 @@ def numbers(told: Object, names: tuple[str, ...]) -> set[int]:
     return {found for name in names if (found := number(told[name])) is not None}
 
 
+def numbers_in(value: Any) -> set[int]:
+    """Every ID in a value, however it is spelled, and whatever it stands for.
+
+    >>> sorted(numbers_in({"id": 7, "list": ["x8", 9.0, None]}))
+    [7, 8, 9]
+    """
+    found, waiting = set[int](), [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
+        elif (told := number(each)) is not None:
+            found.add(told)
+    return found
+
+
 def authors_of(told: Object) -> set[int]:
     """The IDs of who wrote a tweet.
 

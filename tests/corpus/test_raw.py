@@ -22,7 +22,8 @@ import compliance_frames as cf
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.manifest import Manifest, manifest_path
-from compliance_frames.corpus.rawfiles import Pass, RawForm
+from compliance_frames.corpus.rawfiles import Pass
+from compliance_frames.corpus.rawform import RawForm
 from compliance_frames.errors import PlanError, RawFileError, StaleDatasetError
 from compliance_frames.raw.units import Writer
 
