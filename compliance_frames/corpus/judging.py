@@ -6,18 +6,21 @@ ways to what goes are told.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from compliance_frames.corpus import rawobjects
 from compliance_frames.corpus.columns import Columns
-from compliance_frames.corpus.ecosystems import TEXTS
+from compliance_frames.corpus.ecosystems import QUOTES, TEXTS
+from compliance_frames.corpus.erase import Counts
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import Beside
+from compliance_frames.corpus.kinds import CellKind, Kinds
 from compliance_frames.corpus.objects import parsed
 from compliance_frames.corpus.rawnamed import Named, named_at, named_by
 from compliance_frames.corpus.texts import judged
@@ -38,6 +41,8 @@ from compliance_frames.raw.records import (
 from compliance_frames.raw.spans import Way
 from compliance_frames.raw.units import sound
 
+#: Why a record goes.
+Why = Literal["dropped_by_author", "dropped_own", "dropped_retweets", "dropped_unchecked"]
 #: What an answer brings beside its tweets: in which of its lists, under which key its name stands there, and where in
 #: a tweet those names are that belong to it.
 _BELONGINGS: Final = (
@@ -92,14 +97,16 @@ class Row:
         drop: it goes.
         unchecked: nobody asked about it, and no result drops it.
         scrub: it stays, and loses places that it has.
-        cells: tweets of others in it that go, and those of which places go.
+        why: it goes, as :class:`~compliance_frames.corpus.kinds.Kinds` calls it.
+        cells: tweets of others in it that go, and those of which places go; how many of each kind.
     """
 
     way: Way
     drop: bool = False
     unchecked: bool = False
     scrub: bool = False
-    cells: int = 0
+    why: Why | None = None
+    cells: Counter[CellKind] = field(default_factory=Counter)
 
 
 @dataclass
@@ -108,15 +115,30 @@ class Look:
 
     Attributes:
         rows: its records.
-        cells: tweets and users beside these that go, and tweets of which places go.
+        cells: tweets and users beside these that go, and tweets of which places go; how many of each kind.
         nulled: ways to what becomes null.
         removed: ways to elements of lists that are taken out.
     """
 
     rows: list[Row] = field(default_factory=list)
-    cells: int = 0
+    cells: Counter[CellKind] = field(default_factory=Counter)
     nulled: list[Way] = field(default_factory=list)
     removed: list[Way] = field(default_factory=list)
+
+    @property
+    def counts(self) -> Counts:
+        """The sums of it all."""
+        gone = Counter(row.why for row in self.rows if row.drop)
+        cells = sum((row.cells for row in self.rows), self.cells.copy())
+        return Counts(
+            rows_in=len(self.rows),
+            rows_kept=len(self.rows) - gone.total(),
+            rows_dropped=gone.total(),
+            rows_scrubbed=sum(row.scrub for row in self.rows),
+            rows_unchecked=sum(row.unchecked for row in self.rows),
+            cells_nulled=cells.total(),
+            kinds=Kinds.of(cells, {why: count for why, count in gone.items() if why}),
+        )
 
 
 def own_ids(value: Any, said: Told) -> list[int]:
@@ -178,7 +200,7 @@ def look(
 
     >>> found = look({"id": 7, "geo": {"place_id": "x"}}, Told(), Flagged(scrub_tweets=frozenset({7})))
     >>> found.rows, found.nulled
-    ([Row(way=(), drop=False, unchecked=False, scrub=True, cells=0)], [('geo',)])
+    ([Row(way=(), drop=False, unchecked=False, scrub=True, why=None, cells=Counter())], [('geo',)])
     """
     found = Look()
     records = records_in(value)
@@ -186,7 +208,9 @@ def look(
         one = _Record(record, way, said, flagged)
         row = one.row()
         row.unchecked = at in unasked and not row.drop
-        row.drop = row.drop or (row.unchecked and drop_unasked)
+        if row.unchecked and drop_unasked:
+            row.drop, row.why, row.cells = True, "dropped_unchecked", Counter()
+            row.scrub = False
         found.rows.append(row)
         if row.drop:
             found.removed += [way] if way else []
@@ -223,27 +247,32 @@ class _Record:
         self.inside = (*way, *inside)
         self.nulled: list[Way] = []
         self.removed: list[Way] = []
-        self.cells = 0
+        self.cells: Counter[CellKind] = Counter()
         self._repeats = False
 
     def row(self) -> Row:
         """What becomes of it."""
         row = Row(self.way)
-        if self._is_gone() or repeats_gone(self.record, self.said, self.flagged):
-            row.drop = True
+        row.why = self._gone() or ("dropped_retweets" if repeats_gone(self.record, self.said, self.flagged) else None)
+        if row.why is None:
+            self._walk(self.record, self.way, "")
+            row.why = "dropped_retweets" if self._repeats else None
+        row.drop = row.why is not None
+        if row.drop:
             return row
-        self._walk(self.record, self.way, "")
-        row.drop = self._repeats
-        places = [] if row.drop or not self._is_bare() else self._places()
+        places = self._places() if self._is_bare() else []
         row.scrub = bool(places)
         self.nulled += places
-        row.cells = 0 if row.drop else self.cells + self._quotes_flat()
+        self._quotes_flat()
+        row.cells = self.cells
         return row
 
-    def _is_gone(self) -> bool:
-        if keys_of(self.tweet).person:
-            return bool(self._ids() & (self.flagged.drop_authors | self.flagged.drop_tweets))
-        return bool(self._ids() & self.flagged.drop_tweets or self._authors() & self.flagged.drop_authors)
+    def _gone(self) -> Why | None:
+        """Why it goes by itself; None where it does not."""
+        ids = self._ids()
+        if (ids if keys_of(self.tweet).person else self._authors()) & self.flagged.drop_authors:
+            return "dropped_by_author"
+        return "dropped_own" if ids & self.flagged.drop_tweets else None
 
     def _is_bare(self) -> bool:
         return bool(self._ids() & self.flagged.scrub_tweets or self._authors() & self.flagged.scrub_authors)
@@ -282,12 +311,9 @@ class _Record:
         named = number(self.tweet.get(other.id)) in tweets
         return named or (other.author is not None and number(self.tweet.get(other.author)) in authors)
 
-    def _quotes_flat(self) -> int:
-        """Null what keys of the tweet hold of one that it quotes, and that has to go; how many of them do."""
-        if self.said.says("embedded"):
-            return 0
-        count = 0
-        for other in rawobjects.others_of(self.tweet).quoted:
+    def _quotes_flat(self) -> None:
+        """Null what keys of the tweet hold of one that it quotes, and that has to go."""
+        for other in () if self.said.says("embedded") else rawobjects.others_of(self.tweet).quoted:
             which: tuple[str, ...] = ()
             if self._names(other, scrub=False):
                 which = other.content
@@ -295,8 +321,7 @@ class _Record:
                 which = other.places
             cells = [name for name in which if not isinstance(self.tweet[name], dict) and self.tweet[name] is not None]
             self.nulled += [(*self.inside, name) for name in cells]
-            count += len(cells)
-        return count
+            self.cells.update("places" if name in other.places else "quotes" for name in cells)
 
     def _walk(self, value: Any, way: Way, name: str, *, of_tweet: bool = False) -> None:
         """Look at everything inside of a value; ``name`` is the key that it stands under, or its list."""
@@ -321,15 +346,15 @@ class _Record:
         if other and self._is_other_gone(value):
             if self._is_row_s_original(way):
                 self._repeats = True
-            self._take(way)
+            self._take(way, "quotes" if name in QUOTES else "embedded")
             return
         if rawobjects.is_profile(name, value) and numbers(value, keys_of(value).ids) & (self.flagged.drop_authors):
-            self._take(way)
+            self._take(way, "accounts")
             return
         if other and self.flagged.bare(value, keys_of(value).ids):
             places = rawobjects.placed(value)
             self.nulled += [(*way, place) for place in places]
-            self.cells += bool(places)
+            self.cells["places"] += bool(places)
         self._walk(value, way, name, of_tweet=other)
 
     def _is_other(self, value: Object, way: Way, name: str, beside_id: bool) -> bool:
@@ -354,9 +379,9 @@ class _Record:
     def _is_row_s_original(self, way: Way) -> bool:
         return way[:-1] in (self.inside, self.way) and isinstance(way[-1], str) and rawobjects.is_original(way[-1])
 
-    def _take(self, way: Way) -> None:
+    def _take(self, way: Way, kind: CellKind) -> None:
         (self.removed if isinstance(way[-1], int) else self.nulled).append(way)
-        self.cells += 1
+        self.cells[kind] += 1
 
     def _text(self, value: str, way: Way, name: str) -> None:
         """Look into a text that holds another tweet as JSON."""
@@ -368,7 +393,7 @@ class _Record:
         repeats, cells = judged(pa.chunked_array([[sound(value)]]), path, own, self.flagged.erasures)
         self._repeats = self._repeats or bool(repeats[0])
         if cells[0]:
-            self._take(way)
+            self._take(way, "quotes" if name in QUOTES else "embedded")
 
 
 def _beside(value: Object, records: list[tuple[Way, Object]], found: Look, said: Told, flagged: Flagged) -> None:

@@ -17,7 +17,8 @@ from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Counts, masks
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_reference
-from compliance_frames.corpus.judging import Flagged, UnreadableError, look, own_ids, repeats_gone
+from compliance_frames.corpus.judging import Flagged, UnreadableError, Why, look, own_ids, repeats_gone
+from compliance_frames.corpus.kinds import Kinds
 from compliance_frames.corpus.rawform import RawForm
 from compliance_frames.errors import IdError, PlanError
 from compliance_frames.ids.parse import looks_hashed
@@ -32,6 +33,9 @@ from compliance_frames.raw.spans import without
 from compliance_frames.raw.units import Unit, Writer, blocks, sound, to_sift
 from compliance_frames.schemas import BadLines
 
+#: What is counted of a record that stays, and of one that goes because nobody asked about it.
+_KEPT: Final = Counts(1, 1)
+_UNCHECKED: Final = Counts(1, 0, 1, rows_unchecked=1, kinds=Kinds(dropped_unchecked=1))
 _SETS: Final = ("drop_tweets", "drop_authors", "scrub_tweets", "scrub_authors")
 
 
@@ -156,15 +160,7 @@ class _Objects:
 
     def _judged(self, unit: Unit, flagged: Flagged, unasked: Collection[int], drop: bool) -> str | None:
         found = look(unit.value, self._said, flagged, unasked, drop_unasked=drop)
-        gone = sum(row.drop for row in found.rows)
-        self._reading.counts += Counts(
-            rows_in=len(found.rows),
-            rows_kept=len(found.rows) - gone,
-            rows_dropped=gone,
-            rows_scrubbed=sum(row.scrub for row in found.rows),
-            rows_unchecked=sum(row.unchecked for row in found.rows),
-            cells_nulled=found.cells + sum(row.cells for row in found.rows),
-        )
+        self._reading.counts += found.counts
         if any(row.drop and not row.way for row in found.rows):
             return None
         if found.nulled or found.removed:
@@ -214,12 +210,12 @@ class _Table:
             elif not rows[at]:
                 yield unit.text
             else:
-                text = next(left) if at in suspects else unit.text
-                unchecked = bool(unasked[at]) and text is not None
-                if unchecked and reading.erasures.unchecked == "drop":
-                    text = None
-                gone = text is None
-                reading.counts += Counts(1, int(not gone), int(gone), rows_unchecked=int(unchecked))
+                text, counts = next(left) if at in suspects else (unit.text, _KEPT)
+                if unasked[at] and text is not None:
+                    counts += Counts(rows_unchecked=1)
+                    if reading.erasures.unchecked == "drop":
+                        text, counts = None, _UNCHECKED
+                reading.counts += counts
                 yield text
 
     def _id(self, unit: Unit, suspect: bool) -> int:
@@ -265,8 +261,8 @@ class _Table:
                     f"say that it is to be left alone: columns=cf.Columns(id={self._columns.id!r}, references=[])"
                 )
 
-    def _left(self, units: Sequence[Unit], sifted: Sifted) -> Iterator[str | None]:
-        """What is left of some records, none of which is a header."""
+    def _left(self, units: Sequence[Unit], sifted: Sifted) -> Iterator[tuple[str | None, Counts]]:
+        """What is left of some records, none of which is a header, and what of each is counted."""
         if not units:
             return
         assert self._names is not None
@@ -282,13 +278,22 @@ class _Table:
             raise IdError(f"line {line:,}: {error}", column=error.column, row=error.row, value=error.value) from error
         for at, unit in enumerate(units):
             if found.drop[at] or repeats_gone(dict(zip(self._at, unit.value, strict=True)), said, flagged):
-                yield None
+                yield None, Counts(1, 0, 1, kinds=Kinds(**{self._why(unit, flagged): 1}))
                 continue
             which = {self._at[path] for path, cells in found.embedded.items() if cells[at]}
-            self._reading.counts += Counts(rows_scrubbed=int(found.scrub[at]), cells_nulled=len(which))
+            cells = Counter("places" if each.bare[at] else each.kind for each in found.cells.values() if each.some(at))
+            counts = Counts(1, 1, rows_scrubbed=int(found.scrub[at]), cells_nulled=len(which), kinds=Kinds.of(cells))
             if found.scrub[at]:
                 which |= {self._at[path] for path in columns.geo or ()}
-            yield emptied(unit.text, self._reading.form.delimiter, which) if which else unit.text
+            yield emptied(unit.text, self._reading.form.delimiter, which) if which else unit.text, counts
+
+    def _why(self, unit: Unit, flagged: Flagged) -> Why:
+        """Why a record goes that does."""
+        told = (self._columns.id, self._columns.author_id)
+        own, author = (number(unit.value[self._at[path]]) if path in self._at else None for path in told)
+        if author in flagged.drop_authors:
+            return "dropped_by_author"
+        return "dropped_own" if own in flagged.drop_tweets else "dropped_retweets"
 
     def _without_lists(self, table: pa.Table) -> Columns:
         """The columns without those of references that hold lists as text: whoever reads objects knows these."""

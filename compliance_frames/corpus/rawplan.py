@@ -102,6 +102,7 @@ class RawFiles:
             rows_scrubbed=counts["rows_scrubbed"],
             rows_unchecked=counts["rows_unchecked"],
             cells_nulled=counts["cells_nulled"],
+            kinds=reading.counts.kinds,
             erased=None if reading.changed else "",
             why=_why(reading.counts, reading.bad, form),
             columns=columns,
