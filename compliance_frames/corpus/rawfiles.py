@@ -17,9 +17,10 @@ from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import Counts, masks
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_reference
-from compliance_frames.corpus.judging import Flagged, UnreadableError, Why, look, own_ids, repeats_gone
+from compliance_frames.corpus.judging import UnreadableError, look, own_ids, repeats_gone
 from compliance_frames.corpus.kinds import Kinds
 from compliance_frames.corpus.rawform import RawForm
+from compliance_frames.corpus.rawverdicts import Flagged, Why
 from compliance_frames.errors import IdError, PlanError
 from compliance_frames.ids.parse import looks_hashed
 from compliance_frames.ids.sets import IdArray
