@@ -6,20 +6,20 @@ ways to what goes are told.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 
 from compliance_frames.corpus import rawobjects
 from compliance_frames.corpus.columns import Columns
-from compliance_frames.corpus.ecosystems import TEXTS
-from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.ecosystems import QUOTES, TEXTS
 from compliance_frames.corpus.flat import Beside
+from compliance_frames.corpus.kinds import CellKind
 from compliance_frames.corpus.objects import parsed
-from compliance_frames.corpus.rawnamed import Named, named_at, named_by
+from compliance_frames.corpus.rawnamed import named_at, named_by
+from compliance_frames.corpus.rawverdicts import Flagged, Look, Row, Why
 from compliance_frames.corpus.texts import judged
 from compliance_frames.corpus.told import Told
 from compliance_frames.raw.records import (
@@ -49,74 +49,6 @@ _BELONGINGS: Final = (
 
 class UnreadableError(ValueError):
     """Something is no tweet, and nothing else that is known; why, in words."""
-
-
-@dataclass(frozen=True)
-class Flagged:
-    """The IDs of some values that were flagged, by what has to happen."""
-
-    drop_tweets: frozenset[int] = frozenset()
-    drop_authors: frozenset[int] = frozenset()
-    scrub_tweets: frozenset[int] = frozenset()
-    scrub_authors: frozenset[int] = frozenset()
-
-    def gone(self, told: Object, ids: Collection[str]) -> bool:
-        """Whether a tweet has to go, by its ID or its author's."""
-        found = numbers(told, tuple(ids))
-        return bool(found & self.drop_tweets or authors_of(told) & self.drop_authors)
-
-    def repeated(self, named: Iterable[Named]) -> bool:
-        """Whether one of some tweets that are named is repeated, and has to go."""
-        return any(
-            each.repeated and (each.tweets & self.drop_tweets or each.authors & self.drop_authors) for each in named
-        )
-
-    def bare(self, told: Object, ids: Collection[str]) -> bool:
-        """Whether a tweet loses its places."""
-        found = numbers(told, tuple(ids))
-        return bool(found & self.scrub_tweets or authors_of(told) & self.scrub_authors)
-
-    @property
-    def erasures(self) -> Erasures:
-        """The same as a column is held against."""
-        sets: dict[str, Any] = {name: np.array(sorted(ids), np.int64) for name, ids in vars(self).items()}
-        return Erasures(**sets)
-
-
-@dataclass
-class Row:
-    """What becomes of one record.
-
-    Attributes:
-        way: to it.
-        drop: it goes.
-        unchecked: nobody asked about it, and no result drops it.
-        scrub: it stays, and loses places that it has.
-        cells: tweets of others in it that go, and those of which places go.
-    """
-
-    way: Way
-    drop: bool = False
-    unchecked: bool = False
-    scrub: bool = False
-    cells: int = 0
-
-
-@dataclass
-class Look:
-    """What becomes of a value.
-
-    Attributes:
-        rows: its records.
-        cells: tweets and users beside these that go, and tweets of which places go.
-        nulled: ways to what becomes null.
-        removed: ways to elements of lists that are taken out.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    cells: int = 0
-    nulled: list[Way] = field(default_factory=list)
-    removed: list[Way] = field(default_factory=list)
 
 
 def own_ids(value: Any, said: Told) -> list[int]:
@@ -178,7 +110,7 @@ def look(
 
     >>> found = look({"id": 7, "geo": {"place_id": "x"}}, Told(), Flagged(scrub_tweets=frozenset({7})))
     >>> found.rows, found.nulled
-    ([Row(way=(), drop=False, unchecked=False, scrub=True, cells=0)], [('geo',)])
+    ([Row(way=(), drop=False, unchecked=False, scrub=True, why=None, cells=Counter())], [('geo',)])
     """
     found = Look()
     records = records_in(value)
@@ -186,7 +118,9 @@ def look(
         one = _Record(record, way, said, flagged)
         row = one.row()
         row.unchecked = at in unasked and not row.drop
-        row.drop = row.drop or (row.unchecked and drop_unasked)
+        if row.unchecked and drop_unasked:
+            row.drop, row.why, row.cells = True, "dropped_unchecked", Counter()
+            row.scrub = False
         found.rows.append(row)
         if row.drop:
             found.removed += [way] if way else []
@@ -223,27 +157,32 @@ class _Record:
         self.inside = (*way, *inside)
         self.nulled: list[Way] = []
         self.removed: list[Way] = []
-        self.cells = 0
+        self.cells: Counter[CellKind] = Counter()
         self._repeats = False
 
     def row(self) -> Row:
         """What becomes of it."""
         row = Row(self.way)
-        if self._is_gone() or repeats_gone(self.record, self.said, self.flagged):
-            row.drop = True
+        row.why = self._gone() or ("dropped_retweets" if repeats_gone(self.record, self.said, self.flagged) else None)
+        if row.why is None:
+            self._walk(self.record, self.way, "")
+            row.why = "dropped_retweets" if self._repeats else None
+        row.drop = row.why is not None
+        if row.drop:
             return row
-        self._walk(self.record, self.way, "")
-        row.drop = self._repeats
-        places = [] if row.drop or not self._is_bare() else self._places()
+        places = self._places() if self._is_bare() else []
         row.scrub = bool(places)
         self.nulled += places
-        row.cells = 0 if row.drop else self.cells + self._quotes_flat()
+        self._quotes_flat()
+        row.cells = self.cells
         return row
 
-    def _is_gone(self) -> bool:
-        if keys_of(self.tweet).person:
-            return bool(self._ids() & (self.flagged.drop_authors | self.flagged.drop_tweets))
-        return bool(self._ids() & self.flagged.drop_tweets or self._authors() & self.flagged.drop_authors)
+    def _gone(self) -> Why | None:
+        """Why it goes by itself; None where it does not."""
+        ids = self._ids()
+        if (ids if keys_of(self.tweet).person else self._authors()) & self.flagged.drop_authors:
+            return "dropped_by_author"
+        return "dropped_own" if ids & self.flagged.drop_tweets else None
 
     def _is_bare(self) -> bool:
         return bool(self._ids() & self.flagged.scrub_tweets or self._authors() & self.flagged.scrub_authors)
@@ -282,12 +221,9 @@ class _Record:
         named = number(self.tweet.get(other.id)) in tweets
         return named or (other.author is not None and number(self.tweet.get(other.author)) in authors)
 
-    def _quotes_flat(self) -> int:
-        """Null what keys of the tweet hold of one that it quotes, and that has to go; how many of them do."""
-        if self.said.says("embedded"):
-            return 0
-        count = 0
-        for other in rawobjects.others_of(self.tweet).quoted:
+    def _quotes_flat(self) -> None:
+        """Null what keys of the tweet hold of one that it quotes, and that has to go."""
+        for other in () if self.said.says("embedded") else rawobjects.others_of(self.tweet).quoted:
             which: tuple[str, ...] = ()
             if self._names(other, scrub=False):
                 which = other.content
@@ -295,8 +231,7 @@ class _Record:
                 which = other.places
             cells = [name for name in which if not isinstance(self.tweet[name], dict) and self.tweet[name] is not None]
             self.nulled += [(*self.inside, name) for name in cells]
-            count += len(cells)
-        return count
+            self.cells.update("places" if name in other.places else "quotes" for name in cells)
 
     def _walk(self, value: Any, way: Way, name: str, *, of_tweet: bool = False) -> None:
         """Look at everything inside of a value; ``name`` is the key that it stands under, or its list."""
@@ -321,15 +256,15 @@ class _Record:
         if other and self._is_other_gone(value):
             if self._is_row_s_original(way):
                 self._repeats = True
-            self._take(way)
+            self._take(way, "quotes" if name in QUOTES else "embedded")
             return
         if rawobjects.is_profile(name, value) and numbers(value, keys_of(value).ids) & (self.flagged.drop_authors):
-            self._take(way)
+            self._take(way, "accounts")
             return
         if other and self.flagged.bare(value, keys_of(value).ids):
             places = rawobjects.placed(value)
             self.nulled += [(*way, place) for place in places]
-            self.cells += bool(places)
+            self.cells["places"] += bool(places)
         self._walk(value, way, name, of_tweet=other)
 
     def _is_other(self, value: Object, way: Way, name: str, beside_id: bool) -> bool:
@@ -340,25 +275,23 @@ class _Record:
 
     def _is_other_gone(self, value: Object) -> bool:
         """Whether another tweet has to go: it was flagged, or it repeats one that was."""
-        if self.flagged.gone(value, keys_of(value).ids) or self.flagged.repeated(named_by(value)):
-            return True
-        originals = ((name, each) for name, each in value.items() if rawobjects.is_original(name) and each)
-        return any(self._is_original_gone(name, each) for name, each in originals)
-
-    def _is_original_gone(self, name: str, value: Any) -> bool:
-        told = parsed(value) if isinstance(value, str) else value
-        return (
-            isinstance(told, dict)
-            and rawobjects.is_other_tweet(name, told, beside_id=True)
-            and self._is_other_gone(told)
-        )
+        waiting = [value]
+        while waiting:
+            each = waiting.pop()
+            if self.flagged.gone(each, keys_of(each).ids) or self.flagged.repeated(named_by(each)):
+                return True
+            for name, original in each.items():
+                told = parsed(original) if isinstance(original, str) and rawobjects.is_original(name) else original
+                if isinstance(told, dict) and rawobjects.is_original(name):
+                    waiting += [told] if rawobjects.is_other_tweet(name, told, beside_id=True) else []
+        return False
 
     def _is_row_s_original(self, way: Way) -> bool:
         return way[:-1] in (self.inside, self.way) and isinstance(way[-1], str) and rawobjects.is_original(way[-1])
 
-    def _take(self, way: Way) -> None:
+    def _take(self, way: Way, kind: CellKind) -> None:
         (self.removed if isinstance(way[-1], int) else self.nulled).append(way)
-        self.cells += 1
+        self.cells[kind] += 1
 
     def _text(self, value: str, way: Way, name: str) -> None:
         """Look into a text that holds another tweet as JSON."""
@@ -370,7 +303,7 @@ class _Record:
         repeats, cells = judged(pa.chunked_array([[sound(value)]]), path, own, self.flagged.erasures)
         self._repeats = self._repeats or bool(repeats[0])
         if cells[0]:
-            self._take(way)
+            self._take(way, "quotes" if name in QUOTES else "embedded")
 
 
 def _beside(value: Object, records: list[tuple[Way, Object]], found: Look, said: Told, flagged: Flagged) -> None:

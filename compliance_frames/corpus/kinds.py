@@ -53,6 +53,21 @@ class Kinds:
         theirs = vars(other)
         return Kinds(**{name: number + theirs[name] for name, number in vars(self).items()})
 
+    @classmethod
+    def of(cls, cells: Mapping[CellKind, int], dropped: Mapping[str, int] | None = None) -> Kinds:
+        """Those of cells that are nulled, by what they hold, and of rows that go.
+
+        >>> Kinds.of({"quotes": 2}, {"dropped_own": 1})
+        Kinds(dropped_own=1, quotes_nulled=2)
+        """
+        return cls(
+            **(dropped or {}),
+            quotes_nulled=cells.get("quotes", 0),
+            accounts_nulled=cells.get("accounts", 0),
+            embedded_nulled=cells.get("embedded", 0),
+            embedded_places_nulled=cells.get("places", 0),
+        )
+
     def told(self, rows_dropped: int) -> dict[str, int]:
         """All of them by name; nothing where rows went that nobody counted by kind.
 
@@ -84,6 +99,10 @@ class Cells:
     bare: NDArray[np.int64]
     listed: bool
 
+    def some(self, row: int) -> bool:
+        """Whether anything of a row goes."""
+        return bool(self.gone[row] or self.bare[row])
+
     @classmethod
     def of(cls, schema: pa.Schema, path: str, gone: NDArray[np.int64], bare: NDArray[np.int64]) -> Cells:
         """Those of the column at a path."""
@@ -108,17 +127,11 @@ def cell_kind(schema: pa.Schema, path: str) -> CellKind:
 
 def kinds_of(dropped: Mapping[str, int], drop: Mask, cells: Mapping[str, Cells]) -> Kinds:
     """The sums of some rows; of rows that go no cells are counted."""
-    counts: dict[str, int] = dict.fromkeys(get_args(CellKind), 0)
+    counts: dict[CellKind, int] = dict.fromkeys(get_args(CellKind), 0)
     for each in cells.values():
         counts[each.kind] += int(each.gone[~drop].sum())
         counts["places"] += int(each.bare[~drop].sum())
-    return Kinds(
-        **dropped,
-        quotes_nulled=counts["quotes"],
-        accounts_nulled=counts["accounts"],
-        embedded_nulled=counts["embedded"],
-        embedded_places_nulled=counts["places"],
-    )
+    return Kinds.of(counts, dropped)
 
 
 def digest_of(drop: Mask, scrub: Mask, cells: Mapping[str, Cells]) -> bytes | None:

@@ -23,7 +23,7 @@ from compliance_frames.corpus.erase import Counts
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.kinds import Kinds
 from compliance_frames.corpus.policy import Policy
-from compliance_frames.corpus.rawfiles import RawForm
+from compliance_frames.corpus.rawform import RawForm
 from compliance_frames.names import shown
 from compliance_frames.schemas import FILES
 

@@ -14,63 +14,30 @@ import numpy as np
 import pyarrow as pa
 
 from compliance_frames.corpus.columns import Columns
-from compliance_frames.corpus.ecosystems import REFERENCE_LISTS
 from compliance_frames.corpus.erase import Counts, masks
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.flat import beside_reference
-from compliance_frames.corpus.judging import Flagged, UnreadableError, look, own_ids, repeats_gone
-from compliance_frames.corpus.rawobjects import placed
-from compliance_frames.corpus.texts import tell_of_tweets
-from compliance_frames.corpus.told import Told
+from compliance_frames.corpus.judging import UnreadableError, look, own_ids, repeats_gone
+from compliance_frames.corpus.kinds import Kinds
+from compliance_frames.corpus.rawform import RawForm
+from compliance_frames.corpus.rawverdicts import Flagged, Why
 from compliance_frames.errors import IdError, PlanError
 from compliance_frames.ids.parse import looks_hashed
 from compliance_frames.ids.sets import IdArray
 from compliance_frames.ids.slices import IdSet, is_in
 from compliance_frames.raw.fields import emptied, quoted_soundly
-from compliance_frames.raw.forms import seen_in, units_of
+from compliance_frames.raw.forms import units_of
 from compliance_frames.raw.packed import opened, packed
-from compliance_frames.raw.records import (
-    authors_of,
-    dug,
-    is_rounded,
-    keys_of,
-    must_be_clear,
-    number,
-    numbers,
-    records_in,
-    tweet_in,
-)
+from compliance_frames.raw.records import is_deep, is_rounded, number, numbers_in
 from compliance_frames.raw.sieve import Sifted, sift
 from compliance_frames.raw.spans import without
 from compliance_frames.raw.units import Unit, Writer, blocks, sound, to_sift
-from compliance_frames.schemas import BadLines, RawKind
+from compliance_frames.schemas import BadLines
 
+#: What is counted of a record that stays, and of one that goes because nobody asked about it.
+_KEPT: Final = Counts(1, 1)
+_UNCHECKED: Final = Counts(1, 0, 1, rows_unchecked=1, kinds=Kinds(dropped_unchecked=1))
 _SETS: Final = ("drop_tweets", "drop_authors", "scrub_tweets", "scrub_authors")
-
-
-@dataclass(frozen=True)
-class RawForm:
-    """How a raw file is read.
-
-    Attributes:
-        kind: a value of JSON in each line; values wherever they end, and elements of lists; or records of a table.
-        delimiter: what stands between the fields of a table.
-        users: whether it is a table of users.
-        bare: whether it holds nothing but tweets' IDs: whose they are is known by other files, if at all.
-        bad_lines: what becomes of lines that cannot be read.
-        said: what was told of its columns, or keys.
-    """
-
-    kind: RawKind
-    delimiter: str = ""
-    users: bool = False
-    bare: bool = False
-    bad_lines: BadLines = "error"
-    said: Told = field(default_factory=Told)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same, as JSON has it."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -86,64 +53,6 @@ class Bad:
     count: int = 0
     line: int = 0
     why: str = ""
-
-
-def understood(path: Path, said: Told, bad_lines: BadLines) -> tuple[RawForm, Columns] | None:
-    """How a file is to be read, and where its tweets' IDs are; None where no tweets are seen in it.
-
-    Raises:
-        PlanError: there are tweets, and it is not clear which key or column is their ID.
-        RawFileError: the file cannot be read.
-    """
-    seen = seen_in(path, said.id_column if said.columns is None else said.columns.id)
-    if seen is None:
-        return None
-    form = RawForm(seen.kind, seen.delimiter, seen.users, seen.bare, bad_lines, said)
-    found = _table_columns(seen.records, said) if seen.kind == "csv" else _columns_of(seen.records, said)
-    if seen.users:
-        found = dataclasses.replace(found, author_id=found.id if seen.kind == "csv" else found.author_id or found.id)
-    return form, found
-
-
-def _columns_of(records: Sequence[dict[str, Any]], said: Told) -> Columns:
-    """Where IDs and places are in some records, as a manifest has it."""
-    if said.columns is not None:
-        return said.columns
-    path, author, places = said.id_column, said.author_column, dict[str, None]()
-    for record in records:
-        inside, tweet = tweet_in(record)
-        keys = keys_of(tweet)
-        must_be_clear(keys) if said.id_column is None else None
-        above = "".join(f"{step}." for step in inside)
-        path = path or (f"{above}{keys.ids[0]}" if keys.ids else None)
-        people = [name for name in ("user", "author", "actor") if isinstance(tweet.get(name), dict)]
-        nested = next((f"{name}.{key}" for name in people for key in ("id_str", "id") if key in tweet[name]), None)
-        found = keys.authors[0] if keys.authors else nested
-        author = author or (f"{above}{found}" if found else None)
-        places |= dict.fromkeys(f"{above}{name}" for name in placed(tweet))
-    geo = tuple(said.geo) if said.geo is not None else tuple(places)
-    known = geo if geo or said.geo is not None else None
-    return Columns(path or "id", author, geo=known, references=REFERENCE_LISTS)
-
-
-def _table_columns(rows: Sequence[dict[str, str]], said: Told) -> Columns:
-    """The columns of a table: by their names, and text with other tweets in it by its first values."""
-    rows = [{sound(name): sound(value) for name, value in row.items()} for row in rows]
-    names = list(rows[0])
-    found = said.find(pa.schema([(name, pa.string()) for name in names]))
-    values = {name: [row[name] for row in rows] for name in names}
-    author = found.author_id
-    if author is not None and not said.says_author and any(looks_hashed(text.strip()) for text in values[author]):
-        found = dataclasses.replace(found, author_id=None)
-    if not said.says("embedded"):
-        known = {found.id, author, found.created_at, *(found.geo or ()), *found.references, *found.embedded}
-        more = [
-            name
-            for name in names
-            if name not in known and name not in ("text", "full_text") and tell_of_tweets(pa.array(values[name]))
-        ]
-        found = dataclasses.replace(found, embedded=(*found.embedded, *more))
-    return found
 
 
 @dataclass
@@ -241,6 +150,8 @@ class _Objects:
         if unit.value is None:
             return []
         try:
+            if suspect and is_deep(unit.value):
+                raise UnreadableError("is nested too deeply")
             if suspect:
                 json.loads(unit.text, object_pairs_hook=_no_key_twice)
             return own_ids(unit.value, self._said)
@@ -249,19 +160,8 @@ class _Objects:
             return []
 
     def _judged(self, unit: Unit, flagged: Flagged, unasked: Collection[int], drop: bool) -> str | None:
-        try:
-            found = look(unit.value, self._said, flagged, unasked, drop_unasked=drop)
-        except RecursionError:
-            raise PlanError(f"line {unit.line:,} is nested too deeply to be looked into: take it out") from None
-        gone = sum(row.drop for row in found.rows)
-        self._reading.counts += Counts(
-            rows_in=len(found.rows),
-            rows_kept=len(found.rows) - gone,
-            rows_dropped=gone,
-            rows_scrubbed=sum(row.scrub for row in found.rows),
-            rows_unchecked=sum(row.unchecked for row in found.rows),
-            cells_nulled=found.cells + sum(row.cells for row in found.rows),
-        )
+        found = look(unit.value, self._said, flagged, unasked, drop_unasked=drop)
+        self._reading.counts += found.counts
         if any(row.drop and not row.way for row in found.rows):
             return None
         if found.nulled or found.removed:
@@ -271,7 +171,7 @@ class _Objects:
 
 def _all_flagged(value: Any, flagged: Flagged, erasures: Erasures) -> Flagged:
     """What is flagged of all numbers in a value, however they are spelled."""
-    numbers = np.array(sorted(_numbers_in(value)), np.int64)
+    numbers = np.array(sorted(numbers_in(value)), np.int64)
     more = {}
     for name in _SETS:
         ids: IdSet = getattr(erasures, name)
@@ -284,19 +184,6 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
     twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
     if twice:
         raise UnreadableError(f"has the key {twice[0]!r} twice in one object: readers differ in which one counts")
-
-
-def _numbers_in(value: Any) -> set[int]:
-    found, waiting = set[int](), [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, dict):
-            waiting.extend(each.values())
-        elif isinstance(each, list):
-            waiting.extend(each)
-        elif (told := number(each)) is not None:
-            found.add(told)
-    return found
 
 
 class _Table:
@@ -324,12 +211,12 @@ class _Table:
             elif not rows[at]:
                 yield unit.text
             else:
-                text = next(left) if at in suspects else unit.text
-                unchecked = bool(unasked[at]) and text is not None
-                if unchecked and reading.erasures.unchecked == "drop":
-                    text = None
-                gone = text is None
-                reading.counts += Counts(1, int(not gone), int(gone), rows_unchecked=int(unchecked))
+                text, counts = next(left) if at in suspects else (unit.text, _KEPT)
+                if unasked[at] and text is not None:
+                    counts += Counts(rows_unchecked=1)
+                    if reading.erasures.unchecked == "drop":
+                        text, counts = None, _UNCHECKED
+                reading.counts += counts
                 yield text
 
     def _id(self, unit: Unit, suspect: bool) -> int:
@@ -375,8 +262,8 @@ class _Table:
                     f"say that it is to be left alone: columns=cf.Columns(id={self._columns.id!r}, references=[])"
                 )
 
-    def _left(self, units: Sequence[Unit], sifted: Sifted) -> Iterator[str | None]:
-        """What is left of some records, none of which is a header."""
+    def _left(self, units: Sequence[Unit], sifted: Sifted) -> Iterator[tuple[str | None, Counts]]:
+        """What is left of some records, none of which is a header, and what of each is counted."""
         if not units:
             return
         assert self._names is not None
@@ -392,13 +279,22 @@ class _Table:
             raise IdError(f"line {line:,}: {error}", column=error.column, row=error.row, value=error.value) from error
         for at, unit in enumerate(units):
             if found.drop[at] or repeats_gone(dict(zip(self._at, unit.value, strict=True)), said, flagged):
-                yield None
+                yield None, Counts(1, 0, 1, kinds=Kinds(**{self._why(unit, flagged): 1}))
                 continue
             which = {self._at[path] for path, cells in found.embedded.items() if cells[at]}
-            self._reading.counts += Counts(rows_scrubbed=int(found.scrub[at]), cells_nulled=len(which))
+            cells = Counter("places" if each.bare[at] else each.kind for each in found.cells.values() if each.some(at))
+            counts = Counts(1, 1, rows_scrubbed=int(found.scrub[at]), cells_nulled=len(which), kinds=Kinds.of(cells))
             if found.scrub[at]:
                 which |= {self._at[path] for path in columns.geo or ()}
-            yield emptied(unit.text, self._reading.form.delimiter, which) if which else unit.text
+            yield emptied(unit.text, self._reading.form.delimiter, which) if which else unit.text, counts
+
+    def _why(self, unit: Unit, flagged: Flagged) -> Why:
+        """Why a record goes that does."""
+        told = (self._columns.id, self._columns.author_id)
+        own, author = (number(unit.value[self._at[path]]) if path in self._at else None for path in told)
+        if author in flagged.drop_authors:
+            return "dropped_by_author"
+        return "dropped_own" if own in flagged.drop_tweets else "dropped_retweets"
 
     def _without_lists(self, table: pa.Table) -> Columns:
         """The columns without those of references that hold lists as text: whoever reads objects knows these."""
@@ -439,58 +335,6 @@ def read_through(path: Path, form: RawForm, columns: Columns, erasures: Erasures
     for _ in reading.pieces():
         pass
     return reading
-
-
-def authorship(path: Path, form: RawForm, columns: Columns, authors: IdSet) -> Iterator[tuple[IdArray, IdArray]]:
-    """The tweets in a raw file that some authors wrote, and the author of each; in parts, unsorted."""
-    with opened(path) as stream:
-        names: list[str] = []
-        for block in blocks(units_of(form.kind, form.delimiter, stream)):
-            sifted = sift(to_sift(block), [authors])
-            names = names or next((unit.value for unit in block if unit.value), [])
-            found: list[tuple[int, int]] = []
-            for at in sifted.lines.tolist() if form.kind != "csv" or columns.author_id in names else ():
-                value = block[at].value
-                flagged = sifted.flagged[0]
-                if at in sifted.odd:
-                    numbers = np.array(sorted(_numbers_in(value)), np.int64)
-                    flagged |= frozenset(numbers[is_in(numbers, authors)].tolist())
-                if form.kind == "csv":
-                    found += _tweet_of_record(dict(zip(names, value or (), strict=False)), columns, flagged)
-                else:
-                    found += _tweets_in(value, form.said, flagged)
-            if found:
-                tweets, whose = np.array(found, np.int64).T
-                yield tweets, whose
-
-
-def _tweet_of_record(record: dict[str, str], columns: Columns, authors: Collection[int]) -> Iterator[tuple[int, int]]:
-    own, author = number(record.get(columns.id)), number(record.get(columns.author_id or ""))
-    if own is not None and author is not None and author in authors:
-        yield own, author
-
-
-def _tweets_in(value: Any, said: Told, authors: Collection[int]) -> Iterator[tuple[int, int]]:
-    """Every tweet by some authors, wherever it lies in a value; those of records also where somebody told the keys."""
-    if said.named:
-        own, author = (said.id_column, said.author_column) if said.columns is None else (
-            said.columns.id, said.columns.author_id
-        )  # fmt: skip
-        for _, record in records_in(value) if own and author else ():
-            tweet, whose = (number(dug(record, path or "")[1]) for path in (own, author))
-            if tweet is not None and whose is not None and whose in authors:
-                yield tweet, whose
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, list):
-            waiting.extend(each)
-        elif isinstance(each, dict):
-            waiting.extend(each.values())
-            keys = keys_of(each)
-            if keys.ids and not keys.person:
-                tweets = numbers(each, keys.ids)
-                yield from ((tweet, by) for by in authors_of(each) & frozenset(authors) for tweet in tweets)
 
 
 def must_be_readable(bad: dict[str, Bad], bad_lines: BadLines) -> None:

@@ -13,7 +13,9 @@ from compliance_frames.corpus.dataset import Listing, SourceFile
 from compliance_frames.corpus.erase import Counts
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.planned import FilePlan
-from compliance_frames.corpus.rawfiles import Bad, RawForm, authorship, must_be_readable, read_through, understood
+from compliance_frames.corpus.rawauthors import authorship
+from compliance_frames.corpus.rawfiles import Bad, must_be_readable, read_through
+from compliance_frames.corpus.rawform import RawForm, understood
 from compliance_frames.corpus.told import Told
 from compliance_frames.corpus.until import Until
 from compliance_frames.errors import IdError, PlanError, RawFileError
@@ -101,6 +103,7 @@ class RawFiles:
             rows_scrubbed=counts["rows_scrubbed"],
             rows_unchecked=counts["rows_unchecked"],
             cells_nulled=counts["cells_nulled"],
+            kinds=reading.counts.kinds,
             erased=None if reading.changed else "",
             why=_why(reading.counts, reading.bad, form),
             columns=columns,

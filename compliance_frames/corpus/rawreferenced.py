@@ -16,7 +16,7 @@ from compliance_frames.corpus import rawobjects
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.dataset import list_files
 from compliance_frames.corpus.ecosystems import QUOTES, TEXTS
-from compliance_frames.corpus.rawfiles import RawForm, understood
+from compliance_frames.corpus.rawform import RawForm, understood
 from compliance_frames.corpus.rawnamed import Named as NamedTweet
 from compliance_frames.corpus.rawnamed import named_at, named_by
 from compliance_frames.corpus.rawobjects import is_reference_list

@@ -264,7 +264,8 @@ class Sift:
 
     def hits(self, batch: Sequence[Piece]) -> list[bool]:
         """For each piece whether it may."""
-        found = [[int(run) for run in self._digits.findall(piece.text) if len(run) < 40] for piece in batch]
+        bare = ([run.lstrip("0") for run in self._digits.findall(piece.text)] for piece in batch)
+        found = [[int(run or "0") for run in runs if len(run) < 40] for runs in bare]
         flat = np.array([min(each, 2**63 - 1) for some in found for each in some], np.int64)
         among = np.isin(flat, self._ids)
         ends = np.cumsum([len(some) for some in found])

@@ -24,6 +24,8 @@ _READ: Final = 1 << 20
 #: Pieces that are held in memory at once, and characters of them.
 _MANY: Final = 2048
 _MUCH: Final = 1 << 22
+#: Deeper values are looked into by nobody.
+_DEEPEST: Final = 249
 #: No value is longer.
 _LONGEST: Final = 1 << 27
 
@@ -64,7 +66,7 @@ def pieces(path: Path, record: FileRecord) -> Iterator[Piece]:
 
 
 def is_ambiguous(piece: Piece, record: FileRecord) -> bool:
-    r"""Whether readers differ in what a piece holds: a key stands twice in an object, or quotes make no sense.
+    r"""Whether readers differ in what a piece holds: a key stands twice, quotes make no sense, or it goes too deep.
 
     >>> record = FileRecord("a.jsonl", "copy", 0, 0, "", 0, "", 1, 1, raw="json lines")
     >>> is_ambiguous(Piece('{"id": 7, "id": 8}', {"id": 8}), record)
@@ -76,11 +78,28 @@ def is_ambiguous(piece: Piece, record: FileRecord) -> bool:
             return (
                 '"' in piece.text and len(list(csv.reader(lines, delimiter=record.delimiter or ",", strict=True))) > 1
             )
-        twice: list[bool] = []
+        twice = [depth_of(piece.value) > _DEEPEST]
         json.loads(piece.text, object_pairs_hook=lambda pairs: twice.append(len(dict(pairs)) < len(pairs)))
         return any(twice)
     except (ValueError, RecursionError, csv.Error):
         return True
+
+
+def depth_of(value: Any) -> int:
+    """How many lists and objects the innermost value lies in.
+
+    >>> depth_of(7), depth_of({"a": [[7]], "b": []})
+    (0, 3)
+    """
+    depth, waiting = 0, [value]
+    while waiting := [
+        inner
+        for each in waiting
+        if isinstance(each, dict | list)
+        for inner in (each.values() if isinstance(each, dict) else each)
+    ]:
+        depth += 1
+    return depth
 
 
 def batches(found: Iterator[Piece]) -> Iterator[list[Piece]]:

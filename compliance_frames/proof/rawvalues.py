@@ -26,7 +26,7 @@ _ORIGINALS: Final = re.compile(r"retweeted_?(status|tweet)|object", re.IGNORECAS
 _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
 _PERSON: Final = {"username", "screen_name", "preferredUsername", "screenname"}
 _ID: Final = re.compile(
-    r"\s*(?:(?:tag|object):search\.(?:twitter|x)\.com,2005:|id:(?:twitter|x)\.com:|x)?([0-9]{1,40})\s*", re.ASCII
+    r"\s*(?:(?:tag|object):search\.(?:twitter|x)\.com,2005:|id:(?:twitter|x)\.com:|x)?0*([0-9]{1,40})\s*", re.ASCII
 )
 
 

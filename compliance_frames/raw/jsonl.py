@@ -21,7 +21,7 @@ import pyarrow.types as pt
 
 from compliance_frames.ids.naming import TWEETS, plain
 from compliance_frames.raw.kinds import EXACT, Inexact, Items, Kind, conformed, fitted, schema_of, widened, with_text
-from compliance_frames.raw.objects import Unreadable, held_by_text, strict
+from compliance_frames.raw.objects import Unreadable, must_be_held, strict
 from compliance_frames.raw.packed import BOM, Lines
 from compliance_frames.raw.pages import is_page, rows_of
 from compliance_frames.raw.rows import Rejected, Rows
@@ -251,8 +251,7 @@ class _Found:
             raise value
         if not isinstance(value, dict):
             raise Unreadable(f"it is a {_CALLED[type(value)]}, not an object")
-        if not held_by_text(value):
-            raise Unreadable("it holds half of a surrogate pair, which is no character")
+        must_be_held(value)
         paged = is_page(value)
         every = list(rows_of(value)) if paged else [value]
         self._pages += paged

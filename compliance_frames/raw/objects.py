@@ -7,7 +7,10 @@ pair can be held by no text.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
+
+#: Tweets lie in tweets three deep. Python goes some hundred values deep.
+_DEEPEST: Final = 400
 
 
 class Unreadable(Exception):
@@ -45,17 +48,31 @@ def strict_text(text: str) -> Any:
         raise Unreadable(f"not JSON: {str(error).splitlines()[0]}") from None
 
 
-def held_by_text(value: Any) -> bool:
-    r"""Whether all texts of a value can be written as UTF-8: half of a surrogate pair cannot.
+def must_be_held(value: Any) -> None:
+    r"""Refuse what no text can be written of: half of a surrogate pair, and what is nested deeper than Python goes.
 
-    >>> held_by_text({"text": "\ud83d"}), held_by_text(["a"])
-    (False, True)
+    Raises:
+        Unreadable: it is such a value.
+
+    >>> must_be_held({"text": "\ud83d"})
+    Traceback (most recent call last):
+    compliance_frames.raw.objects.Unreadable: it holds half of a surrogate pair, which is no character
     """
-    if isinstance(value, str):
-        return value.isascii() or _encodes(value)
-    if isinstance(value, dict):
-        return all(map(held_by_text, value)) and all(map(held_by_text, value.values()))
-    return all(map(held_by_text, value)) if isinstance(value, list) else True
+    waiting = [value]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for each in waiting:
+            if isinstance(each, str):
+                if not (each.isascii() or _encodes(each)):
+                    raise Unreadable("it holds half of a surrogate pair, which is no character")
+            elif isinstance(each, dict):
+                below += [*each, *each.values()]
+            elif isinstance(each, list):
+                below += each
+        if not below:
+            return
+        waiting = below
+    raise Unreadable("it is nested too deeply")
 
 
 def _encodes(text: str) -> bool:

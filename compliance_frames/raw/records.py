@@ -37,6 +37,7 @@ _ID: Final = re.compile(
     r"\s*(?:(?:tag|object):search\.(?:twitter|x)\.com,2005:|id:(?:twitter|x)\.com:|x)?0*([0-9]{1,19})\s*", re.ASCII
 )
 _ROUNDED: Final = re.compile(r"\s*[0-9]+[.,]?[0-9]*([eE][+]?[0-9]+)?\s*")
+_DEEPEST: Final = 250
 _LARGEST: Final = 2**63 - 1
 _TWEETS: Final = tuple(map(plain, TWEETS))
 _AUTHORS: Final = frozenset(map(plain, AUTHORS))
@@ -198,6 +199,24 @@ def numbers(told: Object, names: tuple[str, ...]) -> set[int]:
     return {found for name in names if (found := number(told[name])) is not None}
 
 
+def numbers_in(value: Any) -> set[int]:
+    """Every ID in a value, however it is spelled, and whatever it stands for.
+
+    >>> sorted(numbers_in({"id": 7, "list": ["x8", 9.0, None]}))
+    [7, 8, 9]
+    """
+    found, waiting = set[int](), [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting.extend(each.values())
+        elif isinstance(each, list):
+            waiting.extend(each)
+        elif (told := number(each)) is not None:
+            found.add(told)
+    return found
+
+
 def authors_of(told: Object) -> set[int]:
     """The IDs of who wrote a tweet.
 
@@ -216,6 +235,26 @@ def is_empty(value: Any) -> bool:
     (True, False)
     """
     return value is None or value in ({}, [], "")
+
+
+def is_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than any tweet, so that whoever looks into it could come to Python's end.
+
+    >>> import json
+    >>> is_deep(json.loads("[" * 200 + "]" * 200)), is_deep(json.loads("[" * 300 + "]" * 300))
+    (False, True)
+    """
+    below = [value]
+    for _ in range(_DEEPEST):
+        below = [
+            inner
+            for each in below
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not below:
+            return False
+    return True
 
 
 def must_be_clear(keys: Keys) -> None:

@@ -182,6 +182,17 @@ def by_loop(line: bytes) -> dict[str, Any] | None:
     return value
 
 
+@pytest.mark.parametrize("depth", [300, 500, 980, 5_000])
+def test_what_is_nested_deeply_is_a_row_or_a_line_that_is_told_of(raw: Callable[..., Path], depth: int) -> None:
+    """Lists and objects, in lines and in a list: nothing ends in a traceback."""
+    deep = ["[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth]
+    lines = [f'{{"id":"{ID + at}","text":"x","deep":{each}}}' for at, each in enumerate(deep)]
+    folder = raw({"a.jsonl": "\n".join([f'{{"id":"{ID + 9}","text":"x"}}', *lines])})
+    assert len(ingested(folder)) == (3 if depth < 400 else 1)
+    if depth > 400:
+        assert {each["reason"] for each in rejected(folder)} == {"it is nested too deeply"}
+
+
 def test_a_line_that_is_too_long_is_told_and_not_held(
     raw: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,8 @@ import compliance_frames as cf
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.manifest import Manifest, manifest_path
-from compliance_frames.corpus.rawfiles import Pass, RawForm
+from compliance_frames.corpus.rawfiles import Pass
+from compliance_frames.corpus.rawform import RawForm
 from compliance_frames.errors import PlanError, RawFileError, StaleDatasetError
 from compliance_frames.raw.units import Writer
 
@@ -317,17 +318,18 @@ def test_lists_of_ids_lose_tweets_whose_authors_others_tell(write: Write, flag: 
     assert cf.verify(report.destination, results, source=root).verified
 
 
-@pytest.mark.parametrize("depth", [200, 5_000])
-def test_what_is_nested_deeply_ends_nothing(write: Write, flag: Flag, depth: int) -> None:
-    """It is looked into as far as Python goes, or is a line that cannot be read."""
-    deep = f'{{"id":7,"text":"x","a":{"[" * depth}{GONE}{"]" * depth}}}\n'
-    root = write({"a.jsonl": f'{{"id":5,"text":"x"}}\n{deep}'.encode()})
-    if depth < 1_000:
-        report = cf.clean(cf.plan(root, flag("deleted", [GONE])), root.with_name("clean"))
-        assert cf.verify(report.destination, flag("deleted", [GONE]), source=root).verified
-    else:
+@pytest.mark.parametrize("depth", [200, 300, 980, 5_000])
+@pytest.mark.parametrize("opens", ["[", '{"quoted_status":', '{"id":9,"text":"","retweeted_status":'])
+def test_what_is_nested_deeply_ends_nothing(write: Write, flag: Flag, depth: int, opens: str) -> None:
+    """It is looked into as far as any tweet goes; a line that goes deeper cannot be read, and goes as told."""
+    deep = f'{{"id":7,"text":"x","a":{opens * depth}{GONE}{("]" if opens == "[" else "}") * depth}}}\n'
+    root, results = write({"a.jsonl": f'{{"id":5,"text":"x"}}\n{deep}'.encode()}), flag("deleted", [GONE])
+    if depth > 200:
         with pytest.raises(PlanError, match=r"a\.jsonl, line 2 is nested too deeply"):
-            cf.plan(root, flag("deleted", [GONE]))
+            cf.plan(root, results)
+    report = cf.clean(cf.plan(root, results, bad_lines="drop"), root.with_name("clean"))
+    assert report.rows_kept == (2 if depth == 200 else 1)
+    assert cf.verify(report.destination, results, source=root).verified
 
 
 def test_a_single_file_can_be_a_dataset(write: Write, flag: Flag) -> None:
@@ -527,3 +529,65 @@ def test_what_was_cleaned_is_never_refused(
     results = (flag("deleted", [GONE]), flag("scrub_geo", [BARE]), flag("suspended", [AUTHOR], "users"))
     report = cf.clean(cf.plan(root, *results), root.with_name("clean"))
     assert cf.verify(report.destination, *results, source=root).rows == report.rows_kept
+
+
+def test_what_goes_is_counted_by_kind(write: Write, flag: Flag) -> None:
+    """Why records go, and what is taken out of others, in lines, pages and tables; the manifest says the same."""
+    quote, own = {"id": GONE, "text": "x"}, {"text": "x", "author_id": 5}
+    page = {
+        "data": [{"id": 20, **own}, {"id": GONE, **own}],
+        "includes": {"tweets": [quote], "users": [{"id": AUTHOR, "username": "u"}]},
+    }
+    lines = [
+        {"id": GONE, **own},
+        {"id": 11, "text": "x", "author_id": AUTHOR},
+        {"id": 12, **own, "retweeted_id": GONE},
+        {"id": 13, **own, "retweeted_status": quote},
+        {"id": 14, **own, "quoted_status": quote, "tweet": quote},
+        {"id": 15, **own, "quoted_status": {"id": BARE, "text": "x", "place": "y"}},
+        {"id": 16, **own, "in_reply_to_user": {"id": AUTHOR, "username": "u"}},
+        page,
+    ]
+    table = "id,author_id,text,retweeted_id,quoted_id,quoted_text,quoted_place\n"
+    table += f"{GONE},5,x,,,,\n31,{AUTHOR},x,,,,\n32,5,x,{GONE},,,\n33,5,x,,{GONE},x,y\n34,5,x,,{BARE},x,y\n"
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    root = write({"a.jsonl": content.encode(), "b.csv": table.encode()})
+    results = (flag("deleted", [GONE]), flag("suspended", [AUTHOR], "users"), flag("scrub_geo", [BARE]))
+    plan = cf.plan(root, *results)
+    told = [{name: count for name, count in vars(file.kinds).items() if count} for file in plan.files]
+    dropped = {"dropped_by_author": 1, "dropped_own": 2, "dropped_retweets": 2}
+    cells = {"quotes_nulled": 1, "accounts_nulled": 2, "embedded_nulled": 2, "embedded_places_nulled": 1}
+    assert told[0] == dropped | cells
+    assert told[1] == {
+        **{"dropped_by_author": 1, "dropped_own": 1, "dropped_retweets": 1},
+        **{"quotes_nulled": 1, "embedded_places_nulled": 2},
+    }
+    for file in plan.files:
+        counts = vars(file.kinds)
+        assert sum(count for name, count in counts.items() if name.startswith("dropped")) == file.rows_dropped
+        assert sum(count for name, count in counts.items() if name.endswith("nulled")) == file.cells_nulled
+    report = cf.clean(plan, root.with_name("clean"))
+    assert report.kinds == vars(plan.kinds)
+    assert [record.kinds for record in Manifest.read(manifest_path(report.destination)).files] == [
+        vars(file.kinds) for file in plan.files
+    ]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_of_what_nobody_asked_about_and_goes_nothing_else_is_counted(tmp_path: Path, name: str) -> None:
+    """A record that goes unasked loses no place and no quote besides."""
+    if name.endswith("csv"):
+        columns = Columns("id", None, geo=("lat",), embedded=("quoted_text",))
+        content, form = f"id,lat,quoted_id,quoted_text\n{BARE},1.5,{GONE},x\n", RawForm("csv", ",")
+    else:
+        columns, form = Columns("id"), RawForm("json lines")
+        content = f'{{"id":{BARE},"text":"","geo":{{"x":1}},"quoted_status":{{"id":{GONE},"text":""}}}}\n'
+    (tmp_path / name).write_text(content)
+    erasures = Erasures(
+        drop_tweets=np.array([GONE]), scrub_tweets=np.array([BARE]), asked_tweets=np.array([7]), unchecked="drop"
+    )
+    reading = Pass(tmp_path / name, form, columns, erasures)
+    assert [text for unit, text in reading.pieces() if str(BARE) in unit.text] == [None]
+    counts = reading.counts
+    assert (counts.rows_in, counts.rows_dropped, counts.rows_unchecked) == (1, 1, 1)
+    assert (counts.rows_scrubbed, counts.cells_nulled, counts.kinds.dropped_unchecked) == (0, 0, 1)

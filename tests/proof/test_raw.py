@@ -101,6 +101,7 @@ PLANTS: dict[str, tuple[Change, str]] = {
     "tweet": (put(tweet(GONE)), r"1 row that had to go \(column 'id'"),
     "number": (put({"id": GONE, "text": ""}), "1 row that had to go"),
     "escape": (put(json.dumps(tweet(GONE)).replace(str(GONE), rf"\u0031{str(GONE)[1:]}")), "1 row that had to go"),
+    "zeros": (put(json.dumps(tweet(GONE)).replace(str(GONE), f"{'0' * 60}{GONE}")), "1 row that had to go"),
     "only IDs": (put({"id": str(GONE)}), "1 row that had to go"),
     "wrapped": (put({"data": tweet(GONE)}), "1 row that had to go"),
     "in a page": (put({"data": [tweet(GONE)]}), "1 row that had to go"),
