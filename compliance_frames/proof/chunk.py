@@ -1,7 +1,8 @@
-"""Look at one column chunk as it lies in the file: its pages, its page indexes, the statistics of all of them."""
+"""Look at column chunks as they lie in the file: at their pages, their page indexes, the statistics of all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -68,29 +69,64 @@ class ChunkFacts:
         return self.dictionary is not None and self.encodings <= set(_DICTIONARY_ENCODINGS)
 
 
-def look_at_chunk(
-    file: BinaryIO, chunk: Chunk, needles: Needles, short: ShortIds, ids: IdPages | None = None
-) -> ChunkFacts:
-    """Read every page of a column chunk, and its page indexes.
+def look_at_chunks(
+    file: BinaryIO, chunks: Sequence[Chunk], needles: Needles, short: ShortIds, ids: Sequence[IdPages | None]
+) -> list[ChunkFacts]:
+    """Read every page of some column chunks, and their page indexes.
 
     Args:
         file: the open file.
-        chunk: as its footer has it.
+        chunks: as its footer has them.
         needles: what is looked for.
         short: what is looked for in text, under keys.
-        ids: takes the pages of a column of IDs, and understands them or not.
+        ids: for each chunk what takes pages of IDs, and understands them or not; None where it holds others.
     """
-    facts = ChunkFacts(chunk, bounds=list(chunk.bounds))
     search = Search(needles)
+    found = [
+        _look_at_chunk(file, chunk, _Looked(search, number, short, taking))
+        for number, (chunk, taking) in enumerate(zip(chunks, ids, strict=True))
+    ]
+    for number, facts in enumerate(found):
+        facts.hits = search.found(of=number)
+    return found
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """What looks for IDs in the pages of one chunk."""
+
+    search: Search
+    number: int
+    short: ShortIds
+    ids: IdPages | None
+
+    def take(self, page: Page) -> None:
+        """Look at every byte of a page, at digits of IDs as the numbers that they are."""
+        self.search.add(page.raw_header, of=self.number)
+        taken = None if self.ids is None else self.ids.take(page)
+        if taken is None:
+            self.search.add(page.data, of=self.number)
+            return
+        numbers, others = taken
+        whole = len(others) == len(page.data)
+        self.search.add_numbers(numbers, of=self.number)
+        self.search.add(others if whole else bytes(others), of=self.number)  # a part would keep all of it in memory
+
+    def rows(self, count: int) -> IdPages | None:
+        """The IDs of so many rows, if they are known."""
+        return self.ids if self.ids is not None and self.ids.whole and len(self.ids.rows()) == count else None
+
+
+def _look_at_chunk(file: BinaryIO, chunk: Chunk, looked: _Looked) -> ChunkFacts:
+    facts = ChunkFacts(chunk, bounds=list(chunk.bounds))
     starts: list[int] = []
     try:
         facts.bounds += _column_index(file, chunk)
         facts.sought = {value for each in facts.bounds for value in each if chunk.physical == _TEXTS}
         for page in pages(file, chunk):
-            search.add(page.raw_header)
-            _search(page, search, ids)
+            looked.take(page)
             facts.searched += len(page.data)
-            facts.named = facts.named or (chunk.physical == _TEXTS and short.named_in(page.data))
+            facts.named = facts.named or (chunk.physical == _TEXTS and looked.short.named_in(page.data))
             _take(facts, page, starts)
             del page  # the next one takes its place in memory
         _offset_index(file, chunk, starts, facts)
@@ -100,20 +136,8 @@ def look_at_chunk(
         facts.problems.append(
             f"the pages of {{column}} have {facts.values:,} values, and {chunk.values:,} by the footer"
         )
-    facts.hits = search.found()
-    facts.ids = ids if ids is not None and ids.whole and len(ids.rows()) == facts.values else None
+    facts.ids = looked.rows(facts.values)
     return facts
-
-
-def _search(page: Page, search: Search, ids: IdPages | None) -> None:
-    """Look at every byte of a page, at digits of IDs as the numbers that they are."""
-    taken = None if ids is None else ids.take(page)
-    if taken is None:
-        search.add(page.data)
-        return
-    numbers, others = taken
-    search.add_numbers(numbers)
-    search.add(others if len(others) == len(page.data) else bytes(others))  # a part would keep all of it in memory
 
 
 def _take(facts: ChunkFacts, page: Page, starts: list[int]) -> None:

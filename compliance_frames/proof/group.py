@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from compliance_frames.corpus.manifest import FileRecord
 from compliance_frames.proof.bloom import BloomError, bloom_span, foreign_bits
 from compliance_frames.proof.cells import Ids, by_look, ids_in, leaves, look_columns, place_columns, stored_columns
-from compliance_frames.proof.chunk import ChunkFacts, look_at_chunk
+from compliance_frames.proof.chunk import ChunkFacts, look_at_chunks
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.footer import Chunk, Footer
@@ -105,11 +105,8 @@ class GroupLook:
         if len(self._columns) != len(group.chunks):
             self._tell("its columns are not those that its schema says; its pages were not looked at")
             return self.findings
-        needles, short = self._sought.needles, self._sought.short
-        facts = [
-            look_at_chunk(self._file, chunk, needles, short, self._id_pages(at, chunk))
-            for at, chunk in enumerate(group.chunks)
-        ]
+        ids = [self._id_pages(at, chunk) for at, chunk in enumerate(group.chunks)]
+        facts = look_at_chunks(self._file, group.chunks, self._sought.needles, self._sought.short, ids)
         for (path, _), fact in zip(self._columns, facts, strict=True):
             self.findings.counted["bytes"] += fact.searched
             for problem in fact.problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -188,43 +188,55 @@ class Needles:
 
 
 class Search:
-    """One search through many pieces of bytes, small ones together: each look costs the same, however little it sees.
+    """One search through pieces of many things, small ones together: each look costs the same, however little it sees.
 
     >>> search = Search(Needles(np.array([1212161512043446272])))
     >>> for piece in (b"12121615", b"1212161512043446272", b"x"):
     ...     search.add(piece)
-    >>> search.found().tolist()
-    [1212161512043446272]
+    >>> search.add(b"12043446272", of=1)
+    >>> search.found().tolist(), search.found(of=1).tolist()
+    ([1212161512043446272], [])
     """
 
     def __init__(self, needles: Needles) -> None:
         self._needles = needles
-        self._found: list[IdArray] = [needles.ids[:0]]
-        self._pieces: list[bytes | memoryview] = []
+        self._found: dict[int, list[IdArray]] = {}
+        self._pieces: list[tuple[int, bytes | memoryview]] = []
         self._size = 0
 
-    def add(self, piece: bytes | memoryview) -> None:
-        """Look into some more bytes, which follow none of the others."""
+    def add(self, piece: bytes | memoryview, *, of: int = 0) -> None:
+        """Look into some more bytes of one thing, which follow none of the others."""
         if len(piece) >= _TOGETHER // 2:  # not worth a copy
-            self._found.append(self._needles.in_bytes(piece))
+            self._take(self._needles.in_bytes(piece), of)
             return
-        self._pieces.append(piece)
+        self._pieces.append((of, piece))
         self._size += len(piece)
         if self._size >= _TOGETHER:
             self._look()
 
-    def add_numbers(self, values: IdArray) -> None:
+    def add_numbers(self, values: IdArray, *, of: int = 0) -> None:
         """Look among numbers that were decoded from bytes, which then need no other look."""
-        self._found.append(self._needles.among(values))
+        self._take(self._needles.among(values), of)
 
-    def found(self) -> IdArray:
-        """The IDs that stand in any piece; sorted, each once."""
+    def found(self, *, of: int = 0) -> IdArray:
+        """The IDs that stand in any piece of one thing; sorted, each once."""
         self._look()
-        return _once(np.concatenate(self._found))
+        return _once(np.concatenate([self._needles.ids[:0], *self._found.get(of, [])]))
+
+    def _take(self, found: IdArray, of: int) -> None:
+        if len(found):
+            self._found.setdefault(of, []).append(found)
 
     def _look(self) -> None:
-        self._found.append(self._needles.in_bytes(b"\n".join(self._pieces)))
+        """Look into all small pieces at once; only where there is something, whose it is has to be found out."""
+        if len(self._needles.in_bytes(_joined(piece for _, piece in self._pieces))):
+            for each in {of for of, _ in self._pieces}:
+                self._take(self._needles.in_bytes(_joined(piece for of, piece in self._pieces if of == each)), each)
         self._pieces, self._size = [], 0
+
+
+def _joined(pieces: Iterable[bytes | memoryview]) -> bytes:
+    return b"\n".join(pieces)
 
 
 def _once(values: IdArray) -> IdArray:

@@ -101,6 +101,18 @@ def test_pieces_are_searched_each_by_itself() -> None:
     assert apart.found().tolist() == []
 
 
+def test_what_is_searched_together_is_told_apart() -> None:
+    """What stands in a piece of one thing is found in that one alone, and in none if two only make it together."""
+    number = b"%d" % FIRST
+    search = Search(NEEDLES)
+    for of, piece in enumerate((b"x", number, number[:9], number[9:], b"", b"y" + number, bytes(200_000) + number)):
+        search.add(piece, of=of)
+        search.add(b"z", of=0)
+    search.add_numbers(NEEDLES.ids[:1], of=4)
+    found = [search.found(of=of).tolist() for of in range(8)]
+    assert found == [[], [FIRST], [], [], NEEDLES.ids[:1].tolist(), [FIRST], [FIRST], []]
+
+
 def test_nothing_that_is_an_id_is_left_aside() -> None:
     """The quick look may take too many, never too few."""
     values = np.arange(FIRST, FIRST + 100_000)
