@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from compliance_frames.corpus.columns import Columns, column_at
 from compliance_frames.corpus.paths import paths_of, type_at
+from compliance_frames.corpus.stored import stored_schema
 from compliance_frames.corpus.texts import holds_text, tell_of_tweets
 
 #: Rows that are looked at in one file.
@@ -80,7 +81,7 @@ def texts_with_tweets(file: pq.ParquetFile, columns: Columns) -> tuple[str, ...]
 
 def _begins_with_digits(file: pq.ParquetFile, path: str) -> bool:
     """Whether statistics say that all values which would be looked at do, as IDs: no object does, in any writing."""
-    stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
+    stored = [column.path for column in stored_schema(file.metadata)]
     if stored.count(path) != 1:
         return False
     rows = 0
