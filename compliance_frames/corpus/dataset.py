@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from compliance_frames.corpus.soundness import must_be_sound
+from compliance_frames.corpus.stored import stored_schema
 from compliance_frames.errors import FooterError, IdError, PlanError, StaleDatasetError
 from compliance_frames.raw.names import may_be_raw
 
@@ -162,7 +163,7 @@ class BySchema(Generic[_Found]):
 
     def __call__(self, file: pq.ParquetFile, *told: Any) -> _Found:
         """What was found for the file's schema, and for what else was told about it."""
-        stored, schema = file.schema, file.schema_arrow.remove_metadata()
+        stored, schema = stored_schema(file.metadata), file.schema_arrow.remove_metadata()
         for known_stored, known, known_told, found in self._known:
             if known_stored.equals(stored) and known.equals(schema, check_metadata=True) and known_told == told:
                 return found

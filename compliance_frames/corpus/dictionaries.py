@@ -18,6 +18,7 @@ import pyarrow.types as pt
 
 from compliance_frames.corpus.columns import is_list
 from compliance_frames.corpus.enums import without_enums
+from compliance_frames.corpus.stored import stored_schema
 
 _ARROW_SCHEMA: Final = b"ARROW:schema"
 #: A writer without Arrow's schema that makes each dictionary from the very rows that it writes.
@@ -98,8 +99,9 @@ def _has_spare_words(chunk: Any) -> bool:
 
 def _hidden(source: Path, file: pq.ParquetFile, made_by: str) -> Iterator[str]:
     """The columns with spare values where no schema tells of dictionaries: read as such, they show what they list."""
+    schema = stored_schema(file.metadata)
     coded = [
-        (number, file.schema.column(at).path, file.schema.column(at).physical_type)
+        (number, schema.column(at).path, schema.column(at).physical_type)
         for number in range(file.num_row_groups)
         for group in [file.metadata.row_group(number)]
         for at in range(group.num_columns)

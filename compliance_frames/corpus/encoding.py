@@ -19,6 +19,7 @@ from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.enums import without_enums
 from compliance_frames.corpus.footer import Footer, OnDisk, must_have_known_codecs, read_footer
 from compliance_frames.corpus.levels import zstd_level
+from compliance_frames.corpus.stored import stored_schema
 from compliance_frames.errors import FooterError
 
 _Key = TypeVar("_Key")
@@ -97,8 +98,9 @@ def encoding_of(
         if int96 != "ns":
             file = pq.ParquetFile(stream, coerce_int96_timestamp_unit=int96)
         metadata = file.metadata
-        _must_be_sound(OnDisk(stream, path), metadata, footer)
-        leaves = [leaf for leaf in _leaves(metadata) if only is None or leaf.path in only]
+        every = _leaves(metadata)
+        _must_be_sound(OnDisk(stream, path), every, footer)
+        leaves = [leaf for leaf in every if only is None or leaf.path in only]
         schema, left_out = without_enums(file.schema_arrow)
         told: Mapping[bytes, bytes] = metadata.metadata or {}
         said = without_bounds(told)
@@ -145,27 +147,30 @@ class _Leaf:
     @property
     def encoding(self) -> str | None:
         """The encoding to ask for where there is no dictionary, or None for the plain one."""
+        if self.dictionary:
+            return None
         used = {encoding for chunk in self.chunks for encoding in chunk.encodings}
-        return None if self.dictionary else next((each for each in _ENCODINGS if each in used), None)
+        return next((each for each in _ENCODINGS if each in used), None)
 
 
 def _leaves(metadata: pq.FileMetaData) -> list[_Leaf]:
     found: dict[str, _Leaf] = {}
+    schema = stored_schema(metadata)
     for group in range(metadata.num_row_groups):
         facts = metadata.row_group(group)
         for at in range(facts.num_columns):
-            column = metadata.schema.column(at)
+            column = schema.column(at)
             found.setdefault(column.path, _Leaf(column.path, column.physical_type, [])).chunks.append(facts.column(at))
     return list(found.values())
 
 
-def _must_be_sound(origin: OnDisk, metadata: pq.FileMetaData, footer: Footer | None) -> None:
+def _must_be_sound(origin: OnDisk, leaves: Iterable[_Leaf], footer: Footer | None) -> None:
     """Refuse a footer whose answers would end the process, or lead out of the file."""
     with suppress(FooterError):  # too large to be looked into, perhaps: Arrow may well read it
-        footer = footer or read_footer(origin)
+        footer = footer or read_footer(origin, schema=False)
     if footer is not None:
         must_have_known_codecs(footer)
-    for leaf in _leaves(metadata):
+    for leaf in leaves:
         for chunk in leaf.chunks:
             if chunk.physical_type != leaf.kind:
                 raise FooterError(f"its column chunks of {leaf.path!r} are {chunk.physical_type}, not {leaf.kind}")
@@ -280,7 +285,7 @@ def _schema_options(file: pq.ParquetFile, schema: pa.Schema, int96: str) -> tupl
     """The options by which a writer gives this schema the same Parquet types, found by trying them on no rows."""
     metadata = file.metadata
     stored = _ARROW_SCHEMA in (metadata.metadata or {})
-    types: set[str] = {metadata.schema.column(at).physical_type for at in range(metadata.num_columns)}
+    types: set[str] = {column.physical_type for column in stored_schema(metadata)}
     options: dict[str, Any] = {"store_schema": stored, "use_deprecated_int96_timestamps": "INT96" in types}
     wanted, bare = _drawn(file), schema.remove_metadata()
     seen = (wanted, bare.serialize().to_pybytes(), metadata.format_version, int96, stored)
@@ -321,7 +326,7 @@ def _most_alike(
 
 def _int96_unit(path: Path, exact: pq.ParquetFile) -> tuple[str, list[str]]:
     """The unit that holds all of a file's INT96 timestamps: a year like 9999 does not fit into nanoseconds."""
-    columns = [exact.schema.column(at) for at in range(exact.metadata.num_columns)]
+    columns = list(stored_schema(exact.metadata))
     old = [column.path for column in columns if column.physical_type == "INT96"]
     if not old:
         return "ns", []
@@ -360,7 +365,9 @@ def _tried(schema: pa.Schema, options: dict[str, Any], int96: str) -> pq.Parquet
 
 def _drawn(file: pq.ParquetFile) -> str:
     """A file's Parquet types as text, without what means nothing: the root's name, integers said to be integers."""
-    return re.sub(r" \(Int\(bitWidth=(32|64), isSigned=true\)\)", "", str(file.schema).split("\n", 2)[2])
+    return re.sub(
+        r" \(Int\(bitWidth=(32|64), isSigned=true\)\)", "", str(stored_schema(file.metadata)).split("\n", 2)[2]
+    )
 
 
 def _strange(types: set[str]) -> str:
@@ -377,7 +384,7 @@ def _sorting(metadata: pq.FileMetaData, columns: Columns) -> tuple[tuple[pq.Sort
         return (), ["no sort order is claimed: the source's row groups claim different ones"]
     nulled = (*(columns.geo or ()), *columns.embedded)
     for each in order:
-        path = metadata.schema.column(each.column_index).path
+        path = stored_schema(metadata).column(each.column_index).path
         if any(path == at or path.startswith(f"{at}.") for at in nulled):
             return (), [f"no sort order is claimed: {path!r} is among the columns that lose values"]
     return order, []

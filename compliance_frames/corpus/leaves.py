@@ -17,6 +17,7 @@ from compliance_frames.corpus.flat import Beside, beside_content, beside_referen
 from compliance_frames.corpus.originals import originals_in
 from compliance_frames.corpus.paths import type_at, wrapper_of
 from compliance_frames.corpus.references import looks, reference_leaves, says_how
+from compliance_frames.corpus.stored import stored_schema
 from compliance_frames.corpus.texts import is_read, names_others
 from compliance_frames.corpus.within import bare_type, leaf_paths
 from compliance_frames.errors import PlanError
@@ -58,7 +59,7 @@ class Leaves:
 def find_leaves(file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> Leaves:
     """Find the leaves of a file that decide about its rows under these erasures."""
     paths = leaf_paths(file.schema_arrow)
-    stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
+    stored = [column.path for column in stored_schema(file.metadata)]
     wanted = list(_wanted(file.schema_arrow, columns, erasures))
     own = [columns.id, *([columns.author_id] if columns.author_id else [])]
     if len(paths) != len(stored):  # a schema in the footer that does not fit the columns: take them whole
@@ -71,7 +72,7 @@ def find_leaves(file: pq.ParquetFile, columns: Columns, erasures: Erasures) -> L
         places=tuple(dict.fromkeys(s for path in columns.geo or () for s in _under(path, paths, stored))),
         placed=tuple(dict.fromkeys(s for path in columns.geo or () for s in _telling(file, path, paths, stored))),
         probes=tuple(
-            (at, file.schema.column(at).physical_type, ids)
+            (at, stored_schema(file.metadata).column(at).physical_type, ids)
             for path, sets in wanted
             for at, leaf in enumerate(paths)
             if leaf == path
@@ -92,7 +93,7 @@ def leaves_below(file: pq.ParquetFile, paths: Iterable[str]) -> tuple[tuple[int,
     ((1, 'geo.place'), (2, 'geo.at.list.element'))
     """
     leaves = leaf_paths(file.schema_arrow)
-    stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
+    stored = [column.path for column in stored_schema(file.metadata)]
     if len(leaves) != len(stored) or len(set(stored)) < len(stored):
         return None
     told = tuple(paths)
@@ -272,7 +273,7 @@ def _telling(file: pq.ParquetFile, path: str, paths: list[str], stored: list[str
     below = _under(path, paths, stored)
     if field is None or not pt.is_struct(field.type):
         return below
-    flat = [s for s in below if file.schema.column(stored.index(s)).max_repetition_level == 0]
+    flat = [s for s in below if stored_schema(file.metadata).column(stored.index(s)).max_repetition_level == 0]
     return flat[:1] or below
 
 

@@ -21,9 +21,10 @@ from compliance_frames.corpus.erase import Counts, Erasures, erase_from
 #: A row group of more than this, uncompressed, whose rows take more than four times as much once they are decoded,
 #: becomes several.
 WHOLE_BYTES: Final = 256 << 20
-#: About so much, uncompressed, is read at a time of a row group of more than three times as much: of what goes, no
-#: more is held beside what stays.
+#: About so much, uncompressed, is read at a time of a row group of more than eight times as much: of what goes, no
+#: more is held beside what stays. Of a smaller one that saves no memory, and takes longer.
 PIECE_BYTES: Final = 4 << 20
+_PIECES: Final = 8
 #: Compressed bytes that are read at a time, of each column chunk.
 _STRETCH: Final = 64 << 10
 
@@ -125,8 +126,14 @@ def _erased(
 
 
 def _give_back() -> None:
-    """Return what this thread has freed: Arrow's allocator keeps it for a while, and so twice as much as is in use."""
-    pa.default_memory_pool().release_unused()
+    """Return what this thread has freed: Arrow's usual allocator keeps it, and so twice as much as is in use.
+
+    The one that the command line chooses gives back in time what nobody takes again, and what is taken again in a
+    moment is not to be cleared before.
+    """
+    pool = pa.default_memory_pool()
+    if pool.backend_name != "jemalloc":
+        pool.release_unused()
 
 
 def _size(file: pq.ParquetFile, group: int) -> int:
@@ -138,7 +145,8 @@ def _size(file: pq.ParquetFile, group: int) -> int:
 def _pieces(file: pq.ParquetFile, group: int, size: int, whole_bytes: int, piece_bytes: int) -> Iterator[pa.Table]:
     """A row group of ``size`` uncompressed bytes, in pieces where it is large."""
     most = min(piece_bytes, whole_bytes // 4)
-    if size <= (whole_bytes if _has_words(file.schema_arrow) else 3 * most):  # each piece has its own dictionaries
+    if size <= (whole_bytes if _has_words(file.schema_arrow) else min(_PIECES * most, whole_bytes)):
+        # In pieces, each would have its own dictionaries.
         yield file.read_row_group(group, use_threads=False)
         return
     rows = max(1, file.metadata.row_group(group).num_rows * most // size)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 
 from compliance_frames.corpus.columns import Columns
+from compliance_frames.corpus.stored import stored_schema
 from compliance_frames.corpus.texts import holds_text, tell_of_tweets
 from compliance_frames.corpus.within import bare_type, field_within, leaf_paths, values_within
 
@@ -70,9 +71,9 @@ def texts_with_tweets(file: pq.ParquetFile, columns: Columns) -> tuple[str, ...]
     if len(paths) != file.metadata.num_columns:  # a schema in the footer that does not fit the columns
         return ()
     leaves = {path: leaf for leaf, path in enumerate(paths)}
-    unknown = unknown_texts(file.schema_arrow, columns)
+    unknown, schema = unknown_texts(file.schema_arrow, columns), stored_schema(file.metadata)
     texts = [path for path in unknown if not _begin_with_digits(file, leaves[path])]
-    stored = [file.schema.column(leaves[path]).path for path in texts]
+    stored = [schema.column(leaves[path]).path for path in texts]
     try:
         for batch in file.iter_batches(batch_size=ROWS, columns=stored, use_threads=False) if texts else ():
             return with_tweets(pa.table(batch), texts)

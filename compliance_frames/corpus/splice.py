@@ -57,6 +57,7 @@ from compliance_frames.corpus.footer import (
 from compliance_frames.corpus.leaves import Leaves, find_leaves, leaves_below
 from compliance_frames.corpus.planned import Marked
 from compliance_frames.corpus.rewrite import WHOLE_BYTES, Rewritten, compacted
+from compliance_frames.corpus.stored import stored_schema
 from compliance_frames.corpus.thrift import Struct
 from compliance_frames.errors import FooterError, StaleDatasetError, UncheckedIdsError
 
@@ -351,8 +352,9 @@ class _Mould:
         level: int | None,
     ) -> None:
         own = _types(file, footer)
-        self._positions = {file.schema.column(at).path: at for at in anew}
-        if any(file.schema.column(at).physical_type == "INT96" for at in anew):
+        stored = stored_schema(file.metadata)
+        self._positions = {stored.column(at).path: at for at in anew}
+        if any(stored.column(at).physical_type == "INT96" for at in anew):
             raise FooterError("its timestamps are of the old kind (INT96)")  # whose unit is one for a whole file
         self.encoding = encoding_of(source, columns, only=self._positions, level=level, footer=footer)
         found = _types_made(_Making(dataclasses.replace(self.encoding, schema=schema, key_values={})))
@@ -443,7 +445,7 @@ def _unspliceable(
     for each in {frozenset(chunks) for chunks in anew.values()}:
         alike = (schema_of(footer), said.get(_ARROW_SCHEMA), columns, each, _said(footer, each))
         if alike not in _seen_to_fit:
-            paths = [file.schema.column(at).path for at in each]
+            paths = [stored_schema(file.metadata).column(at).path for at in each]
             whole = len(paths) == file.metadata.num_columns
             empty = file.read_row_groups([], columns=None if whole else paths)
             _Mould(source, file, footer, columns, each, empty.schema, level=_ANY_LEVEL)
@@ -494,9 +496,9 @@ _types_known: dict[bytes | None, Mapping[str, tuple[object, ...]]] = {}
 
 
 def _types_of(file: pq.ParquetFile, footer: Footer) -> Mapping[str, tuple[object, ...]]:
-    found = {}
+    found, schema = {}, stored_schema(file.metadata)
     for at, stored in enumerate(leaf_types(footer)):
-        column = file.schema.column(at)
+        column = schema.column(at)
         found[column.path] = (*stored, _PLAIN_INTEGER.sub("None", str(column.logical_type)))
     return found
 

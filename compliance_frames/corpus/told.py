@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from compliance_frames.corpus.columns import Columns, find_columns, rounded_authors, rounded_references
 from compliance_frames.corpus.paths import column_at, field_at, is_text, type_at, wrapper_of
+from compliance_frames.corpus.stored import stored_schema
 from compliance_frames.corpus.within import field_within
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.parse import looks_hashed
@@ -224,7 +225,7 @@ def _some_values(file: pq.ParquetFile, path: str) -> list[Any]:
 def _has_values(file: pq.ParquetFile, at: int | None) -> bool:
     if at is None:
         return True
-    kind = file.schema.column(at).physical_type
+    kind = stored_schema(file.metadata).column(at).physical_type
     chunks: list[Any] = [file.metadata.row_group(group).column(at) for group in range(file.num_row_groups)]
     # Of a chunk of another type than its column's, asking for statistics would end the process.
     found = (chunk.statistics if chunk.physical_type == kind else None for chunk in chunks)
@@ -232,5 +233,5 @@ def _has_values(file: pq.ParquetFile, at: int | None) -> bool:
 
 
 def _leaf(file: pq.ParquetFile, path: str) -> int | None:
-    stored = [file.schema.column(at).path for at in range(file.metadata.num_columns)]
+    stored = [column.path for column in stored_schema(file.metadata)]
     return stored.index(path) if stored.count(path) == 1 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -292,6 +293,31 @@ def test_a_worker_that_dies_is_told_and_the_next_run_goes_on(made: Plan, tmp_pat
         clean(made, tmp_path / "clean", executor=executor)
     assert not (tmp_path / "clean").exists()
     assert clean(made, tmp_path / "clean").rows_kept == 77
+
+
+def test_files_that_are_done_are_forgotten_without_a_garbage_collection(
+    corpus: Path, tmp_path: Path, flag: Flag
+) -> None:
+    """A collector that counts objects waits for thousands of files, each with kilobytes of footer it cannot see."""
+    for number in range(8):
+        table = tweets(20 * number).append_column("raw", pa.array([f"{number:020000}"] * 20))
+        pq.write_table(table, corpus / f"wide-{number}.parquet", use_dictionary=False, compression="none")
+    drop, scrub = range(FIRST, FIRST + 40), range(FIRST + 40, FIRST + 160, 10)
+
+    def known() -> int:
+        return sum(isinstance(each, pq.FileMetaData) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = known()
+        planned = plan(corpus, flag("deleted", drop), flag("scrub_geo", scrub, action="scrub_geo"))
+        assert {file.decision for file in planned.files} == {"copy", "rewrite", "splice"}
+        clean(planned, tmp_path / "clean")
+        del planned
+        assert known() - before <= 4  # one of each schema is remembered
+    finally:
+        gc.enable()
 
 
 def test_another_zstd_level_is_used_where_it_is_asked_for_and_noted(corpus: Path, tmp_path: Path, flag: Flag) -> None:
