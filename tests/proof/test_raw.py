@@ -223,3 +223,22 @@ def test_the_first_line_of_a_table_is_nobody_s(tmp_path: Path) -> None:
     cleaned.change(lambda lines: [f"{GONE},5,x,,,,\r\n", *lines[1:]])
     with pytest.raises(VerificationError, match="by the manifest"):
         cleaned.verify()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_places_that_were_told_to_be_none_are_named_as_not_checked(tmp_path: Path, name: str) -> None:
+    """Who says that there are no places keeps them; the proof does not pass over that in silence."""
+    (tmp_path / "raw").mkdir()
+    table = f"id,author_id,text,geo\n{BARE},{FIRST},x,Oslo\n".encode()
+    content = table if name == "a.csv" else lines([tweet(BARE, geo={"place_id": "x"})])
+    (tmp_path / "raw" / name).write_bytes(content)
+    cf.clean(cf.plan(tmp_path / "raw", *ANSWERS, geo=[]), tmp_path / "clean")
+    proof = cf.verify(tmp_path / "clean", *ANSWERS)
+    assert "columns that look like places, where it was told that there are none: 'geo'" in proof.not_checked
+
+
+def test_the_header_of_a_table_is_counted_among_no_rows(tmp_path: Path) -> None:
+    """Rows that are the source's are as many as rows that were kept."""
+    table = f"id,author_id,text\n{FIRST},5,x\n{GONE},5,y\n{FIRST + 1},5,z\n".encode()
+    checks = {each.name: each for each in Cleaned(tmp_path, "a.csv", table).verify(source=True).checks}
+    assert (checks["kept rows"].counted, checks["rows"].counted) == (2, 2)
