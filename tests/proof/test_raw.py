@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -242,3 +243,16 @@ def test_the_header_of_a_table_is_counted_among_no_rows(tmp_path: Path) -> None:
     table = f"id,author_id,text\n{FIRST},5,x\n{GONE},5,y\n{FIRST + 1},5,z\n".encode()
     checks = {each.name: each for each in Cleaned(tmp_path, "a.csv", table).verify(source=True).checks}
     assert (checks["kept rows"].counted, checks["rows"].counted) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_certificate_of_raw_files_is_checked(tmp_path: Path, name: str) -> None:
+    """What was certified is what lies there, until a byte of it is another."""
+    content = lines(SOURCE)
+    cleaned = Cleaned(tmp_path, name, gzip.compress(content) if name.endswith("gz") else content)
+    cleaned.verify().certify(tmp_path / "c.json")
+    assert cf.Certificate.read(tmp_path / "c.json").check(cleaned.path).destination == cleaned.path
+    file = cleaned.path / name
+    file.write_bytes(file.read_bytes().replace(b"words", b"Words") if name == "a.jsonl" else file.read_bytes()[:-1])
+    with pytest.raises(VerificationError, match=f"{name} (was changed|has .* bytes)"):
+        cf.Certificate.read(tmp_path / "c.json").check(cleaned.path)
