@@ -19,12 +19,20 @@ from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.group import Sought
 from compliance_frames.proof.rawnamed import looks_like_retweet
 from compliance_frames.proof.rawpieces import Piece, batches, is_ambiguous, pieces
-from compliance_frames.proof.rawvalues import Stands, looks_placed, own_in, records_of, repeats_of, stands_in
+from compliance_frames.proof.rawvalues import (
+    Stands,
+    authored_in,
+    looks_placed,
+    own_in,
+    records_of,
+    repeats_of,
+    stands_in,
+)
 from compliance_frames.proof.rawvalues import number as id_of
 from compliance_frames.proof.references import is_pair
 from compliance_frames.proof.rescan import ids_of, pairs
 from compliance_frames.proof.roles import Layout, Role, Whose, whose
-from compliance_frames.proof.texts import held_in_json
+from compliance_frames.proof.texts import held_in_json, may_be_json
 
 _HELD: Final = {
     "embedded tweet": "hold a tweet that had to go",
@@ -110,7 +118,7 @@ def authorship(path: Path, record: FileRecord, columns: ColumnPaths) -> Iterator
 
 
 def _written(value: Any, columns: ColumnPaths) -> list[tuple[int, int]]:
-    found = []
+    found = list(authored_in(value))
     for record in records_of(value, columns):
         told = list(own_in(record, 0, columns))
         tweets = {each.id for each in told if each.role == "tweet"}
@@ -242,7 +250,7 @@ class _Raw:
         named = list(zip(self._header or [], values, strict=False) if values is not None else texts_in(piece.value))
         look = values is not None and looks_like_retweet(dict(named))
         for name, text in named:
-            if isinstance(text, str) and text.lstrip()[:1] in ("{", "["):
+            if isinstance(text, str) and may_be_json(text):
                 what = held_in_json(text, self._sought.erased, name.rpartition(".")[2], look=look)
                 if what == "unsaid":
                     self.findings.counted["unsaid"] += 1

@@ -118,6 +118,21 @@ def stands_in(value: Any, columns: ColumnPaths) -> Iterator[Stands]:
             yield each
 
 
+def authored_in(value: Any) -> Iterator[tuple[int, int]]:
+    """Every tweet that lies in a value, inside of others too, with whoever is said beside it to have written it.
+
+    >>> list(authored_in({"id": 7, "quoted_status": {"id": 8, "text": "…", "user": {"id": 9}}}))
+    [(8, 9)]
+    """
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            tweet = None if _is_person(each) else own_id(each)
+            yield from ((tweet, author) for _, author in _written(each) if tweet is not None)
+        waiting.extend(each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+
+
 def looks_placed(value: Any, columns: ColumnPaths) -> set[str]:
     """Keys that look like places, and hold something, where it was told that there are none: they are kept.
 

@@ -256,3 +256,33 @@ def test_a_certificate_of_raw_files_is_checked(tmp_path: Path, name: str) -> Non
     file.write_bytes(file.read_bytes().replace(b"words", b"Words") if name == "a.jsonl" else file.read_bytes()[:-1])
     with pytest.raises(VerificationError, match=f"{name} (was changed|has .* bytes)"):
         cf.Certificate.read(tmp_path / "c.json").check(cleaned.path)
+
+
+WRAPPED: dict[str, Callable[[dict[str, Any]], str]] = {
+    "in a string of JSON": lambda told: json.dumps(json.dumps(told)),
+    "in a string in a string": lambda told: json.dumps(json.dumps(json.dumps(told))),
+    "after a mark of byte order": lambda told: "\ufeff" + json.dumps(told),
+    "as Python shows it": lambda told: f"Tweet(id={told['id']}, author_id={told['author_id']}, text='{told['text']}')",
+}
+
+
+@pytest.mark.parametrize("how", WRAPPED)
+def test_tweets_in_texts_are_taken_out_however_they_begin(tmp_path: Path, how: str) -> None:
+    """A text that is no JSON by its first letter holds tweets all the same; one that is left is found."""
+    source = [tweet(FIRST + 1, raw=WRAPPED[how](tweet(GONE))), tweet(FIRST + 2, raw=WRAPPED[how](tweet(FIRST + 3)))]
+    cleaned = Cleaned(tmp_path, "a.jsonl", lines(source))
+    assert [json.loads(line)["raw"] for line in cleaned.lines] == [None, source[1]["raw"]]
+    cleaned.verify(source=True)
+    cleaned.change(lambda _: [json.dumps(each) + "\n" for each in source])
+    with pytest.raises(VerificationError, match="a text of JSON in 'raw' seems to hold a tweet that had to go"):
+        cleaned.verify()
+
+
+def test_who_wrote_a_tweet_is_known_from_its_copies(tmp_path: Path) -> None:
+    """A quoted tweet goes where one copy names its author, who left, and another does not: that accuses nobody."""
+    quoted = tweet(FIRST + 9, AUTHOR_GONE)
+    bare = {key: quoted[key] for key in ("id", "text")}
+    source = [tweet(FIRST + 1, quoted_status=quoted), tweet(FIRST + 2, quoted_status=bare)]
+    cleaned = Cleaned(tmp_path, "a.jsonl", lines(source))
+    assert [json.loads(line)["quoted_status"] for line in cleaned.lines] == [None, None]
+    assert cleaned.verify(source=True).rows == 2
