@@ -199,8 +199,9 @@ def located(found: Masks, places: pa.Table, columns: Columns) -> Masks:
     if columns.geo is None:
         rows = int(found.scrub.sum())
         raise PlanError(
-            f"{rows:,} row{'s' * (rows != 1)} must lose their place (scrub_geo), and no column of places was found; "
-            'name them with geo=["…"], or say that there are none with geo=[] (command line: --geo COLUMN)'
+            f"{rows:,} row{'s must lose their' if rows != 1 else ' must lose its'} place (scrub_geo), and no column of "
+            'places was found; name them with geo=["…"] (--geo COLUMN), or say with geo=[] (--no-geo) that no file has '
+            "any: then all keep theirs"
         )
     some = (valid(column_at(places, path)) for path in columns.geo)
     placed = reduce(np.logical_or, some, np.zeros(len(found.scrub), bool))

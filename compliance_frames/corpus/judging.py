@@ -20,7 +20,7 @@ from compliance_frames.corpus.kinds import CellKind
 from compliance_frames.corpus.objects import parsed
 from compliance_frames.corpus.rawnamed import named_at, named_by
 from compliance_frames.corpus.rawverdicts import Flagged, Look, Row, Why
-from compliance_frames.corpus.texts import judged
+from compliance_frames.corpus.texts import begins_as_object, judged
 from compliance_frames.corpus.told import Told
 from compliance_frames.raw.records import (
     Object,
@@ -295,7 +295,7 @@ class _Record:
 
     def _text(self, value: str, way: Way, name: str) -> None:
         """Look into a text that holds another tweet as JSON."""
-        if name in TEXTS or value.lstrip()[:1] not in {"{", "["}:
+        if name in TEXTS or not begins_as_object(value):
             return
         path = ".".join(str(step) for step in way[len(self.inside) :])
         ids = self._ids()

@@ -97,7 +97,7 @@ def objects(told: Any) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     waiting: list[tuple[tuple[str, ...], Any, int]] = [((), told, 0)]
     while waiting:
         way, value, depth = waiting.pop()
-        if isinstance(value, str) and depth < _DEEPEST and _INNER.match(value):
+        while isinstance(value, str) and depth < _DEEPEST and _INNER.match(value):
             value, depth = parsed(value), depth + 1
         if isinstance(value, dict):
             yield way, value

@@ -138,7 +138,7 @@ def plan(
         erasures = Erasures(**answers.sets(), asked_tweets=asked, unchecked=given.unchecked)
     drop, scrub = answers.until("drop"), answers.until("scrub_geo")
     reach = erasures.with_authors(drop=drop.authors, scrub=scrub.authors, spill=given.spill)
-    found = _find_all(listing, said, reach, settled=not (len(drop) or len(scrub)))
+    found = _find_all(listing, said, raw, reach, settled=not (len(drop) or len(scrub)))
     _require_authors(replace(found, columns={**found.columns, **raw.columns_with_authors}), reach)
     for until, more in ((drop, Erasures.with_dropped), (scrub, Erasures.with_scrubbed)):
         parts = chain(tweets_until(listing, found.columns, until), raw.tweets_until(until))
@@ -263,7 +263,7 @@ class _Found:
     clear: dict[str, FilePlan]
 
 
-def _find_all(listing: Listing, said: Told, erasures: Erasures, *, settled: bool) -> _Found:
+def _find_all(listing: Listing, said: Told, raw: RawFiles, erasures: Erasures, *, settled: bool) -> _Found:
     """The columns of every file; ``settled`` says that what is to be erased is known by ID already."""
     found, unusable, clear, samples = {}, {}, {}, Samples()
     kinds = BySchema(lambda file: _Kind(Sight.of(file, said)))
@@ -291,8 +291,8 @@ def _find_all(listing: Listing, said: Told, erasures: Erasures, *, settled: bool
                 unusable[source.path] = f"column {(here.columns.author_id or here.pointed)!r} {why}"
             every[id(here)] = here.schema
     schemas = list(every.values())
-    if schemas:
-        said.must_be_somewhere(schemas)
+    if schemas or raw.forms:
+        said.must_be_somewhere(schemas, raw.has_column)
     whole = {path: samples.beside(columns) for path, columns in found.items()}
     read = {path for columns in set(whole.values()) for path in columns.embedded}
     unread = {name for schema in schemas for name in text_columns(schema)} - read

@@ -17,9 +17,10 @@ from compliance_frames.corpus.rawobjects import placed
 from compliance_frames.corpus.texts import tell_of_tweets
 from compliance_frames.corpus.told import Told
 from compliance_frames.ids.parse import looks_hashed
-from compliance_frames.raw.forms import seen_in
+from compliance_frames.raw.forms import seen_in, units_of
+from compliance_frames.raw.packed import opened
 from compliance_frames.raw.records import keys_of, must_be_clear, tweet_in
-from compliance_frames.raw.units import sound
+from compliance_frames.raw.units import Unit, sound
 from compliance_frames.schemas import BadLines, RawKind
 
 
@@ -63,6 +64,21 @@ def understood(path: Path, said: Told, bad_lines: BadLines) -> tuple[RawForm, Co
     if seen.users:
         found = dataclasses.replace(found, author_id=found.id if seen.kind == "csv" else found.author_id or found.id)
     return form, found
+
+
+def has_column(path: Path, form: RawForm, column: str) -> bool:
+    """Whether a file has a column, or a key somewhere in its JSON, of that name; it is read as far as to the first.
+
+    Raises:
+        RawFileError: the file cannot be read.
+    """
+    keys = {column, column.rpartition(".")[2]}
+    spelled = {json.dumps(key, ensure_ascii=each)[1:] for key in keys for each in (True, False)}
+    with opened(path) as stream:
+        units = units_of(form.kind, form.delimiter, stream)
+        if form.kind == "csv":
+            return column in map(sound, next(iter(units), Unit("", 1)).value or ())
+        return any(key in unit.text for unit in units for key in spelled)
 
 
 def _columns_of(records: Sequence[dict[str, Any]], said: Told) -> Columns:

@@ -15,7 +15,7 @@ from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.planned import FilePlan
 from compliance_frames.corpus.rawauthors import authorship
 from compliance_frames.corpus.rawfiles import Bad, must_be_readable, read_through
-from compliance_frames.corpus.rawform import RawForm, understood
+from compliance_frames.corpus.rawform import RawForm, has_column, understood
 from compliance_frames.corpus.told import Told
 from compliance_frames.corpus.until import Until
 from compliance_frames.errors import IdError, PlanError, RawFileError
@@ -66,6 +66,10 @@ class RawFiles:
     def columns_with_authors(self) -> dict[str, Columns]:
         """Those of files in which there is more than tweets' IDs: it has to be known whose that is."""
         return {path: found for path, found in self.columns.items() if not self.forms[path].bare}
+
+    def has_column(self, column: str) -> bool:
+        """Whether a column, or key, that was told stands in one of them."""
+        return any(has_column(self.listing.root / path, form, column) for path, form in self.forms.items())
 
     def tweets_of(self, erasures: Erasures) -> Iterator[IdArray]:
         """The tweets that go because of their author, in parts, unsorted."""

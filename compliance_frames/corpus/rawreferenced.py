@@ -22,7 +22,7 @@ from compliance_frames.corpus.rawnamed import named_at, named_by
 from compliance_frames.corpus.rawobjects import is_reference_list
 from compliance_frames.corpus.referenced import Named, named_in_table
 from compliance_frames.corpus.spots import by_name
-from compliance_frames.corpus.texts import tweets_in
+from compliance_frames.corpus.texts import begins_as_object, tweets_in
 from compliance_frames.corpus.told import Told
 from compliance_frames.errors import PlanError
 from compliance_frames.ids.naming import plain
@@ -216,7 +216,7 @@ class Seen:
             for key, each in value.items():
                 if isinstance(each, dict | list | str):
                     self._inside(each, key, f"{path}.{key}", value if other else {})
-        elif isinstance(value, str) and value[:1] in _OPENS and name not in TEXTS and value.lstrip()[:1] in "[{":
+        elif isinstance(value, str) and name not in TEXTS and begins_as_object(value):
             self._text(value, name)
 
     def _is_other(self, value: Object, name: str, path: str, above: Object) -> bool:
@@ -231,9 +231,6 @@ class Seen:
             return
         for tweets, users, way, says in tweets_in(pa.array([sound(value)])):
             self.take(says or _kind_of(way[-1] if way else name, {}), tweets, users)
-
-
-_OPENS: Final = frozenset("[{ \t\r\n")
 
 
 def _kind_of(name: str, value: Object) -> str:

@@ -65,7 +65,8 @@ _ID: Final = re.compile(r"\s*(?:tag:search\.twitter\.com,2005:|id:twitter\.com:|
 _MOST_DIGITS: Final = 19
 #: How texts begin that may hold objects; as Arrow searches for them.
 _OBJECT: Final = r"^[\x{FEFF}\x1e \t\r\n]*(?:[\[{\"]|[A-Za-z_]+\()"
-_TELLING: Final = re.compile(r"[\ufeff\x1e \t\r\n]*\"?(\{\s*\\*[\"']|\[\s*\{|\[?\w*(Tweet|Status)\w*\()")
+_TELLING: Final = re.compile(r"[\ufeff\x1e \t\r\n]*(?:\\*\"){0,3}(\{\s*\\*[\"']|\[\s*\{|\[?\w*(Tweet|Status)\w*\()")
+_BEGINS: Final = re.compile(r"[\ufeff\x1e \t\r\n]*(?:(?:\\*\"){0,3}\s*[\[{]|\w*(?:Tweet|Status)\w*\()")
 _LABEL: Final = "(?:(?:tweet|status|author|rest|(?:from_?)?user)_?)?id(?:_?str)?"
 _LABELLED: Final = re.compile(
     rf"(?<!\w){_LABEL}\\*[\"']?\s*[:=]\s*\\*[\"']?(?:tag:search\.twitter\.com,2005:)?0*([1-9][0-9]*)",
@@ -116,11 +117,23 @@ def holds_text(kind: Any) -> bool:
     return is_text(kind) or bool(pt.is_binary(bare) or pt.is_large_binary(bare) or pt.is_binary_view(bare))
 
 
+def begins_as_object(text: str) -> bool:
+    """Whether a text may be objects as JSON, in strings of it too, or as Python shows them.
+
+    >>> [begins_as_object(text) for text in ('{"id": 7}', '"{\\\\"id\\\\": 7}"', "Tweet(id=7)", '"so {it} goes"')]
+    [True, True, True, False]
+    """
+    return _BEGINS.match(text) is not None
+
+
 def tell_of_tweets(values: Any) -> bool:
     """Whether some of these texts are objects in which a tweet may be, by the names of what they hold.
 
     >>> tell_of_tweets(pa.array(["hello", '{"id": 7, "text": "…"}'])), tell_of_tweets(pa.array(["[live] id: 7"]))
     (True, False)
+    >>> import json
+    >>> tell_of_tweets(pa.array([json.dumps(json.dumps('{"id": 7, "text": "…"}'))]))
+    True
     >>> tell_of_tweets(pa.array(['{"mentions": [{"username": "somebody", "id": "7"}]}']))
     False
     """

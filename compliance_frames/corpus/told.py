@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,16 +58,16 @@ class Told:
         found = find_columns(schema, columns=dataclasses.replace(self.columns, **there))
         return dataclasses.replace(found, geo=None) if said.get("geo") and not there["geo"] else found
 
-    def must_be_somewhere(self, schemas: Sequence[pa.Schema]) -> None:
-        """Raise where a told column of a list is in no file at all."""
+    def must_be_somewhere(self, schemas: Sequence[pa.Schema], elsewhere: Callable[[str], bool] | None = None) -> None:
+        """Raise where a told column of a list is in no file at all; ``elsewhere`` looks for it where no schema is."""
         said = {"geo": self.geo or ()} if self.columns is None else {n: getattr(self.columns, n) or () for n in _LISTS}
         for name, paths in said.items():
             missing = [path for path in paths if not any(_is_in(schema, path, name) for schema in schemas)]
+            missing = [path for path in missing if elsewhere is None or not elsewhere(path)]
             if missing:
                 names = sorted({name for schema in schemas for name in schema.names})
-                raise PlanError(
-                    f"no file has the column {min(missing)!r} (told by {name}); there are {', '.join(names)}"
-                )
+                there = f"; there are {', '.join(names)}" if names else ""
+                raise PlanError(f"no file has the column {min(missing)!r} (told by {name}){there}")
 
     @property
     def named(self) -> list[str]:

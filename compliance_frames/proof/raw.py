@@ -13,17 +13,26 @@ import pyarrow.compute as pc
 
 from compliance_frames.corpus.manifest import ColumnPaths, FileRecord
 from compliance_frames.proof.cells import ids_in, place_columns
+from compliance_frames.proof.cells import looks_placed as columns_placed
 from compliance_frames.proof.erased import Erased, IdArray
 from compliance_frames.proof.findings import Cells, Findings, Spot, number
 from compliance_frames.proof.group import Sought
 from compliance_frames.proof.rawnamed import looks_like_retweet
 from compliance_frames.proof.rawpieces import Piece, batches, is_ambiguous, pieces
-from compliance_frames.proof.rawvalues import Stands, own_in, records_of, repeats_of, stands_in
+from compliance_frames.proof.rawvalues import (
+    Stands,
+    authored_in,
+    looks_placed,
+    own_in,
+    records_of,
+    repeats_of,
+    stands_in,
+)
 from compliance_frames.proof.rawvalues import number as id_of
 from compliance_frames.proof.references import is_pair
 from compliance_frames.proof.rescan import ids_of, pairs
 from compliance_frames.proof.roles import Layout, Role, Whose, whose
-from compliance_frames.proof.texts import held_in_json
+from compliance_frames.proof.texts import held_in_json, may_be_json
 
 _HELD: Final = {
     "embedded tweet": "hold a tweet that had to go",
@@ -109,7 +118,7 @@ def authorship(path: Path, record: FileRecord, columns: ColumnPaths) -> Iterator
 
 
 def _written(value: Any, columns: ColumnPaths) -> list[tuple[int, int]]:
-    found = []
+    found = list(authored_in(value))
     for record in records_of(value, columns):
         told = list(own_in(record, 0, columns))
         tweets = {each.id for each in told if each.role == "tweet"}
@@ -171,6 +180,7 @@ class _Raw:
             self.findings.unasked[self._record.path] += int(np.sum(~np.isin(ids, self._sought.asked)))
 
     def _cells(self, value: Any) -> None:
+        self.findings.unplaced |= looks_placed(value, self._columns)
         told = list(stands_in(value, self._columns))
         for each in told:
             if each.role != "tweet" and not each.unsaid:
@@ -222,6 +232,7 @@ class _Raw:
             own = batch.column(batch.schema.get_field_index(self._columns.id))
             self._unasked(np.asarray(pc.fill_null(ids_of(own), -1)))
         self.findings.counted["tweet"] += batch.num_rows
+        self.findings.unplaced |= set(columns_placed(batch.schema, layout))
         chosen = batch.take(pa.array(suspects, pa.int64()))
         places = tuple(".".join(path) for path in place_columns(batch.schema, layout))
         for ids in ids_in(chosen, layout):
@@ -239,7 +250,7 @@ class _Raw:
         named = list(zip(self._header or [], values, strict=False) if values is not None else texts_in(piece.value))
         look = values is not None and looks_like_retweet(dict(named))
         for name, text in named:
-            if isinstance(text, str) and text.lstrip()[:1] in ("{", "["):
+            if isinstance(text, str) and may_be_json(text):
                 what = held_in_json(text, self._sought.erased, name.rpartition(".")[2], look=look)
                 if what == "unsaid":
                     self.findings.counted["unsaid"] += 1

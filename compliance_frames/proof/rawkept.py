@@ -27,31 +27,28 @@ def look_at_kept_pieces(
     """Compare a raw file that lost something with its source, piece by piece."""
     findings = Findings()
     try:
-        problem, kept = _compared(source, cleaned, record, manifest, erased)
+        problem = _compared(source, cleaned, record, manifest, erased)
     except (OSError, EOFError, ValueError, RecursionError, pa.ArrowException) as error:
         findings.unlooked.add(f"whether the lines of {record.path!r} are the source's ({type(error).__name__})")
         return findings
-    findings.counted["kept"] = kept
+    findings.counted["kept"] = record.rows_kept or 0  # records, not pieces: headers of tables are none
     findings.problems += [f"{record.path}: {problem}"] if problem else []
     return findings
 
 
-def _compared(
-    source: Path, cleaned: Path, record: FileRecord, manifest: Manifest, erased: Erased
-) -> tuple[str | None, int]:
+def _compared(source: Path, cleaned: Path, record: FileRecord, manifest: Manifest, erased: Erased) -> str | None:
     rows: list[int] = []
     found = _suspected(pieces(source, record), Sift(erased))
     before = records_counted(found, record, manifest.columns_of(record), rows)
     everything = manifest.unchecked == "drop"
-    number = 0
     for number, after in enumerate(pieces(cleaned, record), start=1):
         if not any(_is_left_of(piece, after, suspect or everything, record) for piece, suspect in before):
-            return f"piece {number:,} of it is not one of the source's, in their order, or was changed in it", number
+            return f"piece {number:,} of it is not one of the source's, in their order, or was changed in it"
     for _ in before:  # to the end, where it is known how many records there are
         pass
     if rows != [record.rows_in]:
-        return f"the source file has {rows[0]:,} records, and {record.rows_in:,} by the manifest", number
-    return None, number
+        return f"the source file has {rows[0]:,} records, and {record.rows_in:,} by the manifest"
+    return None
 
 
 def _suspected(found: Iterator[Piece], sift: Sift) -> Iterator[tuple[Piece, bool]]:

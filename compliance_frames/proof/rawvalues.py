@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -116,6 +116,33 @@ def stands_in(value: Any, columns: ColumnPaths) -> Iterator[Stands]:
         if (each.role, each.id, each.record) not in told:
             told.add((each.role, each.id, each.record))
             yield each
+
+
+def authored_in(value: Any) -> Iterator[tuple[int, int]]:
+    """Every tweet that lies in a value, inside of others too, with whoever is said beside it to have written it.
+
+    >>> list(authored_in({"id": 7, "quoted_status": {"id": 8, "text": "…", "user": {"id": 9}}}))
+    [(8, 9)]
+    """
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            tweet = None if _is_person(each) else own_id(each)
+            yield from ((tweet, author) for _, author in _written(each) if tweet is not None)
+        waiting.extend(each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+
+
+def looks_placed(value: Any, columns: ColumnPaths) -> set[str]:
+    """Keys that look like places, and hold something, where it was told that there are none: they are kept.
+
+    >>> told, found = {"id": 7, "geo": {"place_id": "x"}, "place": None}, ColumnPaths("id")
+    >>> looks_placed(told, replace(found, geo=())), looks_placed(told, found)
+    ({'geo'}, set())
+    """
+    if columns.geo != ():
+        return set()
+    return {name for each in stands_in(value, replace(columns, geo=None)) for name in each.places}
 
 
 def _every(value: Any, columns: ColumnPaths) -> Iterator[Stands]:

@@ -18,7 +18,7 @@ from compliance_frames.names import shown
 from compliance_frames.progress import Progress, ProgressCallback, silent
 from compliance_frames.proof.certificate import Certificate, id_digests, problem
 from compliance_frames.proof.evidence import key_id
-from compliance_frames.proof.footer import read_footer
+from compliance_frames.proof.footer import MAGIC, read_footer
 from compliance_frames.proof.inventory import entries_below
 from compliance_frames.proof.proof import Proof
 from compliance_frames.proof.reading import CertifiedFile
@@ -181,15 +181,16 @@ def _changed(path: Path, file: CertifiedFile) -> Iterator[str]:
             yield f"{file.path} has {size:,} bytes, and {file.bytes:,} by the certificate"
         elif _sha256(path) != file.sha256:
             yield f"{file.path} was changed: its SHA-256 is not the certificate's"
-        elif file.rows is not None and (rows := _rows(path)) != file.rows:
+        elif file.rows is not None and (rows := _rows(path)) not in (None, file.rows):
             yield f"{file.path} has {rows:,} rows, and {file.rows:,} by the certificate"
     except (OSError, ValueError) as error:
         yield f"{file.path} cannot be read: {error}"
 
 
-def _rows(path: Path) -> int:
+def _rows(path: Path) -> int | None:
+    """The rows of a Parquet file; None of a raw one: how it is to be read, the manifest knows, and SHA-256 vouches."""
     with path.open("rb") as file:
-        return read_footer(file).rows
+        return read_footer(file).rows if file.read(len(MAGIC)) == MAGIC else None
 
 
 def _sha256(path: Path) -> str:

@@ -107,6 +107,15 @@ def whole_ids(values: Any, needles: Needles) -> IdArray | None:
     return needles.among(np.asarray(ids.drop_null())) if ids.null_count == values.null_count else None
 
 
+def may_be_json(text: str) -> bool:
+    """Whether a text begins as what :func:`held_in_json` reads.
+
+    >>> may_be_json('"{}"'), may_be_json("Tweet(id=8)"), may_be_json("see 8")
+    (True, True, False)
+    """
+    return _INNER.match(text) is not None or _BROKEN.match(text) is not None
+
+
 def held_in_json(text: str, erased: Erased, name: str = "", *, look: bool = False) -> Held | None:
     """What a text holds whole of what had to go, where it is JSON; None where it holds nothing, or only names it.
 

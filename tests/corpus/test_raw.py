@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -591,3 +592,20 @@ def test_of_what_nobody_asked_about_and_goes_nothing_else_is_counted(tmp_path: P
     counts = reading.counts
     assert (counts.rows_in, counts.rows_dropped, counts.rows_unchecked) == (1, 1, 1)
     assert (counts.rows_scrubbed, counts.cells_nulled, counts.kinds.dropped_unchecked) == (0, 0, 1)
+
+
+def test_a_told_place_that_no_raw_file_has_is_refused(write: Write, flag: Flag) -> None:
+    """A typo would keep the places; a key that few records have is none, nor one that Parquet files lack."""
+    told = {"id": str(BARE), "text": "x", "h\u00f6me": {"cell": "u33d"}}
+    content = "".join(
+        json.dumps(each) + "\n" for each in [{"id": str(OTHER + at), "text": "x"} for at in range(500)] + [told]
+    )
+    root = write({"a.jsonl.gz": gzip.compress(content.encode())})
+    with pytest.raises(PlanError, match=r"no file has the column 'höme\.cel' \(told by geo\)"):
+        cf.plan(root, flag("scrub_geo", [BARE]), geo=["höme.cel"])
+    assert cf.plan(root, flag("scrub_geo", [BARE]), geo=["höme.cell"]).rows_scrubbed == 1
+    pq.write_table(pa.table({"id": [OTHER]}), root / "b.parquet")
+    (root / "c.csv").write_text(f"id,text,spot\n{OTHER + 1},x,Rome\n")
+    assert cf.plan(root, flag("scrub_geo", [BARE]), geo=["höme", "spot"]).rows_scrubbed == 1
+    with pytest.raises(PlanError, match="no file has the column 'spots'"):
+        cf.plan(root, flag("scrub_geo", [BARE]), geo=["spots"])

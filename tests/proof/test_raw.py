@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -223,3 +224,65 @@ def test_the_first_line_of_a_table_is_nobody_s(tmp_path: Path) -> None:
     cleaned.change(lambda lines: [f"{GONE},5,x,,,,\r\n", *lines[1:]])
     with pytest.raises(VerificationError, match="by the manifest"):
         cleaned.verify()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_places_that_were_told_to_be_none_are_named_as_not_checked(tmp_path: Path, name: str) -> None:
+    """Who says that there are no places keeps them; the proof does not pass over that in silence."""
+    (tmp_path / "raw").mkdir()
+    table = f"id,author_id,text,geo\n{BARE},{FIRST},x,Oslo\n".encode()
+    content = table if name == "a.csv" else lines([tweet(BARE, geo={"place_id": "x"})])
+    (tmp_path / "raw" / name).write_bytes(content)
+    cf.clean(cf.plan(tmp_path / "raw", *ANSWERS, geo=[]), tmp_path / "clean")
+    proof = cf.verify(tmp_path / "clean", *ANSWERS)
+    assert "columns that look like places, where it was told that there are none: 'geo'" in proof.not_checked
+
+
+def test_the_header_of_a_table_is_counted_among_no_rows(tmp_path: Path) -> None:
+    """Rows that are the source's are as many as rows that were kept."""
+    table = f"id,author_id,text\n{FIRST},5,x\n{GONE},5,y\n{FIRST + 1},5,z\n".encode()
+    checks = {each.name: each for each in Cleaned(tmp_path, "a.csv", table).verify(source=True).checks}
+    assert (checks["kept rows"].counted, checks["rows"].counted) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_certificate_of_raw_files_is_checked(tmp_path: Path, name: str) -> None:
+    """What was certified is what lies there, until a byte of it is another."""
+    content = lines(SOURCE)
+    cleaned = Cleaned(tmp_path, name, gzip.compress(content) if name.endswith("gz") else content)
+    cleaned.verify().certify(tmp_path / "c.json")
+    assert cf.Certificate.read(tmp_path / "c.json").check(cleaned.path).destination == cleaned.path
+    file = cleaned.path / name
+    file.write_bytes(file.read_bytes().replace(b"words", b"Words") if name == "a.jsonl" else file.read_bytes()[:-1])
+    with pytest.raises(VerificationError, match=f"{name} (was changed|has .* bytes)"):
+        cf.Certificate.read(tmp_path / "c.json").check(cleaned.path)
+
+
+WRAPPED: dict[str, Callable[[dict[str, Any]], str]] = {
+    "in a string of JSON": lambda told: json.dumps(json.dumps(told)),
+    "in a string in a string": lambda told: json.dumps(json.dumps(json.dumps(told))),
+    "after a mark of byte order": lambda told: "\ufeff" + json.dumps(told),
+    "as Python shows it": lambda told: f"Tweet(id={told['id']}, author_id={told['author_id']}, text='{told['text']}')",
+}
+
+
+@pytest.mark.parametrize("how", WRAPPED)
+def test_tweets_in_texts_are_taken_out_however_they_begin(tmp_path: Path, how: str) -> None:
+    """A text that is no JSON by its first letter holds tweets all the same; one that is left is found."""
+    source = [tweet(FIRST + 1, raw=WRAPPED[how](tweet(GONE))), tweet(FIRST + 2, raw=WRAPPED[how](tweet(FIRST + 3)))]
+    cleaned = Cleaned(tmp_path, "a.jsonl", lines(source))
+    assert [json.loads(line)["raw"] for line in cleaned.lines] == [None, source[1]["raw"]]
+    cleaned.verify(source=True)
+    cleaned.change(lambda _: [json.dumps(each) + "\n" for each in source])
+    with pytest.raises(VerificationError, match="a text of JSON in 'raw' seems to hold a tweet that had to go"):
+        cleaned.verify()
+
+
+def test_who_wrote_a_tweet_is_known_from_its_copies(tmp_path: Path) -> None:
+    """A quoted tweet goes where one copy names its author, who left, and another does not: that accuses nobody."""
+    quoted = tweet(FIRST + 9, AUTHOR_GONE)
+    bare = {key: quoted[key] for key in ("id", "text")}
+    source = [tweet(FIRST + 1, quoted_status=quoted), tweet(FIRST + 2, quoted_status=bare)]
+    cleaned = Cleaned(tmp_path, "a.jsonl", lines(source))
+    assert [json.loads(line)["quoted_status"] for line in cleaned.lines] == [None, None]
+    assert cleaned.verify(source=True).rows == 2
