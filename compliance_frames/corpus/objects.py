@@ -22,6 +22,11 @@ _INNER: Final = re.compile(r"[\ufeff\s]*[\[{\"]")
 _BETWEEN: Final = re.compile(r"[\s,\x1e]*")
 #: What Python would warn of, reading a text as one of its own.
 _ODD_ESCAPE: Final = re.compile(r"\\[^\\'\"abfnrtvxuUN0-7\n]")
+#: Tweets as tweepy prints them: ``<Tweet id=7 text='…'>``, and ``<ReferencedTweet id=7 type=retweeted`` without an end.
+_PRINTED: Final = re.compile(
+    r"""<\w*Tweet\ id=(?P<id>[0-9]+)(?:\ type=(?P<type>\w+)>?|\ text=(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")>)""",
+    re.VERBOSE | re.ASCII | re.DOTALL,
+)
 #: Longer texts, or deeper ones, are not read as Python's: its parser takes a hundred times their size.
 _MOST_PARSED: Final = 1 << 20
 
@@ -53,6 +58,8 @@ def parsed(text: str) -> Any:
     ({'id': 7}, {'id': 7}, [{'id': 7}, {'id': 8}], None)
     >>> parsed('{"id": 7, "id": 8}')
     {'id': (7, 8)}
+    >>> parsed("[<ReferencedTweet id=7 type=retweeted]"), parsed("{'tweets': [<Tweet id=8 text='<3'>]}")
+    ([{'id': '7', 'type': 'retweeted'}], {'tweets': [{'id': '8', 'text': '<3'}]})
     """
     text = text.strip("\ufeff\x1e \t\r\n")
     try:
@@ -71,9 +78,14 @@ def parsed(text: str) -> Any:
     if len(text) > _MOST_PARSED or _ODD_ESCAPE.search(text):
         return None
     try:
-        return _as_json(ast.literal_eval(text))
+        return _as_json(ast.literal_eval(_PRINTED.sub(_as_literal, text)))
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return None
+
+
+def _as_literal(printed: re.Match[str]) -> str:
+    told = f"'type': '{printed['type']}'" if printed["type"] else f"'text': {printed['text']}"
+    return f"{{'id': '{printed['id']}', {told}}}"
 
 
 def _as_json(told: Any) -> Any:

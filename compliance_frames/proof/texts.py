@@ -54,6 +54,10 @@ _PLACED: Final = re.compile(r"(?<!\w)(?:geo|place|coordinates)\\*[\"']?\s*[:=]\s
 #: Escapes at which Python would warn, and the longest text that its parser is given.
 _UNUSUAL: Final = re.compile(r"\\[^\\'\"abfnrtvxuUN0-7\n]")
 _LONGEST: Final = 1 << 20
+#: How tweepy prints what a tweet refers to (it forgets the end), and how its other tweets begin and end.
+_REFERENCE: Final = re.compile(r"<\w*Tweet id=(\d+) type=(\w+)>?", re.ASCII)
+_BEGUN: Final = re.compile(r"<\w*Tweet id=(\d+) text=", re.ASCII)
+_ENDED: Final = re.compile(r"([\"'])>")
 
 
 def ids_inside(values: Any, needles: Needles) -> tuple[IdArray, NDArray[np.int64]]:
@@ -261,9 +265,15 @@ def _read(text: str) -> Any:
         if len(text) > _LONGEST or _UNUSUAL.search(text):
             return None
     try:
-        return [_as_fields(ast.literal_eval(text))]
+        return [_as_fields(ast.literal_eval(_unprinted(text)))]
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
+
+
+def _unprinted(text: str) -> str:
+    """A text with the tweets that tweepy prints as Python writes objects."""
+    text, printed = _BEGUN.subn(r"{'id': '\1', 'text': ", _REFERENCE.sub(r"{'id': '\1', 'type': '\2'}", text))
+    return _ENDED.sub(r"\1}", text) if printed else text
 
 
 def _as_fields(told: Any) -> Any:

@@ -90,6 +90,7 @@ TABLES: dict[str, Shape] = {
 }
 TABLES |= {
     "as Python writes it": lambda id: {"referenced_tweets": str([{"type": "retweeted", "id": id}])},
+    "as tweepy prints it": lambda id: {"referenced_tweets": f"[<ReferencedTweet id={id} type=retweeted]"},
     "an ID alone, by its look": lambda id: {"text": BEGINS, "referenced_tweets": id},
     "a flag": lambda id: {"referenced_tweet_id": id, "is_retweet": "TRUE"},
     "twarc 1": lambda id: {"retweet_or_quote_id": id, "tweet_type": "retweet"},
@@ -98,4 +99,7 @@ TABLES |= {
 }
 OTHER_TABLES: dict[str, Shape] = {
     name: in_table(shape) for name, shape in OTHERS.items() if "by its kind" not in name
-} | {"twarc 1": lambda id: {"retweet_or_quote_id": id, "tweet_type": "quote"}}
+} | {
+    "twarc 1": lambda id: {"retweet_or_quote_id": id, "tweet_type": "quote"},
+    "as tweepy prints it": lambda id: {"referenced_tweets": f"[<ReferencedTweet id={id} type=quoted]"},
+}
