@@ -63,6 +63,8 @@ _HOLDS_TWEETS: Final = re.compile(
 _ID: Final = re.compile(r"\s*(?:tag:search\.twitter\.com,2005:|id:twitter\.com:|x)?0*([0-9]{1,19})\s*", re.ASCII)
 
 _MOST_DIGITS: Final = 19
+#: Whole numbers below it have lost no digits where a tool gave them a point.
+_EXACT: Final = 2**53
 #: How texts begin that may hold objects; as Arrow searches for them.
 _OBJECT: Final = r"^[\x{FEFF}\x1e \t\r\n]*(?:[\[{\"]|[A-Za-z_]+\()"
 _TELLING: Final = re.compile(r"[\ufeff\x1e \t\r\n]*\"?(\{\s*\\*[\"']|\[\s*\{|\[?\w*(Tweet|Status)\w*\()")
@@ -391,6 +393,8 @@ def _number(value: Any) -> int | None:
     if isinstance(value, str):
         spelled = _ID.fullmatch(value)
         return int(spelled[1]) if spelled else None
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
