@@ -114,6 +114,7 @@ def holds_text(kind: Any) -> bool:
     >>> holds_text(pa.string()), holds_text(pa.binary()), holds_text(pa.int64())
     (True, True, False)
     """
+    kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind  # as DuckDB's JSON
     bare = kind.value_type if pt.is_dictionary(kind) else kind
     return is_text(kind) or bool(pt.is_binary(bare) or pt.is_large_binary(bare) or pt.is_binary_view(bare))
 
@@ -223,6 +224,8 @@ def _plain(values: Any) -> Any:
     if isinstance(values, pa.ChunkedArray):
         chunks: list[Any] = [_plain(chunk) for chunk in values.chunks]
         return pa.concat_arrays(chunks) if chunks else pa.array([], pa.large_string())
+    if isinstance(values, pa.ExtensionArray):
+        return _plain(values.storage)
     if is_text(values.type):
         return words(values).cast(pa.large_string())
     if pt.is_dictionary(values.type):
