@@ -69,7 +69,8 @@ BOUNDED: Final = pa.schema(
     [*RESULTS, pa.field("up_to", pa.int64()), pa.field("withheld_in_countries", pa.list_(pa.string()))]
 )
 
-#: One row per ID that was flagged once and is clear now: why it was, as of when, and as of when it is not any more.
+#: One row per ID that was flagged once and is clear now, for each reason that it was flagged for: as of when, and as of
+#: when it is not any more.
 CAME_BACK: Final = pa.schema(
     [
         pa.field("type", _WORD, nullable=False),

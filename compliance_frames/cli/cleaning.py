@@ -242,7 +242,8 @@ def run(
     for path, option in ((given.ledger, "--ledger"), (output, "--output")):
         options.keep_apart(path, option, corpus, dest)
     results, counts = _results_of(display, corpus, given, naming, Asking(wait=wait, **asking))
-    display.show(heading(f"{counted(results.num_rows, 'ID')} flagged"), tables.results_table(results))
+    flagged = tables.ids_in(results)
+    display.show(heading(f"{counted(flagged, 'ID')} flagged"), tables.results_table(results))
     made = _make_plan(display, corpus, given, treating, naming)
     done = _carry_out(display, made, dest, workers=workers, zstd_level=zstd_level, update=update, wait=wait)
     display.show(str(done))
@@ -260,7 +261,7 @@ def run(
             **given.to_dict(),
             "asked": {} if given.ledger is None else asked_of(given.ledger),
             **counts,
-            "flagged": results.num_rows,
+            "flagged": flagged,
             "reasons": tables.by_type(results),
             "came_back": tables.returned(made.came_back),
             **done.to_dict(),

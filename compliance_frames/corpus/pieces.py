@@ -82,7 +82,7 @@ class Pieces:
         >>> Pieces.of(pl.DataFrame({"id": [1, 2, 3]}), []).first(["id"], 2)["id"].to_pylist()
         [1, 2]
         """
-        empty = pa.schema([self.schema.field(name) for name in names]).empty_table()
+        empty = pa.Table.from_batches([], pa.schema([self.schema.field(name) for name in names]))
         some = list(self.read(list(names), rows))
         return pa.concat_tables(some).slice(0, rows) if some else empty
 

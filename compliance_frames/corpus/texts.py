@@ -63,6 +63,8 @@ _HOLDS_TWEETS: Final = re.compile(
 _ID: Final = re.compile(r"\s*(?:tag:search\.twitter\.com,2005:|id:twitter\.com:|x)?0*([0-9]{1,19})\s*", re.ASCII)
 
 _MOST_DIGITS: Final = 19
+#: Whole numbers below it have lost no digits where a tool gave them a point.
+_EXACT: Final = 2**53
 #: How texts begin that may hold objects; as Arrow searches for them.
 _OBJECT: Final = r"^[\x{FEFF}\x1e \t\r\n]*(?:[\[{\"]|[A-Za-z_]+\()"
 _TELLING: Final = re.compile(r"[\ufeff\x1e \t\r\n]*(?:\\*\"){0,3}(\{\s*\\*[\"']|\[\s*\{|\[?\w*(Tweet|Status)\w*\()")
@@ -113,6 +115,7 @@ def holds_text(kind: Any) -> bool:
     >>> holds_text(pa.string()), holds_text(pa.binary()), holds_text(pa.int64())
     (True, True, False)
     """
+    kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind  # as DuckDB's JSON
     bare = kind.value_type if pt.is_dictionary(kind) else kind
     return is_text(kind) or bool(pt.is_binary(bare) or pt.is_large_binary(bare) or pt.is_binary_view(bare))
 
@@ -234,6 +237,8 @@ def _plain(values: Any) -> Any:
     if isinstance(values, pa.ChunkedArray):
         chunks: list[Any] = [_plain(chunk) for chunk in values.chunks]
         return pa.concat_arrays(chunks) if chunks else pa.array([], pa.large_string())
+    if isinstance(values, pa.ExtensionArray):
+        return _plain(values.storage)
     if is_text(values.type):
         return words(values).cast(pa.large_string())
     if pt.is_dictionary(values.type):
@@ -404,6 +409,8 @@ def _number(value: Any) -> int | None:
     if isinstance(value, str):
         spelled = _ID.fullmatch(value)
         return int(spelled[1]) if spelled else None
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

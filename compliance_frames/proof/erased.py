@@ -52,7 +52,7 @@ class Answers:
     """What the service said, and what it had been asked.
 
     Attributes:
-        flagged: how many results there are.
+        flagged: how many IDs were flagged, each counted once, whatever it was flagged for.
         ids: the IDs of these, by their type and reason: arrays of int64 in any order.
         asked: for ``tweets`` and ``users``, the IDs asked about; empty where no ledger told.
         job_ids: the jobs that the answers came from, sorted.
@@ -174,11 +174,10 @@ def treatment_of(policy: Mapping[str, Treatment], reason: str) -> Treatment:
 
 def _answers(results: Iterable[Any], asked: Mapping[str, IdArray], jobs: tuple[int, ...]) -> Answers:
     """Take tables one after the other: of all of them only the IDs are held in memory."""
-    flagged, told, times = 0, set(jobs), list[datetime]()
+    told, times = set(jobs), list[datetime]()
     found: dict[tuple[str, str], list[IdArray]] = {}
     last: dict[str, list[pa.Table]] = {}
     for table in map(_table, results):
-        flagged += table.num_rows
         told |= set(_distinct(table, "job_id"))
         times = [*times, *_distinct(table, "checked_at")]
         times = [min(times), max(times)] if times else []
@@ -191,7 +190,15 @@ def _answers(results: Iterable[Any], asked: Mapping[str, IdArray], jobs: tuple[i
             last.setdefault(reason, []).append(bounded.filter(same).select(["id", "up_to"]).cast(_PAIRS))
     held = {key: np.concatenate(parts) for key, parts in found.items()}
     tables = {reason: pa.concat_tables(parts) for reason, parts in last.items()}
-    return Answers(flagged, held, asked, tuple(sorted(told)), (times[0], times[-1]) if times else None, tables)
+    span = (times[0], times[-1]) if times else None
+    return Answers(_counted(held, tables), held, asked, tuple(sorted(told)), span, tables)
+
+
+def _counted(found: Mapping[tuple[str, str], IdArray], last: Mapping[str, pa.Table]) -> int:
+    """How many IDs were flagged: one may have been for several reasons, and by several tables."""
+    parts = {kind: [ids for (of, _), ids in found.items() if of == kind] for kind in _WHOSE}
+    parts["users"] += [np.asarray(table.column("id")) for table in last.values()]
+    return sum(len(_set(*ids)) for ids in parts.values())
 
 
 def _apart(table: pa.Table) -> tuple[pa.Table, pa.Table]:

@@ -220,6 +220,8 @@ class _Read:
         first = meta[9]
         if meta.get(11):  # some writers leave it out, and begin with the dictionary nevertheless
             first = min(first or meta[11], meta[11])  # Arrow gives 0 for the data pages of no rows
+        if not first and not meta[7]:  # … also where there is no dictionary, and so no page at all
+            first = len(MAGIC)
         bloom = None
         if meta.get(14) is not None:
             bloom = (self._span_of(meta[14], 0).start, _count(meta[15]) if 15 in meta else None)

@@ -24,6 +24,8 @@ _DICTIONARY: Final = 2
 _DATA: Final = 0
 _LARGEST: Final = np.uint64(2**63 - 1)
 _NONE: Final = -1
+#: Rows of a chunk that are held in memory at once. Few bytes can say that they are any number.
+_MOST_ROWS: Final = 1 << 22
 _Words = NDArray[np.uint64]
 
 
@@ -44,6 +46,7 @@ class IdPages:
         self._optional = optional
         self._parts: list[IdArray] = []
         self._used = np.empty(0, np.bool_)
+        self._count = 0
         self.entries: IdArray = np.empty(0, np.int64)
         self.whole = True
 
@@ -84,6 +87,9 @@ class IdPages:
         return numbers, page.data[:0]
 
     def _rows(self, page: Page) -> tuple[IdArray, memoryview] | None:
+        self._count += abs(page.header.values or 0)
+        if self._count > _MOST_ROWS:
+            return None
         split = _split(page, optional=self._optional)
         if split is None:
             return None

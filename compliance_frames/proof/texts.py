@@ -391,6 +391,8 @@ def _number(value: Any) -> int | None:
     if isinstance(value, str):
         bare = value.strip().removeprefix("tag:search.twitter.com,2005:").removeprefix("id:twitter.com:")
         value = int(bare) if bare.isdecimal() and len(bare) < 40 else None
+    elif isinstance(value, float) and value.is_integer() and value < 2**53:  # larger ones have lost digits
+        value = int(value)
     return value if isinstance(value, int) and 0 <= value < 2**63 else None
 
 

@@ -53,7 +53,7 @@ class Asked:
     """What the service was asked, and what it said.
 
     Attributes:
-        flagged: how many IDs were flagged, by (reason, type).
+        flagged: how many IDs were flagged, by (reason, type); one that has several reasons counts for each.
         ids: how many IDs were answered, by type; empty where no ledger says.
         span: when the oldest and the newest answer came; None where there is none.
     """
@@ -247,11 +247,9 @@ def _answers(manifest: Manifest, asked: Asked | None) -> str:
     types = sorted({kind for _, kind in flagged} | set(asked.ids))
     reasons = sorted({reason for reason, _ in flagged}, key=lambda r: -sum(flagged.get((r, t), 0) for t in types))
     rows = [[reason, *(flagged.get((reason, kind), 0) for kind in types)] for reason in reasons]
-    totals = ["flagged in all", *(sum(flagged.get((reason, kind), 0) for reason in reasons) for kind in types)]
+    totals = ["reasons in all", *(sum(flagged.get((reason, kind), 0) for reason in reasons) for kind in types)]
     foot = [totals, *([["IDs asked", *(asked.ids.get(kind, 0) for kind in types)]] if asked.ids else [])]
-    picture = _picture(
-        flagged, types, charts.across, "Flagged IDs by reason", f"{len(reasons)} reasons, {sum(flagged.values()):,} IDs"
-    )
+    picture = _picture(flagged, types, charts.across, "Flagged IDs by reason", f"{len(reasons)} reasons")
     span = manifest.checked_at or asked.span
     when = f"<p>Answers of {elements.when(span[0])}{elements.until(span)}.</p>" if span else ""
     return (

@@ -56,6 +56,18 @@ def test_a_run_by_files_asks_nobody_and_is_proven(run: Run, corpus: Path, lines:
     assert (tmp_path / "clean.report.html").exists()
 
 
+def test_an_id_that_was_flagged_for_several_reasons_is_counted_once(run: Run, corpus: Path, lines: Path) -> None:
+    """What is called IDs is not the number of reasons; each reason has its own count."""
+    user = (lines / "users.jsonl").read_text()
+    (lines / "users.jsonl").write_text(user + "\n" + user.replace("suspended", "protected"))
+    done = run("run", corpus, "clean", "--results", lines / "*.jsonl", "--json")
+    assert done.code == 0, done.err
+    assert done.json["flagged"] == 2
+    assert done.json["proof"]["flagged"] == 2
+    assert done.json["reasons"]["users"] == {"suspended": 1, "protected": 1}
+    assert "2 IDs flagged" in done.err
+
+
 def test_steps_take_the_same_files(run: Run, corpus: Path, lines: Path, tmp_path: Path) -> None:
     """Plan, clean and verify each go by files; the next command that is told is the one to run."""
     words = ["--results", str(lines / "tweets.jsonl"), "--results", str(lines / "users.jsonl")]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +19,8 @@ import compliance_frames as cf
 from compliance_frames.corpus.columns import Columns
 from compliance_frames.corpus.erase import erase
 from compliance_frames.corpus.erasures import Erasures
+from compliance_frames.corpus.referenced import referenced
+from compliance_frames.corpus.told import Told
 from compliance_frames.errors import PlanError, VerificationError
 from compliance_frames.proof.erased import Erased
 from compliance_frames.proof.texts import held_in_json, placed_in_json
@@ -170,6 +173,48 @@ def test_json_that_readers_disagree_about_hides_nothing(case: str) -> None:
     told = Erased(drop_tweets=ERASURES.drop_tweets, drop_authors=ERASURES.drop_authors)
     assert erased(WRITTEN_OTHERWISE[case]) == "nulled"
     assert held_in_json(WRITTEN_OTHERWISE[case], told, "quoted_tweet") in ("embedded tweet", "embedded author")
+
+
+def test_text_of_the_type_json_is_looked_into_as_other_text_is(tmp_path: Path, flag: Flag) -> None:
+    """DuckDB says of such columns what they hold, and Arrow has a type of its own for them, in lists too."""
+    (tmp_path / "corpus").mkdir()
+    file, texts = tmp_path / "corpus" / "a.parquet", [json.dumps(tweet(GONE)), json.dumps(tweet(STAYS))]
+    rows = duckdb.sql(f"SELECT unnest([{OWN}, {OWN + 1}]) AS id, unnest($texts)::JSON AS raw", params={"texts": texts})
+    rows.project("*, [raw] AS raws").write_parquet(str(file))
+    table = pq.ParquetFile(file).read()
+    assert table.schema.field("raw").type == pa.json_()
+    results = flag("deleted", [GONE])
+    report = cf.clean(cf.plan(tmp_path / "corpus", results), tmp_path / "clean")
+    cleaned = pq.ParquetFile(report.destination / "a.parquet").read()
+    assert cleaned.schema == table.schema
+    assert cleaned.select(["raw", "raws"]).to_pydict() == {"raw": [None, texts[1]], "raws": [[], [texts[1]]]}
+    assert cf.apply(table, results).equals(cleaned)
+    assert cf.verify(report.destination, results, source=tmp_path / "corpus").verified
+    for source in (table, file):
+        named = [ids.tolist() for type, _, ids in referenced(source, Told(), ["tweets"])]
+        assert named == [[GONE, STAYS]] * 2
+
+
+@pytest.mark.parametrize("author", [2244994945, 12])
+def test_an_id_with_a_point_that_has_lost_no_digits_is_that_id(write: Write, flag: Flag, author: int) -> None:
+    """Numbers beside missing ones get a point from many tools; those of short IDs still name their authors."""
+    people = (float(author), 5.0, author + 0.5)
+    texts = [json.dumps({"id": STAYS, "text": "…", "user": {"id": each}}) for each in people]
+    root = write({"a.parquet": pa.table({"id": [OWN, OWN + 1, OWN + 2], "user_id": [5, 5, 5], "raw": texts})})
+    results = flag("suspended", [author], "users")
+    report = cf.clean(cf.plan(root, results), root.with_name("clean"))
+    assert pq.ParquetFile(report.destination / "a.parquet").read()["raw"].to_pylist() == [None, *texts[1:]]
+    assert cf.verify(report.destination, results, source=root).verified
+    kept = cf.clean(cf.plan(root, flag("suspended", [author + 1], "users")), root.with_name("kept"))
+    with pytest.raises(VerificationError, match="1 text of JSON in column 'raw' hold a tweet of an author"):
+        cf.verify(kept.destination, results)
+
+
+def test_an_id_that_lost_digits_to_a_point_accuses_nobody() -> None:
+    """Above 2^53 such a number is near to many IDs: it may be the one of somebody who stays."""
+    text = json.dumps({"id": float(GONE), "text": "…"})
+    assert erased(text) == "kept"
+    assert held_in_json(text, Erased(drop_tweets=np.array([GONE]))) is None
 
 
 PLACED = {

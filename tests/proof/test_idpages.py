@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -117,6 +118,20 @@ def test_a_dictionary_entry_that_no_row_has_is_counted_once_and_others_are_not()
         ids, _ = read(io.BytesIO(data[:at] + bytes([indices]) + data[at + 1 :]), optional=True)
         assert ids.whole
         assert ids.unused() == unused
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_few_bytes_that_say_that_they_are_very_many_rows_are_left_to_a_library(version: str) -> None:
+    """It gives out so many a piece at a time; here they would all be in memory at once."""
+    file = written([None] * 3, data_page_version=version, use_dictionary=False)
+    page = next(pages(file, read_footer(file).groups[0].chunks[0]))
+    levels = b"\x80\x80\x80\x10\0"  # 2^24 times the level of a null
+    length = b"" if version == "2.0" else len(levels).to_bytes(4, "little")
+    header = replace(page.header, values=1 << 24, levels=len(levels) if version == "2.0" else 0)
+    many = replace(page, header=header, data=memoryview(length + levels))
+    ids = IdPages(optional=True)
+    assert ids.take(many) is None
+    assert not ids.whole
 
 
 @pytest.mark.parametrize(

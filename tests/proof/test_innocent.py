@@ -45,12 +45,13 @@ def test_a_rare_shape_is_not_accused(name: str, tmp_path: Path) -> None:
     assert verify(tmp_path / "clean", *ANSWERS, source=tmp_path / "corpus").rows == 40
 
 
-def test_a_file_without_rows_is_no_problem(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dictionaries", [True, False])
+def test_a_file_without_rows_is_no_problem(tmp_path: Path, dictionaries: bool) -> None:
     """A day on which nobody wrote has a file too: Arrow says of its pages that they begin nowhere."""
     (tmp_path / "corpus").mkdir()
     whole = pa.table({"id": ["1", "2"], "text": ["a", "b"]})
     pq.write_table(whole, tmp_path / "corpus" / "a.parquet")
-    pq.write_table(whole.slice(0, 0), tmp_path / "corpus" / "b.parquet")
+    pq.write_table(whole.slice(0, 0), tmp_path / "corpus" / "b.parquet", use_dictionary=dictionaries)
     flagged = pa.table({"type": ["tweets"], "id": [2], "action": ["delete"], "reason": ["deleted"]})
     clean(plan(tmp_path / "corpus", flagged), tmp_path / "clean")
     assert verify(tmp_path / "clean", flagged).rows == 1

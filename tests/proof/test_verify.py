@@ -208,6 +208,14 @@ def test_a_clean_dataset_is_proven(cleaned: Cleaned) -> None:
     assert counted["dictionaries"] > 10
 
 
+def test_an_id_that_was_flagged_for_several_reasons_is_one_id(cleaned: Cleaned) -> None:
+    """A statement counts IDs, not reasons, nor how often somebody told of one; a user is no tweet of that number."""
+    more = (flagged("bounced", [GONE]), flagged("deleted", [GONE]), flagged("deleted", [GONE], "users"))
+    proof = cleaned.verify(*ANSWERS, *more)
+    assert proof.flagged == 4
+    assert "for the 4 IDs flagged" in proof.statement
+
+
 def test_a_proof_says_what_it_claims_and_nothing_more(cleaned: Cleaned) -> None:
     """Its statement names job, time and numbers; it never calls anything compliant, and says what was not checked."""
     proof = cleaned.verify()

@@ -173,8 +173,15 @@ def test_flagged_ids_are_counted_by_reason_and_type() -> None:
     text = read(everything())
     assert "deleted 1 0" in text
     assert "suspended 0 1" in text
-    assert "flagged in all 1 1" in text
+    assert "reasons in all 1 1" in text
     assert "IDs asked 20 5" in text
+
+
+def test_reasons_of_one_id_are_not_summed_up_to_ids() -> None:
+    """One tweet of two reasons is in the row of each; what the sum counts is called what it is."""
+    asked = Asked.counted([results(("tweets", 1, "deleted"), ("tweets", 1, "bounced"))], {"tweets": 1})
+    text = read(page(manifest(record("a.parquet", dropped=1)), asked=asked, name="clean"))
+    assert "reasons in all 2" in text
 
 
 def test_the_page_says_what_was_proven_and_no_more() -> None:
@@ -399,7 +406,7 @@ def test_a_page_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 def test_no_results_at_all_make_an_empty_table_and_no_picture() -> None:
     """A corpus in which everything is still there has a page too."""
     text = page(manifest(record("date=2024-05-01/a")), asked=Asked.counted([results()], {"tweets": 10}), name="clean")
-    assert "flagged in all 0" in read(text)
+    assert "reasons in all 0" in read(text)
     assert "<svg" not in text
 
 
