@@ -267,7 +267,7 @@ print(mark("VmHWM") - before)
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured by /proc")
 def test_results_larger_than_the_memory_take_little_of_it(corpus: Path, ledger: Path, tmp_path: Path) -> None:
-    """A million and a half results, given by a ledger, take a third of the memory that they take by hand."""
+    """A million and a half results, given by a ledger, take less than half of the memory that they take by hand."""
     ids = np.arange(10**17, 10**17 + 3_000_000 * 977, 977)
     with Ledger.open(tmp_path / "large.ledger") as book:
         book.add("tweets", pa.array(ids), chunk_size=1_000_000)
@@ -282,4 +282,4 @@ def test_results_larger_than_the_memory_take_little_of_it(corpus: Path, ledger: 
         how: float(subprocess.check_output([sys.executable, "-c", GROWTH, corpus, ledger, book.path, how]))
         for how in ("disk", "memory")
     }
-    assert 3 * growth["disk"] < growth["memory"], growth
+    assert 2 * growth["disk"] < growth["memory"], growth
