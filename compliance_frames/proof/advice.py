@@ -27,6 +27,11 @@ _WAYS: Final = (
         "makes the file anew; then clean to another destination",
     ),
     (
+        re.compile(r"whose places? had to go (has|have) one in (?P<column>'[^']*')"),
+        "plan again with {column} among the columns of places, geo=[{column}, …] (--geo); then clean to another "
+        "destination",
+    ),
+    (
         re.compile(r"of what had to go in its key-value metadata"),
         "metadata are kept: write the file in the source again without them; then plan and clean again, to another "
         "destination",
@@ -64,6 +69,8 @@ def ways_out(problems: Iterable[str]) -> str:
     'a file that is not Parquet goes over as it is: t'
     >>> ways_out(["part-0.parquet: 1 row that had to go (column 'id', the first is row 0)"])
     'plan and clean again, to another destination'
+    >>> ways_out(["a.jsonl: 1 row whose place had to go has one in 'geo' (by column 'id', the first is row 0)"])[:56]
+    "plan again with 'geo' among the columns of places, geo=["
     """
     ways = list(dict.fromkeys(map(_way_out, problems)))
     return ". Also: ".join(ways[:_MOST])
