@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from compliance_frames.corpus.answers import Answers
 from compliance_frames.corpus.arrays import words
-from compliance_frames.corpus.authors import tweets_in
+from compliance_frames.corpus.authors import tweets_by, tweets_in
 from compliance_frames.corpus.columns import Columns, find_columns
 from compliance_frames.corpus.embedded import without_embedded
-from compliance_frames.corpus.erase import Masks, hits, masks, without_places
+from compliance_frames.corpus.erase import Masks, masks, without_places
 from compliance_frames.corpus.erasures import Erasures
 from compliance_frames.corpus.idcolumns import ids_at
 from compliance_frames.corpus.mounts import Change, is_lazy, mounted, unwrapped
@@ -128,7 +128,7 @@ def apply(
         _require_author(there, sum(map(len, (erasures.drop_authors, erasures.scrub_authors, drop, scrub))))
         more = erasures.with_dropped([tweets_in(small, there, drop)])
         more = more.with_scrubbed([tweets_in(small, there, scrub)])
-        more = more.with_dropped([_tweets_of_dropped_authors(small, there, erasures)])
+        more = more.with_dropped([tweets_by(small, there, erasures.drop_authors)])
         found = masks(small, there, more)
         return mount.erased(_changes(small, there, more, found), ~found.drop)
 
@@ -221,14 +221,6 @@ def _lazily(frame: Any, change: Callable[[Any], Any]) -> Any:
 def _require_author(columns: Columns, users: int) -> None:
     if users and columns.author_id is None:
         raise PlanError("users were flagged, and no column of author IDs was found; name it with author_column=")
-
-
-def _tweets_of_dropped_authors(small: pa.Table, columns: Columns, erasures: Erasures) -> IdArray:
-    bare = Columns(id=columns.id, author_id=columns.author_id)
-    gone = hits(small, bare, Erasures(drop_authors=erasures.drop_authors)).drop
-    ids = ids_at(small, columns.id).filter(pa.array(gone))
-    found: IdArray = ids.drop_null().to_numpy(zero_copy_only=False)
-    return found
 
 
 def _changes(small: pa.Table, columns: Columns, erasures: Erasures, found: Masks) -> dict[str, Change]:

@@ -120,3 +120,28 @@ def test_what_is_no_id_is_told_by_the_way_to_it(tmp_path: Path) -> None:
     source = corpus(tmp_path, quoted_status=[{"id": "5", "text": WORDS, "retweeted_id": "nobody's"}])
     with pytest.raises(IdError, match=r"quoted_status\.retweeted_id"):
         cf.plan(source, flagged(GONE))
+
+
+HELD: dict[str, Any] = {
+    "a struct": {"id": str(GONE), "author_id": "9", "text": WORDS},
+    "JSON": json.dumps({"id": GONE, "user": {"id": 9}, "text": WORDS}),
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+@pytest.mark.parametrize("how", ["a dataset", "a frame"])
+def test_a_retweet_goes_with_an_author_whom_only_a_quote_elsewhere_tells(tmp_path: Path, held: str, how: str) -> None:
+    """Whose the original is shows in the copy that another row holds of it."""
+    source = corpus(
+        tmp_path, text=["words", f"RT @a: {WORDS}", "words"], quoted_status=[HELD[held], None, None],
+        retweeted_status_id=[None, str(GONE), "5"],
+    )  # fmt: skip
+    author = flagged(9).set_column(0, "type", pa.array(["users"]).cast(flagged(9).schema.field("type").type))
+    if how == "a frame":
+        rows = cf.apply(pq.ParquetFile(source / "part-0.parquet").read(), author).to_pylist()
+    else:
+        cf.clean(cf.plan(source, author), tmp_path / "clean")
+        rows = pq.ParquetFile(tmp_path / "clean" / "part-0.parquet").read().to_pylist()
+        assert cf.verify(tmp_path / "clean", author, source=source).verified
+    assert [int(row["id"]) - OWN for row in rows] == [0, 2]
+    assert rows[0]["quoted_status"] is None
