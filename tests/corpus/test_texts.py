@@ -199,7 +199,8 @@ def test_text_of_the_type_json_is_looked_into_as_other_text_is(tmp_path: Path, f
 def test_an_id_with_a_point_that_has_lost_no_digits_is_that_id(write: Write, flag: Flag, author: int) -> None:
     """Numbers beside missing ones get a point from many tools; those of short IDs still name their authors."""
     people = (float(author), 5.0, author + 0.5)
-    texts = [json.dumps({"id": STAYS, "text": "…", "user": {"id": each}}) for each in people]
+    told = [{"id": STAYS + 1000 + at, "text": "…", "user": {"id": each}} for at, each in enumerate(people)]
+    texts = list(map(json.dumps, told))
     root = write({"a.parquet": pa.table({"id": [OWN, OWN + 1, OWN + 2], "user_id": [5, 5, 5], "raw": texts})})
     results = flag("suspended", [author], "users")
     report = cf.clean(cf.plan(root, results), root.with_name("clean"))
