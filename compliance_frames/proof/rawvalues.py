@@ -22,7 +22,6 @@ _WRAPPERS: Final = ("data", "tweet", "status")
 _OTHERS: Final = re.compile(
     r"((retweeted|quoted|twitter_quoted)_?(status|tweet)|tweets?|data|status(es)?|results)", re.IGNORECASE
 )
-_ORIGINALS: Final = re.compile(r"retweeted_?(status|tweet)|object", re.IGNORECASE)
 _REFERENCES: Final = re.compile(r"referenced_?tweets?", re.IGNORECASE)
 _PERSON: Final = {"username", "screen_name", "preferredUsername", "screenname"}
 _ID: Final = re.compile(
